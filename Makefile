@@ -1,0 +1,88 @@
+# Two commands are enough: `make demo` and `make test`. Each prepares what it needs, once, in .venv; nothing else is
+# touched and nothing needs root. Python 3.11 or 3.12 with venv, make, git and the network (or uv's cache) are assumed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := requirements/install
+UPGRADE ?=
+
+# Bytecode is compiled once at install; nobody's environment may switch that off for trials and servers.
+unexport PYTHONDONTWRITEBYTECODE
+# What a shell session left behind must not leak into the project.
+unexport VIRTUAL_ENV
+unexport PYTHONPATH
+
+.PHONY: help demo demo-bbc test test-slow check format pytest coverage generate lock setup clean distclean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- the two commands --------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.demo  ## Set up, then Fashion-MNIST from raw files to a served prediction
+	@$(BIN)/cdl run use_cases/fashion_mnist
+
+demo-bbc: $(VENV)/.bbc  ## Set up, then BBC news (PyTorch) the same way
+	@$(BIN)/cdl run use_cases/bbc_news
+
+test: check pytest  ## Set up, then format, lint, types, layers and every test
+
+# --- the parts ---------------------------------------------------------------------------------------------------------
+
+setup: $(VENV)/.tests  ## Everything a developer needs, in .venv
+
+check: $(VENV)/.tests  ## Format, lint, types and import layers, without the tests
+	@printf '\n==> format (ruff format --check)\n'
+	@$(BIN)/ruff format --check .
+	@printf '\n==> lint (ruff check)\n'
+	@$(BIN)/ruff check .
+	@printf '\n==> types (mypy --strict)\n'
+	@$(BIN)/mypy
+	@printf '\n==> layers (lint-imports)\n'
+	@$(BIN)/lint-imports
+
+pytest: $(VENV)/.tests  ## The tests alone (TESTS=tests/unit narrows them)
+	@printf '\n==> tests (pytest)\n'
+	@$(BIN)/pytest -q -m 'not slow' $(TESTS)
+
+test-slow: $(VENV)/.tests  ## The tests that take minutes each
+	@printf '\n==> slow tests (pytest -m slow)\n'
+	@$(BIN)/pytest -q -m slow $(TESTS)
+
+coverage: $(VENV)/.tests  ## Branch coverage of src/cdl in this process (servers run in their own)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m 'not slow' $(TESTS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
+
+format: $(VENV)/.tests  ## Let ruff rewrite what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+generate: $(VENV)/.tests  ## Write again every file that is made from another
+	@$(BIN)/python -m cdl.kube.crds
+
+lock: $(VENV)/.uv  ## Resolve requirements/*.txt again (UPGRADE=1 takes the newest)
+	@$(INSTALL) --lock $(UPGRADE)
+
+clean:  ## Remove caches (never .cdl, which is your state, nor .venv)
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist
+	@find src tests pipelines use_cases -type d -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean  ## Remove .venv too
+	@rm -rf $(VENV)
+
+# --- set-up: one stamp a set, so that a second time costs nothing ------------------------------------------------------
+
+$(VENV)/.uv: requirements/install
+	@$(INSTALL) --uv
+	@touch $@
+
+$(VENV)/.demo $(VENV)/.bbc $(VENV)/.tests: $(VENV)/.%: requirements/%.txt pyproject.toml requirements/install | $(VENV)/.uv
+	@$(INSTALL) $*
+	@touch $@
