@@ -1,0 +1,1 @@
+"""The resources people write, as frozen values; imports nothing of cdl."""

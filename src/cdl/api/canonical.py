@@ -1,0 +1,25 @@
+"""One byte string for one meaning, so that a digest can stand for a value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+
+def canonical(value: object) -> bytes:
+    """Write plain JSON data with sorted keys, no white space and UTF-8.
+
+    Raises:
+        ValueError: the value holds NaN or Infinity, which JSON cannot say.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(value: object) -> str:
+    """Give `sha256:<hex>` over the canonical form."""
+    return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"
+
+
+def short(value: object, size: int = 12) -> str:
+    """Give the first characters of the digest, for names that people read."""
+    return digest(value).removeprefix("sha256:")[:size]

@@ -1,0 +1,92 @@
+"""What every resource carries: its name, its identity and its place in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+GROUP = "cdl.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+REVISION_ANNOTATION = "cdl.dev/revision"
+REQUESTED_AT_ANNOTATION = "cdl.dev/requestedAt"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Frozen(BaseModel):
+    """A value nobody can change; written in camelCase, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Metadata(BaseModel):
+    """The part of a Kubernetes object's metadata that cdl reads; the rest is kept as it came."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True)
+
+    name: Name
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def revision(self) -> str:
+        """The git commit this resource was applied from; empty when nobody said."""
+        return self.annotations.get(REVISION_ANNOTATION, "")
+
+    @property
+    def deleting(self) -> bool:
+        """Somebody asked for this resource to go."""
+        return self.deletion_timestamp is not None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Which resource: what the queue, the store and the log call it by."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Read as `Experiment default/bbc-news`."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def not_yet(*allowed: object) -> AfterValidator:
+    """Accept a field only with the values that already do something.
+
+    A field whose feature is still to come must never be ignored in silence: any other value is refused.
+    """
+
+    def refuse(value: object) -> object:
+        if value in allowed:
+            return value
+        hint = f"; available now: {', '.join(_plain(a) for a in allowed)}" if allowed else "; leave it out"
+        message = f"not available yet{hint}"
+        raise ValueError(message)
+
+    return AfterValidator(refuse)
+
+
+def _plain(value: object) -> str:
+    return (
+        '""'
+        if value == ""
+        else str(getattr(value, "value", value))
+        if not isinstance(value, bool)
+        else str(value).lower()
+    )

@@ -1,0 +1,46 @@
+"""Turn what pydantic found into one sentence a person can act on: which field, what was found, what is allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+
+def explain(error: ValidationError) -> tuple[str, ...]:
+    """Give a sentence for each fault, in the order of the document."""
+    return tuple(_sentence(fault) for fault in error.errors(include_url=False))
+
+
+def _path(fault: ErrorDetails) -> str:
+    path = ""
+    for part in fault["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path or "the document"
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    path, kind, found, context = _path(fault), fault["type"], fault["input"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{path}: unknown field"
+    if kind == "missing":
+        return f"{path}: missing, and required"
+    if kind == "value_error":
+        return f"{path}: found {_shown(found)}: {context.get('error', fault['msg'])}"
+    if kind in {"enum", "literal_error"}:
+        return f"{path}: found {_shown(found)}, allowed: {context.get('expected')}"
+    if kind == "string_pattern_mismatch":
+        return f"{path}: found {_shown(found)}, allowed: text that matches {context.get('pattern')}"
+    return f"{path}: found {_shown(found)}, allowed: {_allowed(fault['msg'])}"
+
+
+def _allowed(message: str) -> str:
+    text = message.removeprefix("Input should be ").removeprefix("Value should ")
+    return text[:1].lower() + text[1:]
+
+
+def _shown(value: object, width: int = 60) -> str:
+    text = repr(value) if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+    return text if len(text) <= width else f"{text[: width - 1]}…"

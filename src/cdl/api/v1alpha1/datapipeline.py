@@ -1,0 +1,235 @@
+"""DataPipeline: where data comes from, how it is split, cleaned, checked, labelled and versioned."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
+
+from .resource import Resource, Spec, Status
+
+
+class Side(StrEnum):
+    """Which half of a dataset: what trials see, and what only the evaluator sees."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+class Source(Frozen):
+    """One file or archive to collect."""
+
+    name: Name
+    uri: str = Field(
+        pattern=r"^(https?|file|git\+https|git\+file)://.+", description="Where it is: http(s), file or git+https."
+    )
+    sha256: Sha256 | None = Field(None, description="Checksum of the file as fetched; hexadecimal.")
+    unpack: Literal["none", "tar"] = Field("none", description="How to take it apart.")
+    strip: int = Field(0, ge=0, le=10, description="Leading path components to drop when unpacking.")
+    side: Side | None = Field(None, description="Put it on this side as it is; absent: spec.split decides.")
+    mirrors: tuple[str, ...] = Field((), description="Other places of the same files, tried in order.")
+
+
+class Split(Frozen):
+    """A reproducible division into train and test; equal contents always fall on the same side."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="Share of documents for the test side.")
+    seed: int = Field(42, ge=0, description="Same seed, same files, same sides.")
+    by: Literal["content"] = Field("content", description="What decides the side: the bytes of a file, never its name.")
+    stratify: Literal["parent", "none"] = Field("parent", description="Keep the share within each parent directory.")
+
+
+class Resources(Frozen):
+    """What one worker or replica may use, in Kubernetes' units."""
+
+    cpu: float | None = Field(None, gt=0, description="Cores.")
+    memory: str | None = Field(None, pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|K|M|G)?$", description="Bytes, as in 512Mi.")
+    gpu: int | None = Field(None, ge=0, description="Whole GPUs.")
+
+
+class Step(Frozen):
+    """One transformation, run alike on both sides."""
+
+    name: Name
+    uses: str | None = Field(
+        None, pattern=r"^[a-z0-9]+(/[a-z0-9-]+)?$", description="A built-in program of pipelines/."
+    )
+    image: str | None = Field(None, description="A container image of your own.")
+    cmd: tuple[str, ...] = Field((), description="The command in that image.")
+    env: dict[str, str] = Field(default_factory=dict, description="Environment of the command.")
+    glob: str = Field("/[!_]*", description="What one datum is, in Pachyderm's glob dialect.")
+    resources: Resources = Resources()
+    parallelism: int = Field(1, ge=1, le=64, description="Workers at once.")
+
+    @model_validator(mode="after")
+    def _one_program(self) -> Self:
+        if (self.uses is None) == (not self.cmd):
+            message = "give either uses (a built-in program) or cmd (with image), not both and not neither"
+            raise ValueError(message)
+        return self
+
+
+class Check(Frozen):
+    """One rule about the data; the same words at ingest, transform, training and serving."""
+
+    name: Name
+    field: str | None = Field(None, description="What is looked at: text, label, file.")
+    on_fail: Literal["reject", "fail", "warn"] = Field("reject", description="Drop the item, stop, or only count it.")
+    min_length: int | None = Field(None, ge=0, description="Fewest characters.")
+    max_length: int | None = Field(None, ge=1, description="Most characters.")
+    one_of: tuple[str, ...] | None = Field(None, description="The values allowed.")
+    not_null: tuple[str, ...] | None = Field(None, description="Fields that must be there and not be blank.")
+    regex: str | None = Field(None, description="A pattern the whole value must match.")
+    extension: tuple[str, ...] | None = Field(None, description="File name endings allowed, dot included.")
+    rows: Rows | None = Field(None, description="How many items the dataset must have.")
+    rejected: Rejected | None = Field(None, description="How much may have been rejected.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        rules = [
+            self.min_length,
+            self.max_length,
+            self.one_of,
+            self.not_null,
+            self.regex,
+            self.extension,
+            self.rows,
+            self.rejected,
+        ]
+        if all(rule is None for rule in rules):
+            message = "a check needs a rule: minLength, maxLength, oneOf, notNull, regex, extension, rows or rejected"
+            raise ValueError(message)
+        return self
+
+
+class Rows(Frozen):
+    """Bounds on the number of items of both sides together."""
+
+    min: int | None = Field(None, ge=0)
+    max: int | None = Field(None, ge=0)
+
+
+class Rejected(Frozen):
+    """A bound on what was rejected."""
+
+    max_fraction: float = Field(ge=0, le=1, description="Rejected items of all items.")
+
+
+class Labels(Frozen):
+    """Where labels come from."""
+
+    source: Annotated[Literal["parent", "file", "column", "labelStudio"], not_yet("parent", "file")] = Field(
+        "parent", alias="from", description="The parent directory's name, or files of labels."
+    )
+    path: str = Field("*labels*", description="With from: file, which files hold labels (shell pattern).")
+    label_studio: Annotated[JsonValue, not_yet(None)] = None
+
+
+class DataPipelineSpec(Spec):
+    """What the dataset should be."""
+
+    sources: tuple[Source, ...] = Field((), description="May be empty when people push into the input repositories.")
+    schedule: Annotated[str, not_yet("")] = Field("", description="Cron expression: when to fetch again.")
+    split: Split | None = Field(None, description="How to divide sources that name no side.")
+    steps: tuple[Step, ...] = Field((), description="Transformations in order, alike on both sides.")
+    pachyderm: Annotated[tuple[dict[str, JsonValue], ...], not_yet(())] = Field(
+        (), description="Raw Pachyderm pipeline specs."
+    )
+    checks: tuple[Check, ...] = Field((), description="Rules the data must keep.")
+    labels: Labels = Field(default_factory=Labels)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [s.name for s in self.steps]
+        if len(names) != len(set(names)):
+            message = "steps: names must differ from one another"
+            raise ValueError(message)
+        if self.split is None and any(s.side is None for s in self.sources):
+            message = "sources without a side need spec.split"
+            raise ValueError(message)
+        if self._items_are_checked() and not any(s.uses == "checks" for s in self.steps):
+            message = "checks on items need a step with `uses: checks`"
+            raise ValueError(message)
+        return self
+
+    def _items_are_checked(self) -> bool:
+        return any(c.rows is None and c.rejected is None for c in self.checks)
+
+
+class RepoStatus(Frozen):
+    """One versioned repository of this pipeline."""
+
+    name: str
+    branch: str
+    head: str
+    files: int = 0
+    bytes: int = 0
+
+
+class JobStatus(Frozen):
+    """One run of one step over one side."""
+
+    step: str
+    side: Side
+    id: str
+    state: str
+    processed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    recovered: int = 0
+    total: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class RejectedStatus(Frozen):
+    """What the steps refused, by the check's name."""
+
+    total: int = 0
+    by_reason: dict[str, int] = Field(default_factory=dict)
+
+
+class SideStatus(Frozen):
+    """One side of the dataset, pinned."""
+
+    repo: str
+    commit: str
+    files: int = 0
+
+
+class LabelStatus(Frozen):
+    """The labels, pinned."""
+
+    snapshot: Digest
+    rows: int = 0
+
+
+class Dataset(Frozen):
+    """One version of the data: everything training may depend on."""
+
+    version: Digest
+    train: SideStatus
+    test: SideStatus
+    labels: LabelStatus
+    transform: Digest = Field(description="The one digest of the steps both sides went through.")
+
+
+class DataPipelineStatus(Status):
+    """What the dataset is."""
+
+    repos: tuple[RepoStatus, ...] = ()
+    jobs: tuple[JobStatus, ...] = ()
+    rejected: RejectedStatus = RejectedStatus()
+    dataset: Dataset | None = None
+
+
+class DataPipeline(Resource):
+    """A versioned dataset, kept true to its sources and steps."""
+
+    kind: Literal["DataPipeline"] = "DataPipeline"
+    spec: DataPipelineSpec
+    status: DataPipelineStatus = DataPipelineStatus()

@@ -1,0 +1,1 @@
+"""What cdl needs of others, in its own words: at most five methods a port, promises in the docstrings."""

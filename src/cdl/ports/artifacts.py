@@ -1,0 +1,22 @@
+"""Files kept by their content: code archives and release documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ArtifactStore(Protocol):
+    """A place that training and serving processes can read too."""
+
+    def keep(self, content: bytes, suffix: str) -> str:
+        """Store content and give its URI, which ends in <sha256><suffix>. A second call changes nothing."""
+
+    def fetch(self, uri: str, sha256: str) -> Path:
+        """Give a local file with the content of the URI, checked.
+
+        Raises:
+            Rejected: nothing is there, or its content has another digest.
+        """

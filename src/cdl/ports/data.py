@@ -1,0 +1,42 @@
+"""The data engine: versioned repositories and steps over them (Pachyderm)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
+    from cdl.reconcile.datapipeline import DataSeen, StepWish
+
+
+class DataEngine(Protocol):
+    """Repositories, commits and steps of DataPipelines; owner is the resource's key."""
+
+    def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:
+        """Report sides, steps of the spec and, when the last step is done, manifests.
+
+        Changes nothing. An unknown owner is an empty report: two sides without a head, every step without a wish.
+        Only finished commits without error are heads of sides. A side without steps has its input as manifest.
+        """
+
+    def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
+        """Make the head of a side's input repository hold exactly the folder's files, in one commit called by key.
+
+        A second call with the key of the head changes nothing. A commit half written by a caller that died is
+        given up: it never becomes visible and never blocks this call. Equal files keep their identity, so that
+        later steps process only what changed.
+        """
+
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
+        """Make the step's pipeline over a side be as wished, reading the output of the step called reads.
+
+        With reads empty it reads the side's input repository.
+
+        A second call with an equal wish changes nothing and runs nothing. A changed wish processes everything again.
+        """
+
+    def forget(self, owner: Key) -> None:
+        """Remove every repository and pipeline of the owner. Removing what is not there is a success."""

@@ -1,0 +1,28 @@
+"""The serving engine: servers that answer for a Release (Seldon)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from cdl.api.meta import Key
+    from cdl.reconcile.modeldeployment import ServingSeen, ServingWish
+
+
+class ServingEngine(Protocol):
+    """Servers of ModelDeployments; owner is the resource's key."""
+
+    def look(self, owner: Key) -> ServingSeen | None:
+        """Report what runs for the owner; changes nothing; None when nothing does.
+
+        The key is the wish's key; phase Available is said only of the wish last served, not of the one before it.
+        """
+
+    def serve(self, owner: Key, wish: ServingWish) -> None:
+        """Make the engine run the wish. A second call with an equal wish changes nothing.
+
+        What answered before goes on answering until the new servers do.
+        """
+
+    def remove(self, owner: Key) -> None:
+        """Stop and remove what runs for the owner. Removing what is not there is a success."""

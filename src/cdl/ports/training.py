@@ -1,0 +1,38 @@
+"""The training engine: runs that search for a model (Determined)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from cdl.api.meta import Key
+    from cdl.reconcile.experiment import RunSeen, TrainWish
+
+
+class TrainingEngine(Protocol):
+    """Runs of Experiments; owner is the resource's key, uid its identity across re-creations."""
+
+    def look(self, owner: Key) -> tuple[RunSeen, ...]:
+        """Report every run of the owner, archived ones left out; changes nothing; an unknown owner is an empty report.
+
+        A run that ended has its trials, its best checkpoint (by the searcher's metric) and, if it evaluated, its
+        measurement.
+        """
+
+    def start(self, owner: Key, key: str, wish: TrainWish) -> None:
+        """Make sure a run called key exists and is active unless it ended.
+
+        A second call changes nothing, even after a lost reply; an ended run is never revived.
+        """
+
+    def stop(self, owner: Key, key: str) -> None:
+        """Make sure no run called key goes on. Stopping what is not there or has ended is a success."""
+
+    def register(self, model: str, checkpoint: str, digest: str) -> int:
+        """Make sure the registry has a version of the model for this digest and give its number, counted from 1.
+
+        A second call with the same digest gives the same number; a new digest a higher one.
+        """
+
+    def forget(self, owner: Key) -> None:
+        """Stop and archive every run of the owner. Forgetting an unknown owner is a success."""

@@ -1,0 +1,1 @@
+"""Facts in, decision out; no input, no output, no clock."""

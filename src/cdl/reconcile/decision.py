@@ -1,0 +1,30 @@
+"""What a decision is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from cdl.api.v1alpha1.resource import Status
+
+SOON = timedelta(seconds=0.5)
+"""How long to wait for something an engine is doing now."""
+PATIENT = timedelta(seconds=2)
+"""How long to wait for something another resource or a person has to do."""
+
+S_co = TypeVar("S_co", bound="Status", covariant=True)
+A_co = TypeVar("A_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S_co, A_co]):
+    """What to do now, what to say of it, and when to look again.
+
+    `look_again_after` is None exactly when nothing is going on: then only an event or `spec.interval` leads to a look.
+    """
+
+    status: S_co
+    actions: tuple[A_co, ...] = ()
+    look_again_after: timedelta | None = None

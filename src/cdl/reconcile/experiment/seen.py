@@ -1,0 +1,155 @@
+"""What an Experiment's decision stands on, and what it may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pydantic import JsonValue
+
+    from cdl.api.v1alpha1.datapipeline import Dataset
+    from cdl.api.v1alpha1.experiment import Archive, TrialStatus
+    from cdl.api.v1alpha1.release import ApprovalState
+
+
+class RunPhase(StrEnum):
+    """What a run at the training engine is doing."""
+
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    STOPPING = "Stopping"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def over(self) -> bool:
+        """The run will not change any more."""
+        return self in {RunPhase.SUCCEEDED, RunPhase.FAILED, RunPhase.CANCELED}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSeen:
+    """The best checkpoint of a run by its searcher's metric."""
+
+    uuid: str
+    uri: str
+    trial: int
+    metric: float
+    hparams: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What an evaluation run reported about one checkpoint."""
+
+    metrics: Mapping[str, float]
+    per_class: Mapping[str, Mapping[str, float]]
+    files: Mapping[str, str]
+    """sha256 of every file of the checkpoint, as the evaluator read them."""
+    environment: Mapping[str, JsonValue]
+    raw: Mapping[str, JsonValue]
+    """Everything reported, for the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """One run of this resource at the training engine."""
+
+    key: str
+    id: str
+    phase: RunPhase
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    trials: tuple[TrialStatus, ...] = ()
+    best: CheckpointSeen | None = None
+    measurement: Measurement | None = None
+    slot_seconds: float = 0
+    failure: str = ""
+    """The last words of what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSeen:
+    """A Release of this model."""
+
+    name: str
+    version: int
+    digest: str
+    approval: ApprovalState
+    approved_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything a decision about an Experiment may depend on."""
+
+    at: datetime
+    dataset: Dataset | None = None
+    waiting_for: str = ""
+    """Why there is no dataset, in a few words."""
+    runs: tuple[RunSeen, ...] = ()
+    releases: tuple[ReleaseSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainWish:
+    """A training run as it should be."""
+
+    name: str
+    config: Mapping[str, JsonValue]
+    code: Archive
+    repo: str
+    commit: str
+    evaluates: str = ""
+    """Entrypoint of the evaluation; empty for training."""
+    checkpoint: str = ""
+    """uuid of the checkpoint that is evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Make sure a run called key exists."""
+
+    key: str
+    wish: TrainWish
+
+
+@dataclass(frozen=True, slots=True)
+class StopRun:
+    """Make sure no run called key is active."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRelease:
+    """Register the checkpoint and write the Release of these members."""
+
+    model: str
+    checkpoint: str
+    digest: str
+    members: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveRelease:
+    """Record a decision about exactly this digest."""
+
+    release: str
+    digest: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRuns:
+    """Remove everything this resource made at the training engine."""
+
+
+Action = StartRun | StopRun | WriteRelease | ApproveRelease | ForgetRuns

@@ -1,0 +1,120 @@
+"""Put an Experiment's answer into its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdl.api.canonical import digest
+from cdl.api.conditions import Condition, ConditionType, Reason
+from cdl.api.v1alpha1.experiment import (
+    BestTrial,
+    CheckpointStatus,
+    Cost,
+    EvaluationStatus,
+    ExperimentStatus,
+    GateStatus,
+    RunStatus,
+    TrialCounts,
+    TrialStatus,
+)
+from cdl.reconcile.decision import PATIENT, SOON, Decision
+from cdl.reconcile.summary import remembered, settled
+
+from .seen import RunPhase
+
+if TYPE_CHECKING:
+    from cdl.api.v1alpha1.datapipeline import Dataset
+    from cdl.api.v1alpha1.experiment import Experiment
+
+    from .seen import Action, ReleaseSeen, RunSeen, Seen
+
+STAGES = 3
+"""Train, evaluate, release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One status in the making."""
+
+    conditions: tuple[Condition, ...]
+    actions: tuple[Action, ...] = ()
+    patient: bool = False
+    run: RunSeen | None = None
+    measured: RunSeen | None = None
+    gates: tuple[GateStatus, ...] = ()
+    release: ReleaseSeen | None = None
+    data: Dataset | None = None
+    done: int = 0
+
+
+def count_trials(trials: tuple[TrialStatus, ...]) -> TrialCounts:
+    """Sort trials by what became of them; one that was stopped early did complete, but counts as stopped."""
+    stopped = sum(t.stopped_early for t in trials)
+    return TrialCounts(
+        total=len(trials),
+        running=sum(t.state in {RunPhase.QUEUED, RunPhase.RUNNING, RunPhase.STOPPING} for t in trials),
+        completed=sum(t.state == RunPhase.SUCCEEDED and not t.stopped_early for t in trials),
+        stopped=stopped,
+        failed=sum(t.state in {RunPhase.FAILED, RunPhase.CANCELED} for t in trials),
+    )
+
+
+def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[ExperimentStatus, Action]:
+    """Put the answer into a status; what was released before stays in it until its successor is."""
+    old, meta = resource.status, resource.metadata
+    generation = meta.generation
+    going_on = any(c.type is ConditionType.RECONCILING for c in answer.conditions)
+    release = answer.release
+    history = old.history
+    if release is not None and release.name != old.release:
+        history = remembered(history, seen.at, f"release {release.name}", meta.revision, release.digest)
+    success = f"{release.name} approved" if release is not None and not going_on else ""
+    status = _about_the_run(answer).model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": settled(answer.conditions, generation, Reason.SUCCEEDED, success),
+            "progress": f"{answer.done}/{STAGES}",
+            "last_attempted_revision": meta.revision,
+            "last_applied_revision": meta.revision
+            if answer.done == STAGES and not going_on
+            else old.last_applied_revision,
+            "history": history,
+            "data": answer.data or old.data,
+            "model_version": release.version if release else old.model_version,
+            "release": release.name if release else old.release,
+        }
+    )
+    return Decision(status, answer.actions, (PATIENT if answer.patient else SOON) if going_on else None)
+
+
+def _about_the_run(answer: Answer) -> ExperimentStatus:
+    run, measured = answer.run, answer.measured
+    if run is None:
+        return ExperimentStatus()
+    best, measurement = run.best, measured.measurement if measured else None
+    return ExperimentStatus(
+        run=RunStatus(
+            key=run.key, id=run.id, state=run.phase.value, started_at=run.started_at, finished_at=run.finished_at
+        ),
+        trials=count_trials(run.trials),
+        trial_table=run.trials,
+        best_trial=BestTrial(id=best.trial, metric=best.metric, hparams=dict(best.hparams)) if best else None,
+        checkpoint=CheckpointStatus(uuid=best.uuid, sha256=digest(dict(measurement.files)))
+        if best and measurement
+        else None,
+        evaluation=_about_the_evaluation(answer, measured) if measured else None,
+        cost=Cost(slot_seconds=run.slot_seconds + (measured.slot_seconds if measured else 0)),
+    )
+
+
+def _about_the_evaluation(answer: Answer, measured: RunSeen) -> EvaluationStatus:
+    measurement = measured.measurement
+    return EvaluationStatus(
+        run=measured.id,
+        metrics=dict(measurement.metrics) if measurement else {},
+        per_class={k: dict(v) for k, v in measurement.per_class.items()} if measurement else {},
+        gates=answer.gates,
+        started_at=measured.started_at,
+        finished_at=measured.finished_at,
+    )

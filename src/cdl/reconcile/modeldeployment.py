@@ -1,0 +1,181 @@
+"""ModelDeployment: from approved Releases to one that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cdl.api.canonical import short
+from cdl.api.conditions import Condition, ConditionType, Reason
+from cdl.api.v1alpha1.modeldeployment import ModelDeploymentStatus, Replicas, Traffic, VersionPolicy
+from cdl.api.v1alpha1.resource import DeletionPolicy
+
+from .decision import PATIENT, SOON, Decision
+from .summary import busy, fact, remembered, settled, stalled, suspended
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from cdl.api.v1alpha1.modeldeployment import ModelDeployment, ModelDeploymentSpec
+
+
+class ServingPhase(StrEnum):
+    """What the serving engine says of a deployment."""
+
+    CREATING = "Creating"
+    AVAILABLE = "Available"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSeen:
+    """A Release of the model that is served."""
+
+    name: str
+    version: int
+    digest: str
+    approved: bool
+    document: str
+    """Where the release document lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSeen:
+    """What the serving engine runs for this resource."""
+
+    key: str
+    """Key of the wish it was made from."""
+    release: str
+    phase: ServingPhase
+    url: str = ""
+    desired: int = 0
+    ready: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything a decision about a ModelDeployment may depend on."""
+
+    at: datetime
+    releases: tuple[ReleaseSeen, ...] = ()
+    serving: ServingSeen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingWish:
+    """A deployment as it should be."""
+
+    release: ReleaseSeen
+    spec: ModelDeploymentSpec
+
+    @property
+    def key(self) -> str:
+        """Same release served the same way: same key. How often to look is no part of the wish."""
+        served = self.spec.model_dump(mode="json", include={"predictor", "interface", "backend"})
+        return short([self.release.digest, self.release.document, served])
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Make the serving engine run the wish; what served before answers until the new one does."""
+
+    wish: ServingWish
+
+
+@dataclass(frozen=True, slots=True)
+class StopServing:
+    """Remove what the serving engine runs for this resource."""
+
+
+Action = Serve | StopServing
+
+
+def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentStatus, Action]:
+    """Say what makes the right Release answer."""
+    spec = resource.spec
+    if resource.metadata.deleting:
+        gone: tuple[Action, ...] = (StopServing(),) if spec.deletion_policy is DeletionPolicy.DELETE else ()
+        return _say(resource, seen, busy(Reason.DELETING, "stopping the servers"), gone)
+    if spec.suspend:
+        return Decision(suspended(resource.status, resource.metadata.generation))
+    release = _choose(spec, seen)
+    if isinstance(release, Condition):
+        return _say(resource, seen, release)
+    wish = ServingWish(release, spec)
+    now = seen.serving
+    if now is None or now.key != wish.key:
+        return _say(resource, seen, busy(Reason.DEPLOYING, f"bringing {release.name} up"), (Serve(wish),))
+    match now.phase:
+        case ServingPhase.CREATING:
+            return _say(resource, seen, busy(Reason.DEPLOYING, now.message or f"{release.name} is starting"), wait=SOON)
+        case ServingPhase.FAILED:
+            return _say(resource, seen, stalled(Reason.DEPLOYMENT_FAILED, f"{release.name}: {now.message}"))
+        case ServingPhase.AVAILABLE:
+            serving = fact(
+                ConditionType.SERVING,
+                holds=True,
+                reason=Reason.AVAILABLE,
+                message=f"{release.name} answers at {now.url}",
+            )
+            return _say(resource, seen, serving, serves=release)
+
+
+def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
+    """Only an approved Release is ever chosen."""
+    model = spec.model
+    if model.policy is VersionPolicy.LATEST_APPROVED:
+        approved = [r for r in seen.releases if r.approved]
+        if approved:
+            return max(approved, key=lambda r: r.version)
+        waiting = f"{len(seen.releases)} releases wait for approval" if seen.releases else "there is no release yet"
+        return busy(Reason.WAITING_FOR_RELEASE, f"model {model.name}: {waiting}")
+    pinned = next((r for r in seen.releases if r.version == model.version), None)
+    if pinned is None:
+        known = ", ".join(str(r.version) for r in sorted(seen.releases, key=lambda r: r.version)) or "none"
+        return stalled(
+            Reason.NO_SUCH_VERSION, f"model {model.name}: found no version {model.version}, there are: {known}"
+        )
+    if not pinned.approved:
+        return stalled(Reason.NOT_APPROVED, f"{pinned.name} is not approved; only approved releases are served")
+    return pinned
+
+
+def _say(
+    resource: ModelDeployment,
+    seen: Seen,
+    condition: Condition,
+    actions: tuple[Action, ...] = (),
+    wait: timedelta | None = None,
+    serves: ReleaseSeen | None = None,
+) -> Decision[ModelDeploymentStatus, Action]:
+    """Put the status together; what serves goes on being reported while its successor comes up."""
+    old, meta, now = resource.status, resource.metadata, seen.serving
+    conditions: tuple[Condition, ...] = (condition,)
+    kept = old.condition(ConditionType.SERVING)
+    if condition.type is not ConditionType.SERVING and kept is not None:
+        conditions += (kept,)
+    changed = serves is not None and serves.name != old.release
+    history = (
+        remembered(old.history, seen.at, f"serving {serves.name}", meta.revision, serves.digest)
+        if serves and changed
+        else old.history
+    )
+    release = serves.name if serves else old.release
+    status = ModelDeploymentStatus(
+        observed_generation=meta.generation,
+        conditions=settled(conditions, meta.generation, Reason.SUCCEEDED, condition.message),
+        progress="1/1" if serves else "0/1",
+        last_attempted_revision=meta.revision,
+        last_applied_revision=meta.revision if serves else old.last_applied_revision,
+        history=history,
+        url=now.url if serves and now else old.url,
+        release=release,
+        digest=serves.digest if serves else old.digest,
+        previous_release=old.release if changed else old.previous_release,
+        traffic=(Traffic(release=release, weight=100),) if release else (),
+        replicas=Replicas(desired=now.desired, ready=now.ready) if now else Replicas(),
+    )
+    going_on = condition.type is ConditionType.RECONCILING
+    return Decision(status, actions, (wait or PATIENT if not actions else SOON) if going_on else None)
