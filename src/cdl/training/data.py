@@ -1,0 +1,138 @@
+"""Bring the files of the trial's dataset version onto this machine, once for all trials that want them."""
+
+import fcntl
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from cdl.training.failures import TrainingError
+from cdl.training.versions import Dataset
+
+FILES = "/[!_]*"
+"""Everything but reports and other notes: their names start with an underscore."""
+
+
+def fetch() -> Path:
+    """Return a folder with the files of the dataset this trial was given.
+
+    Inside a trial that is the commit under `integrations.pachyderm` of the experiment config, or the folder `data.path`
+    of a config without one. Outside a cluster it is the folder `CDL_DATASET` names.
+    """
+    config = _trial_config()
+    if config is None:
+        return _folder(os.environ.get("CDL_DATASET"), "CDL_DATASET")
+    dataset = Dataset.of_config(config)
+    if dataset is not None:
+        return fetch_version(dataset, cache_folder())
+    extra = config.get("data")
+    path = extra.get("path") if isinstance(extra, Mapping) else None
+    return _folder(path if isinstance(path, str) else None, "data.path of the experiment config")
+
+
+def fetch_version(dataset: Dataset, cache: Path) -> Path:
+    """Return the cached files of a dataset version, downloading them first when they are not there yet.
+
+    The folder appears whole or not at all, and trials that ask at the same time download once.
+    """
+    target = cache / dataset.key
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target.with_name(target.name + ".lock")):
+        if not target.is_dir():
+            fresh = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+            try:
+                _download(dataset, fresh)
+                fresh.rename(target)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+    return target
+
+
+def cache_folder() -> Path:
+    """Tell where downloaded versions are kept: `CDL_CACHE`, else a private folder in the system's temporary one."""
+    named = os.environ.get("CDL_CACHE")
+    if named:
+        return Path(named) / "datasets"
+    private = Path(tempfile.gettempdir()) / f"cdl-cache-{os.getuid()}"
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if private.stat().st_uid != os.getuid():
+        raise TrainingError(f"{private} belongs to somebody else; set CDL_CACHE to a folder of your own")
+    return private / "datasets"
+
+
+def unpack(archive: tarfile.TarFile, folder: Path) -> int:
+    """Write the archive's files below the folder, one member at a time, and count them.
+
+    Only regular files and folders are accepted, and none outside the folder.
+    """
+    count = 0
+    for member in archive:
+        relative = member.name.lstrip("/")
+        place = folder / relative
+        if ".." in Path(relative).parts:
+            raise TrainingError(f"the dataset holds {member.name}, which points outside of it")
+        if member.isdir():
+            place.mkdir(parents=True, exist_ok=True)
+            continue
+        content = archive.extractfile(member) if member.isfile() else None
+        if content is None:
+            raise TrainingError(f"the dataset holds {member.name}, which is no regular file")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as out:
+            shutil.copyfileobj(content, out)
+        count += 1
+    return count
+
+
+def _trial_config() -> Mapping[str, object] | None:
+    import determined
+
+    cluster = determined.get_cluster_info()
+    if cluster is None or cluster.task_type != "TRIAL":
+        return None
+    # The public surface shows only `user_data`; the integrations of the config have no other reader in 0.38.1.
+    config: Mapping[str, object] = cluster.trial._config  # noqa: SLF001
+    return config
+
+
+def _folder(path: str | None, source: str) -> Path:
+    if not path:
+        raise TrainingError(
+            f"this trial was given no dataset: set integrations.pachyderm in the experiment config, or {source}"
+        )
+    folder = Path(path)
+    if not folder.is_dir():
+        raise TrainingError(f"{source} is {path}, which is no folder")
+    return folder
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _download(dataset: Dataset, folder: Path) -> None:
+    import grpc
+    from pachyderm_sdk import Client
+    from pachyderm_sdk.api import pfs
+
+    client = Client(host=dataset.host, port=dataset.port, auth_token=dataset.token or None, tls=dataset.tls)
+    repo = pfs.Repo(name=dataset.repo, type="user", project=pfs.Project(name=dataset.project))
+    branch = pfs.Branch(repo=repo, name=dataset.branch)
+    commit = pfs.Commit(repo=repo, branch=branch, id=dataset.commit)
+    name = f"{dataset.project}/{dataset.repo}@{dataset.commit}"
+    try:
+        with client.pfs.pfs_tar_file(pfs.File(commit=commit, path=FILES)) as archive:
+            if unpack(archive, folder) == 0:
+                raise TrainingError(f"dataset version {name} holds no files")
+    except (grpc.RpcError, ValueError, tarfile.TarError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, grpc.RpcError) else error
+        reason = cause.details() if isinstance(cause, grpc.Call) else str(cause)
+        raise TrainingError(
+            f"cannot fetch dataset version {name} from {dataset.host}:{dataset.port}: {reason}"
+        ) from error

@@ -1,0 +1,104 @@
+"""Run a user's evaluation of one checkpoint on one dataset version, as a Determined experiment of a single trial.
+
+    python3 -m cdl.training.evaluate --entrypoint evaluate:evaluate --checkpoint UUID
+
+The function is called as `evaluate(checkpoint: Path, data: Path)` and answers a document with `metrics` (numbers),
+and, as far as they apply, `perClass`, `confusion`, `classes` and `n`. The numbers become validation metrics, the whole
+document the metric group `evaluation`. An exception of the function ends the trial with its traceback in the log.
+"""
+
+import argparse
+import importlib
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cdl.training import data
+from cdl.training.failures import TrainingError
+
+GROUP = "evaluation"
+STEPS = 1
+"""An evaluation is one step long: Determined files every metric under a step."""
+
+Evaluate = Callable[[Path, Path], Mapping[str, object]]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Evaluate the checkpoint and report; the exit status of the trial."""
+    parser = argparse.ArgumentParser(
+        prog="cdl.training.evaluate", description="Evaluate one checkpoint on the trial's dataset."
+    )
+    parser.add_argument("--entrypoint", default="evaluate:evaluate", help="module:function of the model folder")
+    parser.add_argument("--checkpoint", required=True, help="UUID of the Determined checkpoint")
+    chosen = parser.parse_args(arguments)
+    try:
+        evaluate = resolve(chosen.entrypoint)
+        _run(evaluate, chosen.checkpoint)
+    except TrainingError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def resolve(entrypoint: str) -> Evaluate:
+    """Import the user's function; `module:function`, the module lying in the working folder."""
+    module_name, _, function_name = entrypoint.partition(":")
+    if not module_name or not function_name:
+        raise TrainingError(f"--entrypoint is {entrypoint!r}, allowed is module:function")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise  # a module that the user's own code lacks: the traceback is the answer
+        raise TrainingError(
+            f"--entrypoint {entrypoint}: there is no module {module_name} in the model folder"
+        ) from error
+    function: Evaluate | None = getattr(module, function_name, None)
+    if not callable(function):
+        raise TrainingError(f"--entrypoint {entrypoint}: module {module_name} has no function {function_name}")
+    return function
+
+
+def verified(answer: object) -> dict[str, object]:
+    """Return the user's document as plain JSON values, or say what is wrong with it."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("metrics"), Mapping) or not answer["metrics"]:
+        raise TrainingError('the evaluation must return a mapping whose "metrics" name at least one number')
+    try:
+        document = json.loads(json.dumps(answer, default=_plain, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"the evaluation returned something that is no JSON: {error}") from error
+    for name, value in document["metrics"].items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise TrainingError(f"the evaluation returned the metric {name} as {value!r}, allowed is a number")
+    return dict(document)
+
+
+def _plain(value: object) -> object:
+    """Turn numpy's and torch's scalars and arrays into Python's."""
+    convert = getattr(value, "tolist", None)
+    if convert is None:
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    plain: object = convert()
+    return plain
+
+
+def _run(evaluate: Evaluate, checkpoint: str) -> None:
+    from determined import core
+
+    with core.init(tensorboard_mode=core.TensorboardMode.MANUAL) as context:
+        folder = data.fetch()
+        with context.checkpoint.restore_path(checkpoint) as path:
+            document = verified(evaluate(Path(path), folder))
+        context.train.report_metrics(GROUP, STEPS, document)
+        metrics = document["metrics"]
+        if isinstance(metrics, dict):
+            context.train.report_validation_metrics(STEPS, metrics)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
