@@ -275,7 +275,9 @@ def _breaks(check: Check, rows: int, rejected: int) -> str | None:
         share = rejected / (rows + rejected) if rejected else 0.0
         if share > check.rejected.max_fraction:
             allowed = f"at most {check.rejected.max_fraction:.1%}"
-            return f"check {check.name}: {rejected} of {rows + rejected} items rejected ({share:.1%}), allowed: {allowed}"
+            return (
+                f"check {check.name}: {rejected} of {rows + rejected} items rejected ({share:.1%}), allowed: {allowed}"
+            )
     return None
 
 

@@ -176,11 +176,13 @@ def _release(
         doing = busy(Reason.RELEASING, f"writing the release of {wanted[:19]}")
         return Answer((doing, *done), (*stale, write), run=run, measured=measured, gates=gates, data=data, done=2)
     released = fact(ConditionType.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message=release.name)
-    approval, actions = _approval(resource, release)
+    approval, actions = _approval(resource, release, seen.at)
     return Answer((*approval, *done, released), (*stale, *actions), True, run, measured, gates, release, data, 3)
 
 
-def _approval(resource: Experiment, release: ReleaseSeen) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
+def _approval(
+    resource: Experiment, release: ReleaseSeen, at: datetime
+) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
     """Bound to the digest: the decision is about these members and no others."""
     match release.approval:
         case ApprovalState.APPROVED:
@@ -196,7 +198,7 @@ def _approval(resource: Experiment, release: ReleaseSeen) -> tuple[tuple[Conditi
             ), ()
         case ApprovalState.PENDING:
             if resource.spec.approval.policy is ApprovalPolicy.AUTOMATIC:
-                approve = ApproveRelease(release.name, release.digest, "policy/Automatic")
+                approve = ApproveRelease(release.name, release.digest, "policy/Automatic", at)
                 return (busy(Reason.RELEASING, f"approving {release.name}"),), (approve,)
             role = resource.spec.approval.role
             return (

@@ -145,6 +145,7 @@ class ApproveRelease:
     release: str
     digest: str
     by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""What the loop needs of a kind: how to look, how to decide, how to act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cdl.api.v1alpha1.resource import Resource, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from cdl.ports.artifacts import ArtifactStore
+    from cdl.ports.data import DataEngine
+    from cdl.ports.resources import ResourceStore
+    from cdl.ports.serving import ServingEngine
+    from cdl.ports.sources import SourceCollector
+    from cdl.ports.training import TrainingEngine
+    from cdl.reconcile.decision import Decision
+
+R = TypeVar("R", bound=Resource)
+S = TypeVar("S", bound=Status)
+Seen = TypeVar("Seen")
+Action = TypeVar("Action")
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Everything a controller may look at and act upon."""
+
+    resources: ResourceStore
+    sources: SourceCollector
+    data: DataEngine
+    training: TrainingEngine
+    serving: ServingEngine
+    artifacts: ArtifactStore
+
+
+@dataclass(frozen=True, slots=True)
+class Controller(Generic[R, Seen, S, Action]):
+    """One kind's answers. `decide` is pure; `look` changes nothing; `act` is idempotent, its objects named by keys."""
+
+    kind: type[R]
+    look: Callable[[R, datetime], Seen]
+    decide: Callable[[R, Seen], Decision[S, Action]]
+    act: Callable[[R, Action], None]
+    status: Callable[[R], S]

@@ -1,0 +1,134 @@
+"""How an Experiment is looked at and acted upon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdl.api.canonical import canonical
+from cdl.api.conditions import ConditionType, Reason
+from cdl.api.meta import Metadata
+from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
+from cdl.api.v1alpha1.experiment import ExperimentStatus
+from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec, ReleaseStatus
+from cdl.ports.errors import Rejected
+from cdl.reconcile import experiment as pure
+from cdl.reconcile.summary import fact, settled, stamped
+
+from .controller import Controller, Engines
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cdl.api.v1alpha1.datapipeline import Dataset
+    from cdl.ports.resources import ResourceStore
+
+Experiments = Controller[Experiment, pure.Seen, ExperimentStatus, pure.Action]
+
+DOCUMENT_ANNOTATION = "cdl.dev/document"
+"""Where a Release's document lies, on the Release."""
+MODEL_LABEL = "cdl.dev/model"
+
+
+def controller(engines: Engines) -> Experiments:
+    """Wire the kind to its engines."""
+
+    def look(resource: Experiment, at: datetime) -> pure.Seen:
+        dataset, waiting_for = _dataset(engines.resources, resource)
+        releases = engines.resources.list(Release, resource.metadata.namespace)
+        return pure.Seen(
+            at=at,
+            dataset=dataset,
+            waiting_for=waiting_for,
+            runs=engines.training.look(resource.key),
+            releases=tuple(_seen(r) for r in releases if r.spec.model == resource.spec.model.name),
+        )
+
+    def act(resource: Experiment, action: pure.Action) -> None:
+        match action:
+            case pure.StartRun(key, wish):
+                engines.training.start(resource.key, key, wish)
+            case pure.StopRun(key):
+                engines.training.stop(resource.key, key)
+            case pure.WriteRelease():
+                write_release(engines, resource, action)
+            case pure.ApproveRelease(release, digest, by, at):
+                approval = ApprovalStatus(state=ApprovalState.APPROVED, by=by, at=at, digest=digest)
+                record_approval(engines.resources, resource.metadata.namespace, release, approval)
+            case pure.ForgetRuns():
+                engines.training.forget(resource.key)
+
+    return Controller(Experiment, look, pure.decide, act, lambda resource: resource.status)
+
+
+def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease) -> None:
+    """Register the checkpoint, keep the document, create the resource: each a no-op when it is done already.
+
+    Raises:
+        Rejected: a Release of that number exists with other members, so registry and resources disagree.
+    """
+    version = engines.training.register(action.model, action.checkpoint, action.digest)
+    spec = ReleaseSpec(model=action.model, version=version, digest=action.digest, members=dict(action.members))
+    document = engines.artifacts.keep(canonical(spec.model_dump(mode="json", by_alias=True)), ".json")
+    release = Release(
+        metadata=Metadata(
+            name=f"{action.model}-{version}",
+            namespace=resource.metadata.namespace,
+            labels={MODEL_LABEL: action.model},
+            annotations={DOCUMENT_ANNOTATION: document, **_revision(resource)},
+        ),
+        spec=spec,
+    )
+    there = engines.resources.create(release)
+    if there.spec.digest != action.digest:
+        message = f"Release {release.metadata.name} exists with digest {there.spec.digest}, not {action.digest}"
+        raise Rejected(message)
+
+
+def record_approval(store: ResourceStore, namespace: str, name: str, approval: ApprovalStatus) -> Release:
+    """Write a decision about a Release, if it is still about the same members.
+
+    Raises:
+        Rejected: there is no such Release, or the decision names another digest.
+    """
+    release = store.get(Release, namespace, name)
+    if release is None:
+        message = f"release {name}: not found in namespace {namespace}"
+        raise Rejected(message)
+    if approval.digest != release.spec.digest:
+        message = f"release {name}: the decision is about {approval.digest}, the release is {release.spec.digest}"
+        raise Rejected(message)
+    held = approval.state is ApprovalState.APPROVED
+    by_policy = approval.by.startswith("policy/")
+    said = Reason.REJECTED if not held else Reason.APPROVED_BY_POLICY if by_policy else Reason.APPROVED_BY_PERSON
+    condition = fact(ConditionType.APPROVED, holds=held, reason=said, message=f"by {approval.by}")
+    generation = release.metadata.generation
+    conditions = settled((condition,), generation, said, f"{approval.state.value.lower()} by {approval.by}")
+    if approval.at is not None:
+        conditions = stamped(release.status.conditions, conditions, approval.at)
+    status = ReleaseStatus(observed_generation=generation, conditions=conditions, approval=approval)
+    store.write_status(release.key, status, release.metadata.resource_version)
+    return release
+
+
+def _dataset(store: ResourceStore, resource: Experiment) -> tuple[Dataset | None, str]:
+    name = resource.spec.data.pipeline or ""
+    pipeline = store.get(DataPipeline, resource.metadata.namespace, name)
+    if pipeline is None:
+        return None, "there is no such DataPipeline"
+    ready = pipeline.status.condition(ConditionType.READY)
+    if ready is None or pipeline.status.observed_generation != pipeline.metadata.generation:
+        return None, "it was not looked at yet"
+    if ready.status != "True" or pipeline.status.dataset is None:
+        return None, f"{ready.reason}: {ready.message}"
+    return pipeline.status.dataset, ""
+
+
+def _seen(release: Release) -> pure.ReleaseSeen:
+    approval = release.status.approval
+    # a decision about other members is no decision about these
+    state = approval.state if approval.digest == release.spec.digest else ApprovalState.PENDING
+    return pure.ReleaseSeen(release.metadata.name, release.spec.version, release.spec.digest, state, approval.by)
+
+
+def _revision(resource: Experiment) -> dict[str, str]:
+    return {"cdl.dev/revision": resource.metadata.revision} if resource.metadata.revision else {}

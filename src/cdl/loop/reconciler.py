@@ -1,0 +1,124 @@
+"""One turn of the loop for one resource, and what to do when something goes wrong in it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Generic
+
+from cdl.api.conditions import Condition, Reason
+from cdl.api.duration import length
+from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
+from cdl.reconcile.summary import busy, stalled, stamped, troubled
+
+from .controller import Action, Controller, R, S, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from cdl.ports.resources import ResourceStore
+
+FINALIZER = "cdl.dev/engines"
+"""Keeps a deleted resource until its engine objects are gone."""
+AT_ONCE = timedelta()
+FIRST_RETRY = timedelta(seconds=1)
+LAST_RETRY = timedelta(minutes=1)
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler(Generic[R, Seen, S, Action]):
+    """Brings resources of one kind closer to their specs, one turn at a time."""
+
+    def __init__(
+        self, controller: Controller[R, Seen, S, Action], store: ResourceStore, clock: Callable[[], datetime]
+    ) -> None:
+        """Time is handed in, so that a test can play it."""
+        self._controller = controller
+        self._store = store
+        self._clock = clock
+        self._failures: dict[tuple[str, str], int] = {}
+
+    def turn(self, namespace: str, name: str) -> timedelta | None:
+        """Look, decide, act and report once; say when to look again. None: the resource is gone.
+
+        Whatever goes wrong becomes a condition and a time to try again; nothing is raised.
+        """
+        try:
+            return self._turn(namespace, name)
+        except Conflict:
+            return AT_ONCE
+        except PortError as error:  # the store itself is in trouble: there is nowhere to write that down
+            log.warning("%s %s/%s: %s", self._controller.kind.__name__, namespace, name, error)
+            return self._retry((namespace, name))
+
+    def _turn(self, namespace: str, name: str) -> timedelta | None:
+        resource = self._store.get(self._controller.kind, namespace, name)
+        if resource is None:
+            self._failures.pop((namespace, name), None)
+            return None
+        if not resource.metadata.deleting and FINALIZER not in resource.metadata.finalizers:
+            # before the first effect outside, so that a deletion can never overtake it
+            finalizers = (*resource.metadata.finalizers, FINALIZER)
+            self._store.write_finalizers(resource.key, finalizers, resource.metadata.resource_version)
+            return AT_ONCE
+        status, again, trouble = self._attempt(resource)
+        if resource.metadata.deleting and trouble is None:
+            rest = tuple(f for f in resource.metadata.finalizers if f != FINALIZER)
+            self._store.write_finalizers(resource.key, rest, resource.metadata.resource_version)
+            return None
+        self._report(resource, status)
+        return again if again is not None else length(self._interval(resource))
+
+    def _attempt(self, resource: R) -> tuple[S, timedelta | None, Condition | None]:
+        """Look, decide and act; on trouble say what kind of trouble it is."""
+        place = (resource.metadata.namespace, resource.metadata.name)
+        status = self._controller.status(resource)
+        try:
+            seen = self._controller.look(resource, self._clock())
+            decision = self._controller.decide(resource, seen)
+            status = decision.status
+            for action in decision.actions:
+                log.info("%s: %s", resource.key, type(action).__name__)
+                self._controller.act(resource, action)
+        except Conflict:
+            raise
+        except PortError as error:
+            trouble, again = self._in_trouble(error, place)
+        except Exception as error:
+            log.exception("%s: internal fault", resource.key)
+            trouble = busy(Reason.INTERNAL_FAULT, f"{type(error).__name__}: {error}; the log has the traceback")
+            again = self._retry(place)
+        else:
+            self._failures.pop(place, None)
+            return status, decision.look_again_after, None
+        return troubled(status, resource.metadata.generation, trouble), again, trouble
+
+    def _in_trouble(self, error: PortError, place: tuple[str, str]) -> tuple[Condition, timedelta | None]:
+        """An error says by its class what must happen next."""
+        match error:
+            case Rejected():
+                return stalled(error.reason, str(error)), None
+            case NotPermitted():
+                return stalled(Reason.NOT_PERMITTED, str(error)), None
+            case Unavailable():
+                return busy(Reason.ENGINE_UNAVAILABLE, str(error)), self._retry(place)
+            case _:
+                return busy(Reason.ENGINE_UNAVAILABLE, str(error)), self._retry(place)
+
+    def _retry(self, place: tuple[str, str]) -> timedelta:
+        """Wait twice as long after each failure in a row."""
+        count = self._failures.get(place, 0)
+        self._failures[place] = count + 1
+        return min(FIRST_RETRY * (1 << min(count, 10)), LAST_RETRY)
+
+    def _report(self, resource: R, status: S) -> None:
+        before = self._controller.status(resource)
+        told = status.model_copy(update={"conditions": stamped(before.conditions, status.conditions, self._clock())})
+        if told != before:
+            self._store.write_status(resource.key, told, resource.metadata.resource_version)
+
+    @staticmethod
+    def _interval(resource: R) -> str:
+        return str(getattr(getattr(resource, "spec", None), "interval", "10m"))
