@@ -48,6 +48,11 @@ class Metadata(BaseModel):
         return self.annotations.get(REVISION_ANNOTATION, "")
 
     @property
+    def requested_at(self) -> str:
+        """When somebody asked for a look, as they wrote it; empty when nobody did."""
+        return self.annotations.get(REQUESTED_AT_ANNOTATION, "")
+
+    @property
     def deleting(self) -> bool:
         """Somebody asked for this resource to go."""
         return self.deletion_timestamp is not None

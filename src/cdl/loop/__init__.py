@@ -2,6 +2,6 @@
 
 from .controller import Controller, Engines
 from .reconciler import FINALIZER, Reconciler
-from .runner import Runner
+from .runner import Feed, Runner, Stamp
 
-__all__ = ["FINALIZER", "Controller", "Engines", "Reconciler", "Runner"]
+__all__ = ["FINALIZER", "Controller", "Engines", "Feed", "Reconciler", "Runner", "Stamp"]

@@ -46,3 +46,5 @@ class Controller(Generic[R, Seen, S, Action]):
     decide: Callable[[R, Seen], Decision[S, Action]]
     act: Callable[[R, Action], None]
     status: Callable[[R], S]
+    watches: frozenset[str] = frozenset()
+    """Other kinds whose changes this one looks at."""

@@ -57,7 +57,9 @@ def controller(engines: Engines) -> Experiments:
             case pure.ForgetRuns():
                 engines.training.forget(resource.key)
 
-    return Controller(Experiment, look, pure.decide, act, lambda resource: resource.status)
+    return Controller(
+        Experiment, look, pure.decide, act, lambda resource: resource.status, frozenset({"DataPipeline", "Release"})
+    )
 
 
 def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease) -> None:

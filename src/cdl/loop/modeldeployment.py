@@ -36,7 +36,7 @@ def controller(engines: Engines) -> ModelDeployments:
             case pure.StopServing():
                 engines.serving.remove(resource.key)
 
-    return Controller(ModelDeployment, look, pure.decide, act, lambda resource: resource.status)
+    return Controller(ModelDeployment, look, pure.decide, act, lambda resource: resource.status, frozenset({"Release"}))
 
 
 def _seen(release: Release) -> pure.ReleaseSeen:

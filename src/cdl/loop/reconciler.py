@@ -40,6 +40,11 @@ class Reconciler(Generic[R, Seen, S, Action]):
         self._clock = clock
         self._failures: dict[tuple[str, str], int] = {}
 
+    @property
+    def watches(self) -> frozenset[str]:
+        """Other kinds whose changes matter to this one."""
+        return self._controller.watches
+
     def turn(self, namespace: str, name: str) -> timedelta | None:
         """Look, decide, act and report once; say when to look again. None: the resource is gone.
 
@@ -63,25 +68,9 @@ class Reconciler(Generic[R, Seen, S, Action]):
             finalizers = (*resource.metadata.finalizers, FINALIZER)
             self._store.write_finalizers(resource.key, finalizers, resource.metadata.resource_version)
             return AT_ONCE
-        status, again, trouble = self._attempt(resource)
-        if resource.metadata.deleting and trouble is None:
-            rest = tuple(f for f in resource.metadata.finalizers if f != FINALIZER)
-            self._store.write_finalizers(resource.key, rest, resource.metadata.resource_version)
-            return None
-        self._report(resource, status)
-        return again if again is not None else length(self._interval(resource))
-
-    def _attempt(self, resource: R) -> tuple[S, timedelta | None, Condition | None]:
-        """Look, decide and act; on trouble say what kind of trouble it is."""
-        place = (resource.metadata.namespace, resource.metadata.name)
-        status = self._controller.status(resource)
+        place = (namespace, name)
         try:
-            seen = self._controller.look(resource, self._clock())
-            decision = self._controller.decide(resource, seen)
-            status = decision.status
-            for action in decision.actions:
-                log.info("%s: %s", resource.key, type(action).__name__)
-                self._controller.act(resource, action)
+            again = self._attempt(resource)
         except Conflict:
             raise
         except PortError as error:
@@ -92,8 +81,35 @@ class Reconciler(Generic[R, Seen, S, Action]):
             again = self._retry(place)
         else:
             self._failures.pop(place, None)
-            return status, decision.look_again_after, None
-        return troubled(status, resource.metadata.generation, trouble), again, trouble
+            if not resource.metadata.deleting:
+                return self._next(resource, again)
+            self._let_go(resource)
+            return None
+        self._complain(resource, trouble)
+        return self._next(resource, again)
+
+    def _attempt(self, resource: R) -> timedelta | None:
+        """Look, decide, say what is being done, do it."""
+        seen = self._controller.look(resource, self._clock())
+        decision = self._controller.decide(resource, seen)
+        self._report(resource, decision.status)
+        for action in decision.actions:
+            log.info("%s: %s", resource.key, type(action).__name__)
+            self._controller.act(resource, action)
+        return decision.look_again_after
+
+    def _let_go(self, resource: R) -> None:
+        """Nothing of the resource is left at the engines."""
+        now = self._store.get(self._controller.kind, resource.metadata.namespace, resource.metadata.name)
+        if now is not None:
+            rest = tuple(f for f in now.metadata.finalizers if f != FINALIZER)
+            self._store.write_finalizers(now.key, rest, now.metadata.resource_version)
+
+    def _complain(self, resource: R, trouble: Condition) -> None:
+        """Write the trouble down on the resource as it is by now."""
+        now = self._store.get(self._controller.kind, resource.metadata.namespace, resource.metadata.name)
+        if now is not None:
+            self._report(now, troubled(self._controller.status(now), now.metadata.generation, trouble))
 
     def _in_trouble(self, error: PortError, place: tuple[str, str]) -> tuple[Condition, timedelta | None]:
         """An error says by its class what must happen next."""
@@ -115,10 +131,15 @@ class Reconciler(Generic[R, Seen, S, Action]):
 
     def _report(self, resource: R, status: S) -> None:
         before = self._controller.status(resource)
-        told = status.model_copy(update={"conditions": stamped(before.conditions, status.conditions, self._clock())})
+        told = status.model_copy(
+            update={
+                "conditions": stamped(before.conditions, status.conditions, self._clock()),
+                "last_handled_requested_at": resource.metadata.requested_at,
+            }
+        )
         if told != before:
             self._store.write_status(resource.key, told, resource.metadata.resource_version)
 
     @staticmethod
-    def _interval(resource: R) -> str:
-        return str(getattr(getattr(resource, "spec", None), "interval", "10m"))
+    def _next(resource: R, again: timedelta | None) -> timedelta:
+        return again if again is not None else length(str(getattr(getattr(resource, "spec", None), "interval", "10m")))

@@ -1,0 +1,252 @@
+"""Start and stop servers that outlive the command that started them, and never lose sight of one.
+
+Each has a record beside its log: process id and the time the kernel says it started, because process ids are
+used again. A record whose process is gone, or is somebody else's, counts as not running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+START_SECONDS = 60
+STOP_SECONDS = 20
+KILL_SECONDS = 5
+POLL_SECONDS = 0.05
+TAIL_BYTES = 4000
+
+
+class StackError(Exception):
+    """A server did not come up, or would not go; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server to run: its command, and how the line begins that it prints when it is ready."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs."""
+
+    name: str
+    pid: int
+    started: int
+    """Clock ticks since boot, as the kernel counts them."""
+    command: tuple[str, ...]
+
+
+class Stack:
+    """The servers of one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        """Records and logs lie below home."""
+        self._records = home / "processes"
+        self._logs = home / "logs"
+        self._records.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the home folder, so that two commands never start the same server twice."""
+        with (self._records / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def log(self, name: str) -> Path:
+        """Where a server's output goes."""
+        return self._logs / f"{name}.log"
+
+    def running(self) -> dict[str, Running]:
+        """Every server of ours that is alive."""
+        found = {}
+        for record in sorted(self._records.glob("*.json")):
+            server = _read(record)
+            if server is not None and _alive(server.pid, server.started):
+                found[server.name] = server
+        return found
+
+    def start(self, services: Sequence[Service]) -> tuple[str, ...]:
+        """Make sure every service runs and is ready; give the names of those that had to be started.
+
+        A service that runs with another command than wished is started anew.
+
+        Raises:
+            StackError: one ended or stayed silent; the message has its last words.
+        """
+        there = self.running()
+        waiting: list[tuple[Service, subprocess.Popen[bytes], int]] = []
+        for service in services:
+            now = there.get(service.name)
+            if now is not None and now.command == service.command:
+                continue
+            if now is not None:
+                self._end([now])
+            waiting.append((service, *self._spawn(service)))
+        for service, process, offset in waiting:
+            self._await(service, process, offset)
+        return tuple(service.name for service, _, _ in waiting)
+
+    def stop(self) -> tuple[str, ...]:
+        """End every server of ours, the last started first; give their names.
+
+        Raises:
+            StackError: one would not go, not even when killed.
+        """
+        servers = sorted(self.running().values(), key=lambda s: s.started, reverse=True)
+        self._end(servers)
+        for record in self._records.glob("*.json"):
+            record.unlink()
+        return tuple(s.name for s in servers)
+
+    def _spawn(self, service: Service) -> tuple[subprocess.Popen[bytes], int]:
+        log = self.log(service.name)
+        with log.open("ab") as output:
+            offset = output.tell()
+            process = subprocess.Popen(
+                service.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, **dict(service.environment)},
+            )
+        server = Running(service.name, process.pid, _started(process.pid) or 0, service.command)
+        record = self._records / f"{service.name}.json"
+        written = record.with_suffix(".new")
+        written.write_text(json.dumps(asdict(server)))
+        written.replace(record)
+        return process, offset
+
+    def _await(self, service: Service, process: subprocess.Popen[bytes], offset: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            text = self._since(service.name, offset)
+            if any(line.startswith(service.ready) for line in text.splitlines()):
+                return
+            if process.poll() is not None:
+                message = f"{service.name} ended with {process.returncode}: {_last_words(text)}"
+                raise StackError(message)
+            time.sleep(POLL_SECONDS)
+        message = f"{service.name} was not ready after {START_SECONDS} s; its log is {self.log(service.name)}"
+        raise StackError(message)
+
+    def _since(self, name: str, offset: int) -> str:
+        with self.log(name).open("rb") as log:
+            log.seek(offset)
+            return log.read().decode(errors="replace")
+
+    def _end(self, servers: Sequence[Running]) -> None:
+        for how, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+            left = [s for s in servers if _alive(s.pid, s.started)]
+            for server in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(server.pid, how)
+            deadline = time.monotonic() + patience
+            while any(_alive(s.pid, s.started) for s in left) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+        stuck = [s.name for s in servers if _alive(s.pid, s.started)]
+        if stuck:
+            message = f"{', '.join(stuck)} would not end"
+            raise StackError(message)
+
+
+def ports(home: Path, names: Sequence[str], wished: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Give each name a port on loopback, the same as last time where that is still free or ours.
+
+    Raises:
+        StackError: a port somebody wished for is taken by another program.
+    """
+    record = home / "ports.json"
+    known = {**_ports_read(record), **(wished or {})}
+    ours = Stack(home).running()
+    chosen: dict[str, int] = {}
+    for name in names:
+        port = known.get(name, 0)
+        mine = name.partition("-")[0] in ours and _ports_read(record).get(name) == port
+        if port and not mine and not _free(port):
+            if wished and name in wished:
+                message = f"port {port} ({name}) is in use by another program; choose another one"
+                raise StackError(message)
+            port = 0
+        chosen[name] = port or _any_free(set(chosen.values()))
+    home.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(chosen))
+    return chosen
+
+
+def _ports_read(record: Path) -> dict[str, int]:
+    try:
+        return {str(k): int(v) for k, v in json.loads(record.read_text()).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _any_free(taken: set[int]) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+
+
+def _read(record: Path) -> Running | None:
+    try:
+        held = json.loads(record.read_text())
+        return Running(held["name"], held["pid"], held["started"], tuple(held["command"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a torn record says nothing; the data folder's own lock still keeps a second server out
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the command's name, which may hold blanks; empty: no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _started(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def _alive(pid: int, started: int) -> bool:
+    """A zombie nobody waits for is dead."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z" and int(fields[19]) == started
+
+
+def _last_words(text: str) -> str:
+    lines = [line.strip() for line in text[-TAIL_BYTES:].splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,57 @@
+"""Everything cdl may be told from outside, in one frozen tree; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHARED_DATA = Path("../shared/data")
+
+
+def _programs() -> Path:
+    """The built-in steps: beside the package when installed, else in the checkout."""
+    packaged = Path(__file__).parent / "_pipelines"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "pipelines"
+
+
+class Settings(BaseSettings):
+    """What a command or an operator works with; each field is the variable CDL_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="CDL_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".cdl"), description="The one folder that holds all state of `cdl run`.")
+    data: Path | None = Field(None, description="A folder of data sets that stands in for downloads.")
+    programs: Path = Field(default_factory=_programs, description="The built-in steps, as folders with a step.py.")
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Trials that may run at once.")
+    pachd: str = Field("", description="Pachyderm's address, as in grpc://127.0.0.1:30650.")
+    determined: str = Field("", description="Determined's master, scheme included.")
+    determined_user: str = Field("determined", description="Who the driver logs in as.")
+    determined_password: str = Field("", description="That user's password.", repr=False)
+    seldon: str = Field("", description="API server that holds the SeldonDeployments, scheme included.")
+    steps_image: str = Field("cdl/steps:0.1.0", description="Image of the built-in steps.")
+    serving_image: str = Field("cdl/serving:0.1.0", description="Image of the model server.")
+
+    @property
+    def data_roots(self) -> tuple[Path, ...]:
+        """Where files are looked for before anything is downloaded."""
+        if self.data is not None:
+            return (self.data.resolve(),)
+        return (SHARED_DATA.resolve(),) if SHARED_DATA.is_dir() else ()
+
+
+def read() -> Settings:
+    """Read the environment once.
+
+    Raises:
+        ValueError: one sentence that names the variable, what was found and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = f"CDL_{str(fault['loc'][0]).upper()}"
+        message = f"{name}: found {fault['input']!r}: {fault['msg']}"
+        raise ValueError(message) from error
