@@ -53,16 +53,15 @@ class KerasTrial:
             folder = Path(path)
             state = json.loads((folder / STATE).read_text())
             own = state["trial"] == self._id
-            if own:
-                # An optimizer that was never built has no variables yet, and would silently stay fresh.
-                self._model.optimizer.build(self._model.trainable_variables)
+            # An optimizer that was never built has no variables yet to load into.
+            self._model.optimizer.build(self._model.trainable_variables)
             fresh = [variable.numpy() for variable in self._model.optimizer.variables]
             self._model.load_weights(folder / WEIGHTS)
         if own:
             self.initial_epoch = int(state["epochs"])
             self.steps_completed = int(state["batches"])
             return
-        # The other trial's step count and learning rate come along with its weights, and are not wanted.
+        # The other trial's steps, momenta and learning rate come along with its weights, and are not wanted.
         for variable, value in zip(self._model.optimizer.variables, fresh, strict=True):
             variable.assign(value)
 
@@ -118,7 +117,9 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships 
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Note how far the epoch is; with `steps_per_execution` Keras calls once for several batches."""
-        self._last_batch = batch
+        steps = self.params.get("steps")
+        # The last of these calls names the batch it would have ended with, had the epoch been long enough.
+        self._last_batch = batch if steps is None else min(batch, steps - 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Close one epoch; the metrics and the checkpoint carry the same step, so the best of both meet."""

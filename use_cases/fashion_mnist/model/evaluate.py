@@ -14,7 +14,6 @@ from transform import CLASSES
 
 def evaluate(checkpoint: Path, data: Path) -> dict[str, object]:
     """Classify every image of the folder and compare with its label."""
-    network.use_threads()
     test = images.read(data)
     predicted = network.Classifier.load(checkpoint).probabilities(test.pixels).argmax(axis=1)
     confusion = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)

@@ -16,6 +16,11 @@ from transform import CLASSES, SIDE, scaled
 WEIGHTS = "model.weights.h5"
 SHAPE = "network.json"
 
+# Trials share a machine's cores: TensorFlow keeps to the number of threads that every other library is given.
+if "OMP_NUM_THREADS" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", os.environ["OMP_NUM_THREADS"])
+
 Hparams = Mapping[str, str | int | float]
 
 
@@ -55,14 +60,6 @@ def _cnn(dense1: int) -> keras.Model:
             layers.Dense(len(CLASSES)),
         ]
     )
-
-
-def use_threads() -> None:
-    """Let TensorFlow keep to `OMP_NUM_THREADS` as every other library does: trials share the machine's cores."""
-    threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def describe(folder: Path, hparams: Hparams) -> None:

@@ -62,7 +62,6 @@ def main() -> None:
     cluster = determined.get_cluster_info()
     if cluster is None:
         raise SystemExit("train.py runs inside a Determined trial: det experiment create const.yaml .")
-    network.use_threads()
     distributed = core.DummyDistributedContext()  # one process drives all slots of the machine
     with core.init(distributed=distributed, tensorboard_mode=core.TensorboardMode.MANUAL) as context:
         train(context, cluster)

@@ -22,7 +22,6 @@ class FashionModel:
 
     def load(self) -> None:
         """Read the checkpoint and compile its function."""
-        network.use_threads()
         self._classifier = network.Classifier.load(self._folder)
 
     def predict(self, X: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float32]:

@@ -1,0 +1,57 @@
+"""The customers' resources: accepted by the API, one config told once, the numbers that were promised."""
+
+import json
+
+import pytest
+import yaml
+
+from .conftest import USE_CASES
+
+CASES = ["bbc_news", "fashion_mnist"]
+
+
+def document(case, path):
+    return yaml.safe_load((USE_CASES / case / path).read_text())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_experiment_is_the_adaptive_config(case):
+    pasted = document(case, "resources/experiment.yaml")["spec"]["config"]
+    assert pasted == document(case, "model/adaptive.yaml")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("config", ["const", "adaptive", "distributed"])
+def test_every_config_trains_by_accuracy_and_upwards(case, config):
+    searcher = document(case, f"model/{config}.yaml")["searcher"]
+    assert searcher["metric"] == "accuracy"
+    assert searcher["smaller_is_better"] is False
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_three_resources_name_each_other(case):
+    pipeline, experiment, deployment = (
+        document(case, f"resources/{kind}.yaml") for kind in ("datapipeline", "experiment", "modeldeployment")
+    )
+    assert experiment["spec"]["data"]["pipeline"] == pipeline["metadata"]["name"]
+    assert deployment["spec"]["model"]["name"] == experiment["spec"]["model"]["name"]
+
+
+def test_the_gates_are_the_promised_ones():
+    gates = {case: document(case, "resources/experiment.yaml")["spec"]["evaluation"]["gates"] for case in CASES}
+    assert gates == {
+        "bbc_news": [{"metric": "accuracy", "min": 0.95}],
+        "fashion_mnist": [{"metric": "accuracy", "min": 0.86}],
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_there_are_three_samples(case):
+    samples = sorted((USE_CASES / case / "samples").iterdir())
+    assert len(samples) == 3
+    for sample in samples:
+        if sample.suffix == ".json":
+            picture = json.loads(sample.read_text())
+            assert [len(row) for row in picture] == [28] * 28
+        else:
+            assert len(sample.read_text().split()) > 20
