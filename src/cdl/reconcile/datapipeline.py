@@ -136,11 +136,22 @@ class StepWish:
     step: Step
     code: str
     checks: tuple[Check, ...] = ()
+    reads: str = ""
+    """Name of the step before it; empty: the side's input repository."""
 
     @property
     def digest(self) -> str:
         """Stands for everything that can change the step's output or how it runs."""
-        return short([self.step.model_dump(mode="json"), self.code, [c.model_dump(mode="json") for c in self.checks]])
+        return short([self.step.model_dump(mode="json"), self.code, self._rules, self.reads])
+
+    @property
+    def program(self) -> str:
+        """Stands for what can change the output alone: not for how many workers make it, nor how large they are."""
+        return short([self.step.model_dump(mode="json", exclude={"resources", "parallelism"}), self.code, self._rules])
+
+    @property
+    def _rules(self) -> list[dict[str, object]]:
+        return [c.model_dump(mode="json") for c in self.checks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +201,16 @@ def ingest_key(spec: DataPipelineSpec, sources: tuple[SourceSeen, ...]) -> str:
 def wishes(spec: DataPipelineSpec, programs: Mapping[str, str]) -> tuple[StepWish, ...]:
     """The steps as they should be; item checks travel with the step that applies them."""
     items = tuple(c for c in spec.checks if c.rows is None and c.rejected is None)
+    before = ("", *(step.name for step in spec.steps))
     return tuple(
-        StepWish(step, programs[step.uses] if step.uses else "", items if step.uses == "checks" else ())
-        for step in spec.steps
+        StepWish(step, programs[step.uses] if step.uses else "", items if step.uses == "checks" else (), reads)
+        for step, reads in zip(spec.steps, before, strict=False)
     )
 
 
 def transform_digest(spec: DataPipelineSpec, programs: Mapping[str, str]) -> str:
     """The one digest of what both sides went through."""
-    return digest([w.digest for w in wishes(spec, programs)])
+    return digest([w.program for w in wishes(spec, programs)])
 
 
 def _bring_data_in(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action] | None:
@@ -227,17 +239,17 @@ def _run_steps(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatu
     actions: list[Action] = []
     running: list[StepSeen] = []
     for side in Side:
-        before, reads = _side(seen, side).head, ""
+        before = _side(seen, side).head
         for wish in wishes(resource.spec, seen.programs):
             now = _step(seen, wish.step.name, side)
             if now.wish != wish.digest:
-                actions.append(EnsureStep(side, wish, reads))
+                actions.append(EnsureStep(side, wish, wish.reads))
             elif now.failure and now.input == before:
                 message = f"step {now.step} over the {side} side: {now.failure}"
                 return _say(resource, seen, stalled(Reason.STEP_FAILED, message), tuple(actions))
             elif not now.done or now.input != before:
                 running.append(now)
-            before, reads = now.head, wish.step.name
+            before = now.head
     if actions:
         return _say(resource, seen, busy(Reason.TRANSFORMING, "bringing the steps up to date"), tuple(actions))
     if running:

@@ -144,10 +144,11 @@ class DataPipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        names = [s.name for s in self.steps]
-        if len(names) != len(set(names)):
-            message = "steps: names must differ from one another"
-            raise ValueError(message)
+        for what, things in (("sources", self.sources), ("steps", self.steps), ("checks", self.checks)):
+            names = [thing.name for thing in things]
+            if len(names) != len(set(names)):
+                message = f"{what}: names must differ from one another"
+                raise ValueError(message)
         if self.split is None and any(s.side is None for s in self.sources):
             message = "sources without a side need spec.split"
             raise ValueError(message)

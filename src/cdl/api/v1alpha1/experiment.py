@@ -94,7 +94,7 @@ class Evaluation(Frozen):
 class ModelRef(Frozen):
     """The model's name in the registry."""
 
-    name: Name
+    name: Name = Field(max_length=32, description="Its Releases are called <name>-1, <name>-2 and so on.")
 
 
 class ApprovalPolicy(StrEnum):
@@ -194,7 +194,7 @@ class GateStatus(Frozen):
     """One gate and how it went."""
 
     metric: str
-    value: float | None
+    value: float | None = None
     min: float | None = None
     max: float | None = None
     passed: bool
