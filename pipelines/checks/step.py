@@ -107,6 +107,8 @@ def load() -> list[Check]:
         raise pfs.StepError(f"CDL_CHECKS is no JSON: {error}") from error
     if not isinstance(checks, list) or not all(isinstance(check, dict) for check in checks):
         raise pfs.StepError("CDL_CHECKS must be a JSON list of objects, each with a name and what it asks")
+    # A document may spell out what it does not ask for.
+    checks = [{word: value for word, value in check.items() if value is not None} for check in checks]
     for number, check in enumerate(checks):
         place = f"check {check.get('name', number)}"
         _reject_unknown(check, place)

@@ -72,6 +72,13 @@ def test_checks_on_the_whole_dataset_are_left_to_the_operator(run_step):
     assert outcome.report["accepted"] == 1
 
 
+def test_what_a_check_leaves_open_asks_for_nothing(run_step):
+    rule = {"name": "short", "field": "text", "minLength": 9, "maxLength": None, "notNull": None, "rows": None}
+    outcome = checked(run_step, {"tech/1.txt": b"hi", "tech/2.txt": LONG}, rule)
+    assert outcome.report["rejected"] == {"short": 1}
+    assert list(outcome.files) == ["tech/2.txt"]
+
+
 def test_counts_stay_complete_when_the_examples_do_not(run_step):
     files = {f"tech/{number}.txt": b"hi" for number in range(30)}
     report = checked(run_step, files, {"name": "short", "field": "text", "minLength": 9}).report

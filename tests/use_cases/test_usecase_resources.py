@@ -5,6 +5,8 @@ import json
 import pytest
 import yaml
 
+from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment
+
 from .conftest import USE_CASES
 
 CASES = ["bbc_news", "fashion_mnist"]
@@ -35,6 +37,19 @@ def test_the_three_resources_name_each_other(case):
     )
     assert experiment["spec"]["data"]["pipeline"] == pipeline["metadata"]["name"]
     assert deployment["spec"]["model"]["name"] == experiment["spec"]["model"]["name"]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kind", [DataPipeline, Experiment, ModelDeployment])
+def test_the_api_accepts_every_resource(case, kind):
+    written = document(case, f"resources/{kind.__name__.lower()}.yaml")
+    assert kind.model_validate(written).metadata.name == case.replace("_", "-")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_built_in_steps_exist(case):
+    steps = document(case, "resources/datapipeline.yaml")["spec"]["steps"]
+    assert all((USE_CASES.parent / "pipelines" / step["uses"] / "step.py").is_file() for step in steps)
 
 
 def test_the_gates_are_the_promised_ones():
