@@ -1,0 +1,1 @@
+"""Places where files are kept, turned into ports; a store does not know another store."""

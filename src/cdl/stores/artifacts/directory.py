@@ -1,0 +1,100 @@
+"""An artifact store that is a folder: on a laptop everybody who needs it can read it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cdl.api.conditions import Reason
+from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable
+
+SUFFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+
+
+class DirectoryArtifacts:
+    """Files called by the sha256 of their content; a name, once there, never gets other bytes."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep the files below root, which is made when the first one comes."""
+        self._root = root
+
+    def keep(self, content: bytes, suffix: str) -> str:
+        """Store content and give its URI, which ends in <sha256><suffix>. A second call changes nothing."""
+        if not SUFFIX_CHARACTERS.issuperset(suffix):
+            raise Rejected(f"artifact suffix: found {suffix!r}, allowed: lower-case letters, digits, '.' and '-'")
+        place = self._root.absolute() / f"{hashlib.sha256(content).hexdigest()}{suffix}"
+        try:
+            if not _holds(place, content):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _write(place, content)
+        except OSError as error:
+            raise _sorry(f"cannot keep artifact {place}", error) from error
+        return place.as_uri()
+
+    def fetch(self, uri: str, sha256: str) -> Path:
+        """Give a local file with the content of the URI, checked.
+
+        Raises:
+            Rejected: nothing is there, or its content has another digest.
+        """
+        place = _place(uri)
+        try:
+            with place.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise Rejected(f"artifact {uri}: there is no such file") from error
+        except OSError as error:
+            raise _sorry(f"cannot read artifact {uri}", error) from error
+        expected = sha256.removeprefix("sha256:")
+        if found != expected:
+            raise Rejected(f"artifact {uri} has sha256 {found[:12]}…, expected {expected[:12]}…")
+        return place
+
+
+def _place(uri: str) -> Path:
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path:
+        raise Rejected(f"artifact {uri}: found another kind of URI, allowed: file:///absolute/path")
+    return Path(unquote(parts.path))
+
+
+def _holds(place: Path, content: bytes) -> bool:
+    """Tell whether the file is there and whole; one that a bad disk changed is written again."""
+    try:
+        return place.stat().st_size == len(content) and place.read_bytes() == content
+    except FileNotFoundError:
+        return False
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Make the file appear whole or not at all, also when the machine stops in between."""
+    descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=place.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.chmod(0o644)  # trials and servers may run as somebody else
+        partial.replace(place)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _sorry(doing: str, error: OSError) -> PortError:
+    sentence = f"{doing}: {error.strerror or error}"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return NotPermitted(sentence)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}:
+        return Unavailable(sentence)
+    return Rejected(sentence, Reason.ENGINE_REFUSED)

@@ -1,0 +1,237 @@
+"""Sources of DataPipelines, kept by their content in a cache folder.
+
+cache/blobs/<sha256>          the bytes of a source, checked before they get this name
+cache/known/<wish>            which blob a source without its own checksum led to
+cache/sides/<digest>/train    the files of a side, unpacked and divided; appears whole or not at all
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdl.api.canonical import digest, short
+from cdl.api.v1alpha1.datapipeline import Side
+from cdl.ports.errors import PortError, Unavailable
+from cdl.reconcile.datapipeline import SourceSeen
+
+from .faults import disk, unusable
+from .places import PlaceError, candidates, copy, download, is_git, local_path, name_of
+from .split import Item, for_test
+from .unpack import Limits, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cdl.api.v1alpha1.datapipeline import Source, Split
+
+VARIABLE = "CDL_DATA"
+
+
+class Sources:
+    """Collects from data roots, then from the source's own address, then from its mirrors."""
+
+    def __init__(self, cache: Path, data_roots: tuple[Path, ...] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+        """Keep everything below cache; a file of the right name and checksum below a data root saves a download."""
+        self._cache = cache.absolute()
+        self._roots = data_roots
+        self._limits = limits
+
+    def look(self, sources: tuple[Source, ...]) -> tuple[SourceSeen, ...]:
+        """Say which sources are at hand, with the digest of their bytes; fetches nothing."""
+        return tuple(SourceSeen(source.name, self._at_hand(source)) for source in sources)
+
+    def collect(self, source: Source) -> None:
+        """Fetch a source, its mirrors after it, and check it. A second call for what is at hand changes nothing.
+
+        Raises:
+            Rejected: with reason SourceUnusable; one sentence names the source, what was found and what is expected.
+            Unavailable: nobody answered at any of its places.
+        """
+        if self._at_hand(source) is not None:
+            return
+        try:
+            self._blob("").mkdir(parents=True, exist_ok=True)
+            with _alone(self._blob(f".lock-{self._known(source).name}")):
+                if self._at_hand(source) is None:
+                    self._fetch(source)
+        except OSError as error:
+            raise disk(source.name, error) from error
+
+    def lay_out(self, sources: tuple[Source, ...], split: Split | None, side: Side) -> Path:
+        """Give a folder with exactly the files of a side, unpacked and divided.
+
+        Same sources, same split: same files on each side. Equal contents never lie on both sides of a split.
+
+        Raises:
+            Rejected: with reason SourceUnusable when an archive cannot be taken apart.
+        """
+        blobs = {source.name: self._at_hand(source) for source in sources}
+        missing = next((name for name, blob in blobs.items() if blob is None), None)
+        if missing is not None:
+            message = f"source {missing}: not collected yet"
+            raise Unavailable(message)
+        wish = [[blobs[s.name], name_of(s.uri), s.unpack, s.strip, s.side] for s in sources]
+        key = digest([wish, split.model_dump(mode="json") if split else None]).removeprefix("sha256:")[:32]
+        target = self._cache / "sides" / key
+        if not _is_whole(target):
+            try:
+                self._build(target, sources, split)
+            except OSError as error:
+                raise disk(", ".join(blobs), error) from error
+        return target / side
+
+    def _at_hand(self, source: Source) -> str | None:
+        if source.sha256 is not None and self._blob(source.sha256).is_file():
+            return source.sha256
+        try:
+            known = self._known(source).read_text(encoding="ascii").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return known if self._blob(known).is_file() else None
+
+    def _blob(self, sha256: str) -> Path:
+        return self._cache / "blobs" / sha256
+
+    def _known(self, source: Source) -> Path:
+        return self._cache / "known" / short([source.uri, source.sha256, source.mirrors], 32)
+
+    def _fetch(self, source: Source) -> None:
+        complaints: list[PlaceError] = []
+        for place in _places(source, self._roots):
+            try:
+                self._take(source, place)
+                return
+            except PlaceError as error:
+                complaints.append(error)
+        raise self._sorry(source, complaints)
+
+    def _take(self, source: Source, place: Path | str) -> None:
+        """Bring the bytes into the cache under their checksum; a half-written file never gets the name."""
+        partial = self._blob(f".partial-{self._known(source).name}")
+        try:
+            with partial.open("w+b") as file:
+                if isinstance(place, Path):
+                    copy(place, file)
+                else:
+                    download(place, file)
+                file.flush()
+                os.fsync(file.fileno())
+                file.seek(0)
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            # A commit is its own checksum: a git mirror packs the same files into other bytes.
+            expected = None if is_git(str(place)) and place != source.uri else source.sha256
+            if expected is not None and expected != found:
+                sentence = f"{place} has sha256 {found[:12]}…, expected {expected[:12]}…"
+                raise PlaceError(sentence, lasting=True, mismatch=True)
+            partial.replace(self._blob(found))
+        finally:
+            partial.unlink(missing_ok=True)
+        if source.sha256 != found:
+            self._remember(source, found)
+
+    def _remember(self, source: Source, blob: str) -> None:
+        known = self._known(source)
+        known.parent.mkdir(parents=True, exist_ok=True)
+        partial = known.with_name(f".partial-{known.name}-{os.getpid()}")
+        partial.write_text(blob, encoding="ascii")
+        partial.replace(known)
+
+    def _sorry(self, source: Source, complaints: list[PlaceError]) -> PortError:
+        """One sentence: what was found where, and what to do about it."""
+        said = [str(c) for c in complaints]
+        on_disk = local_path(source.uri)
+        if not any(c.mismatch for c in complaints):
+            where = ", ".join(str(root) for root in self._roots) or "no data folder is set"
+            pinned = f" with sha256 {source.sha256[:12]}…" if source.sha256 else ""
+            said.insert(0, f"there is no file {on_disk or name_of(source.uri)}{pinned} (looked below: {where})")
+            said.append(f"set {VARIABLE} to a folder that has {name_of(source.uri)}")
+        sentence = "; ".join(said)
+        if on_disk is not None or any(c.lasting for c in complaints):
+            return unusable(source.name, sentence)
+        return Unavailable(f"source {source.name}: {sentence}")
+
+    def _build(self, target: Path, sources: tuple[Source, ...], split: Split | None) -> None:
+        """Make both sides at once, alone; what a caller that died left behind is thrown away."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target.with_suffix(".lock")):
+            if _is_whole(target):
+                return
+            partial = target.with_suffix(".partial")
+            for leftover in (partial, target):
+                shutil.rmtree(leftover, ignore_errors=True)
+            for side in Side:
+                (partial / side).mkdir(parents=True)
+            whole = partial / "whole"
+            for source in sources:
+                self._place(source, whole if source.side is None else partial / source.side)
+            if split is not None and whole.is_dir():
+                _divide(whole, partial, split)
+            shutil.rmtree(whole, ignore_errors=True)
+            partial.rename(target)
+            with target.with_suffix(".whole").open("w", encoding="ascii") as record:
+                record.write(_extent(target))
+                record.flush()
+                os.fsync(record.fileno())
+
+    def _place(self, source: Source, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        blob, name = self._blob(self._at_hand(source) or ""), name_of(source.uri)
+        if source.unpack == "tar":
+            unpack(source.name, blob, name, source.strip, folder, self._limits)
+        elif (folder / name).exists():
+            raise unusable(source.name, f"{name} lies in another source too; a side needs different names")
+        else:
+            shutil.copyfile(blob, folder / name)
+
+
+def _places(source: Source, roots: tuple[Path, ...]) -> Iterator[Path | str]:
+    """List where the bytes may be, in the order of trying: this machine, the address, its mirrors."""
+    for address in (source.uri, *source.mirrors):
+        # Without a checksum a name alone does not make a file the one that is meant.
+        if source.sha256 is not None or local_path(address) is not None:
+            yield from dict.fromkeys(p for p in candidates(address, roots) if p.is_file())
+        if local_path(address) is None:
+            yield address
+
+
+def _divide(whole: Path, sides: Path, split: Split) -> None:
+    files = sorted(p for p in whole.rglob("*") if p.is_file())
+    items = [Item(p.relative_to(whole).as_posix(), _sha256(p)) for p in files]
+    test = for_test(items, split.test, split.seed, by_parent=split.stratify == "parent")
+    for item in items:
+        target = sides / (Side.TEST if item.path in test else Side.TRAIN) / item.path
+        if target.exists():
+            raise unusable(item.path, "lies in a source with a side and in one without; a side needs different names")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (whole / item.path).rename(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_whole(target: Path) -> bool:
+    """Tell whether every file is still there at its full size: a machine that lost power may have kept only names."""
+    try:
+        return target.with_suffix(".whole").read_text(encoding="ascii") == _extent(target)
+    except FileNotFoundError:
+        return False
+
+
+def _extent(folder: Path) -> str:
+    sizes = [p.stat().st_size for p in folder.rglob("*") if p.is_file()]
+    return f"{len(sizes)} files, {sum(sizes)} bytes"
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
