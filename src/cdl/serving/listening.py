@@ -1,0 +1,58 @@
+"""The listening side: uvicorn, told to stop in our way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from cdl.serving.app import App
+
+LOG = logging.getLogger("cdl.serving")
+GRACE_SECONDS = 15  # less than the 20 that Kubernetes gives a Seldon pod to end
+KEEP_ALIVE_SECONDS = 75  # longer than the router keeps an idle connection, so that it is never the server that hangs up
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handling, which would end the process with the signal instead of with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+async def until_stopped(app: App, listener: socket.socket, drain_seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT; then fail readiness, wait, stop accepting, finish what is in flight."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        server.should_exit = True
+
+    def stop() -> None:
+        LOG.info("asked to stop")
+        app.draining = True
+        loop.call_later(drain_seconds, leave)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    host, port = listener.getsockname()[:2]
+    LOG.info("ready at http://%s:%d", host, port)
+    await server.serve(sockets=[listener])

@@ -1,0 +1,131 @@
+"""Load a release, then listen.
+
+Exit codes: 0 asked to stop; 2 a bad setting or a port in use; 3 the release is not what its digest says;
+4 the model's own code failed at start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from cdl.serving.app import App
+from cdl.serving.environment import Environment, read
+from cdl.serving.exposition import Exposition
+from cdl.serving.faults import BAD_MODEL, BAD_SETTING, Fault, Refused
+from cdl.serving.interface import Interface, parse
+from cdl.serving.listening import until_stopped
+from cdl.serving.model import Model, build
+from cdl.serving.release import read as read_release
+from cdl.serving.served import Counter, Served
+from cdl.serving.tensors import tensors_of, zeros
+from cdl.serving.unpack import unpack
+
+LOG = logging.getLogger("cdl.serving")
+
+
+def main() -> int:
+    """Run the server until it is told to stop; returns the exit code."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    workspace = Path(tempfile.mkdtemp(prefix="cdl-serving-"))
+    try:
+        # A stop that comes while the model loads ends the process like any other way out: the workspace goes too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        environment = read(os.environ)
+        listener = _bind(environment.host, environment.port)
+        served = load(environment, workspace)
+        return _serve(served, environment, listener, workspace)
+    except Refused as refusal:
+        sys.stderr.write(f"cdl-serve: {refusal.sentence}\n")
+        return refusal.exit_code
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def load(environment: Environment, workspace: Path) -> Served:
+    """Verify, unpack, import, build, load and warm up the release that the environment names."""
+    interface = parse(environment.interface)
+    release = read_release(environment.release_uri, environment.release_digest)
+    unpacked = unpack(release, workspace)
+    serve_first = tuple(reversed(unpacked.code))
+    parameters = {**environment.parameters, "model_uri": str(unpacked.checkpoint)}
+    model = build(release.entrypoint, serve_first, parameters)
+    model.load()
+    _warm_up(model, interface)
+    labels = {
+        "deployment_name": environment.deployment,
+        "predictor_name": environment.predictor,
+        "predictor_version": release.version,
+        "model_name": environment.unit or release.model,
+        "model_image": environment.image,
+        "model_version": release.version,
+    }
+    exposition = Exposition(labels, {"release": release.name, "digest": release.digest})
+    return Served(environment.unit or release.model, release, model, interface, _class_names(model), exposition)
+
+
+def _warm_up(model: Model, interface: Interface) -> None:
+    """Ask for one answer before anybody else does; where the input is fully known, it must work."""
+    if not interface.inputs:
+        return
+    arrays = zeros(interface.inputs)
+    try:
+        answer = model.predict(next(iter(arrays.values())) if len(arrays) == 1 else arrays, [])
+        tensors_of(answer, interface)
+    except Fault as fault:
+        if all(field.fixed for field in interface.inputs):
+            raise Refused(f"the warm-up request failed: {fault.sentence}", BAD_MODEL) from fault
+        LOG.warning("the warm-up request failed, perhaps for its made-up shape: %s", fault.sentence)
+
+
+def _class_names(model: Model) -> list[str]:
+    try:
+        return model.class_names()
+    except Fault as fault:
+        raise Refused(fault.sentence, BAD_MODEL) from fault
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the port before the long work; connections are refused until it listens."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise Refused(f"cannot listen on {host}:{port}: {error.strerror or error}", BAD_SETTING) from error
+    return listener
+
+
+def _serve(served: Served, environment: Environment, listener: socket.socket, workspace: Path) -> int:
+    counter = Counter(environment.concurrency, environment.queue, environment.timeout_seconds)
+    app = App(served, counter)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(until_stopped(app, listener, environment.drain_seconds))
+        except OSError as error:
+            address = f"{environment.host}:{environment.port}"
+            raise Refused(f"cannot listen on {address}: {error.strerror or error}", BAD_SETTING) from error
+        finally:
+            app.close()
+            counter.close()
+    if counter.inside:
+        # A model that never answers holds a thread that never ends; nobody waits for it any more.
+        LOG.warning("%d calls of the model did not end", counter.inside)
+        shutil.rmtree(workspace, ignore_errors=True)
+        sys.stderr.flush()
+        os._exit(0)
+    return 0

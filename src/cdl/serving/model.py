@@ -1,0 +1,137 @@
+"""A user's class, called the way Seldon's wrapper calls it.
+
+__init__(model_uri, **parameters)   once; given the parameters it accepts
+load()                              once, before the server listens; optional
+predict(X, names)                   each request; names may be called features_names or be left out
+class_names, tags(), metrics()      what goes beside the answer; optional
+health_status()                     raises when the model cannot answer; optional
+send_feedback(X, names, reward, truth)   optional
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from cdl.serving.faults import BAD_MODEL, Fault, Refused
+
+LOG = logging.getLogger("cdl.serving")
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Model:
+    """The loaded model. Whatever user code raises comes out as one sentence; the traceback goes to the log."""
+
+    def __init__(self, instance: object) -> None:
+        self._instance = instance
+        self._predict = self._required("predict")
+        self._takes = _positional_count(self._predict)
+
+    def load(self) -> None:
+        """Let the model read its checkpoint; a class without load has done so in its constructor."""
+        method = getattr(self._instance, "load", None)
+        if callable(method):
+            _starting("load()", method)
+
+    def predict(self, inputs: object, names: Sequence[str]) -> object:
+        """Answer one request."""
+        arguments = (inputs, list(names), {})[: self._takes]
+        return _answering("predict", lambda: self._predict(*arguments))
+
+    def class_names(self) -> list[str]:
+        """Names of the answer's columns, empty where the class gives none."""
+        value = self._optional("class_names")
+        listed = value.tolist() if hasattr(value, "tolist") else value
+        return [str(name) for name in listed] if isinstance(listed, (list, tuple)) else []
+
+    def tags(self) -> dict[str, object]:
+        """What the model wants said about this answer."""
+        value = self._optional("tags")
+        return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else {}
+
+    def metrics(self) -> list[Mapping[str, object]]:
+        """Numbers the model wants counted: {type, key, value}."""
+        value = self._optional("metrics")
+        return [item for item in value if isinstance(item, Mapping)] if isinstance(value, (list, tuple)) else []
+
+    @property
+    def checks_itself(self) -> bool:
+        """Whether the class has a health check of its own."""
+        return callable(getattr(self._instance, "health_status", None))
+
+    def health_status(self) -> object:
+        """Ask the model how it is."""
+        return self._optional("health_status")
+
+    def feedback(self, inputs: object, names: Sequence[str], reward: float, truth: object) -> object:
+        """Hand a caller's judgement to the model; a class without send_feedback ignores it."""
+        method = getattr(self._instance, "send_feedback", None)
+        if not callable(method):
+            return None
+        return _answering("send_feedback", lambda: method(inputs, list(names), reward, truth))
+
+    def _optional(self, name: str) -> object:
+        member: object = getattr(self._instance, name, None)
+        return _answering(name, member) if callable(member) else member
+
+    def _required(self, name: str) -> Callable[..., object]:
+        method = getattr(self._instance, name, None)
+        kind = type(self._instance).__name__
+        if not callable(method):
+            raise Refused(f"class {kind} has no method {name}(X, names)", BAD_MODEL)
+        if inspect.iscoroutinefunction(method):
+            raise Refused(f"{kind}.{name} is a coroutine; expected a plain method", BAD_MODEL)
+        return method  # type: ignore[no-any-return]  # getattr on a user's object
+
+
+def build(entrypoint: str, folders: Sequence[Path], parameters: Mapping[str, object]) -> Model:
+    """Import `module:Class` from the folders and make one, with those parameters that it accepts."""
+    module_name, _, class_name = entrypoint.partition(":")
+    sys.path[:0] = [str(folder) for folder in folders]
+    module = _starting(f"importing {module_name}", lambda: importlib.import_module(module_name))
+    kind = getattr(module, class_name, None)
+    if not isinstance(kind, type):
+        raise Refused(f"entrypoint {entrypoint}: module {module_name} has no class {class_name}", BAD_MODEL)
+    accepted = _accepted(kind, parameters)
+    return Model(_starting(f"{class_name}()", lambda: kind(**accepted)))
+
+
+def _accepted(kind: type, parameters: Mapping[str, object]) -> dict[str, object]:
+    signature = inspect.signature(kind)
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
+        return dict(parameters)
+    return {name: value for name, value in parameters.items() if name in signature.parameters}
+
+
+def _positional_count(function: Callable[..., object]) -> int:
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        return 2
+    return min(sum(p.kind in POSITIONAL for p in parameters), 3)
+
+
+def _starting(what: str, call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except SystemExit as error:
+        raise Refused(f"{what} left the program with {error.code!r}", BAD_MODEL) from error
+    except Exception as error:  # user code may raise anything; all of it becomes one sentence
+        LOG.exception("%s failed", what)
+        raise Refused(f"{what} failed with {_summary(error)}", BAD_MODEL) from error
+
+
+def _answering(what: str, call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except Exception as error:
+        LOG.exception("%s failed", what)
+        raise Fault(500, f"the model's {what} failed with {_summary(error)}") from error
+
+
+def _summary(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,0 +1,126 @@
+"""What both protocols share: the model behind its interface, under the release's name."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from cdl.serving.exposition import Exposition
+from cdl.serving.faults import Fault
+from cdl.serving.interface import Interface
+from cdl.serving.model import Model
+from cdl.serving.release import Release
+
+Answer = TypeVar("Answer")
+
+
+class Counter:
+    """The place where user code runs: a few threads, a short queue, a time limit.
+
+    The event loop never runs user code, so health checks answer however slow the model is.
+    """
+
+    def __init__(self, threads: int, queue: int, timeout_seconds: float) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
+        self._room = threads + queue
+        self._timeout = timeout_seconds
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @property
+    def inside(self) -> int:
+        """How many calls run or wait, those included whose caller has given up."""
+        return self._inside
+
+    async def run(self, call: Callable[[], Answer]) -> Answer:
+        """Run a call and wait for it, as long as there is room and time."""
+        with self._lock:
+            if self._inside >= self._room:
+                raise Fault(503, f"{self._inside} requests are waiting already; try again", {"retry-after": "1"})
+            self._inside += 1
+        future = self._threads.submit(call)
+        future.add_done_callback(self._left)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout)
+        except TimeoutError as error:
+            raise Fault(504, f"the model gave no answer within {self._timeout:g} seconds") from error
+
+    def close(self) -> None:
+        """Forget what waits; what runs cannot be stopped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _left(self, _: Future[Answer]) -> None:
+        with self._lock:
+            self._inside -= 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model said, and what it wanted said beside it."""
+
+    answer: object
+    tags: Mapping[str, object]
+    metrics: Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Served:
+    """One release, loaded and ready to answer."""
+
+    name: str
+    release: Release
+    model: Model
+    interface: Interface
+    class_names: Sequence[str]
+    exposition: Exposition
+
+    def answers_to(self, name: str) -> bool:
+        """Whether a caller may mean this model by that name."""
+        return name in (self.name, self.release.model)
+
+    def labels(self) -> dict[str, object]:
+        """What every answer says about its origin."""
+        return {"release": self.release.name, "digest": self.release.digest}
+
+    def metadata(self) -> dict[str, object]:
+        """Spell the model's metadata, alike in both protocols."""
+        return {
+            "name": self.name,
+            "versions": [self.release.version],
+            "platform": "cdl_python",
+            "inputs": [field.described() for field in self.interface.inputs],
+            "outputs": [field.described() for field in self.interface.outputs],
+            "parameters": self.labels(),
+        }
+
+    def complete(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Refuse a request that lacks an input, or has one that nobody knows or that has the wrong shape."""
+        if not self.interface.inputs:
+            return
+        expected = ", ".join(repr(field.name) for field in self.interface.inputs)
+        for name, array in arrays.items():
+            field = self.interface.input(name)
+            if field is None:
+                raise Fault(400, f"input {name!r} is unknown to model {self.name!r}; expected {expected}")
+            if not field.admits(array.shape):
+                raise Fault(400, f"input {name!r} has the shape {list(array.shape)}; expected {list(field.shape)}")
+        for field in self.interface.inputs:
+            if field.name not in arrays:
+                raise Fault(400, f"input {field.name!r} is missing; model {self.name!r} expects {expected}")
+
+    def predict(self, arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Prediction:
+        """Call the model: one input as its array, several as a dictionary."""
+        return self.predict_raw(next(iter(arrays.values())) if len(arrays) == 1 else dict(arrays), names)
+
+    def predict_raw(self, inputs: object, names: Sequence[str]) -> Prediction:
+        """Call the model with what it is to get, then ask for what goes beside the answer."""
+        found = self.model.predict(inputs, names)
+        prediction = Prediction(found, self.model.tags(), self.model.metrics())
+        self.exposition.custom(prediction.metrics)
+        return prediction
