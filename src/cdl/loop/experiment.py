@@ -129,7 +129,9 @@ def _seen(release: Release) -> pure.ReleaseSeen:
     approval = release.status.approval
     # a decision about other members is no decision about these
     state = approval.state if approval.digest == release.spec.digest else ApprovalState.PENDING
-    return pure.ReleaseSeen(release.metadata.name, release.spec.version, release.spec.digest, state, approval.by)
+    content = pure.content_digest(release.spec.members)
+    name, spec = release.metadata.name, release.spec
+    return pure.ReleaseSeen(name, spec.version, spec.digest, content, state, approval.by)
 
 
 def _revision(resource: Experiment) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Experiment: from a dataset version and code to an approved Release."""
 
 from .decide import decide, evaluation_key, train_key
-from .members import release_members
+from .members import content_digest, release_members
 from .seen import (
     Action,
     ApproveRelease,
@@ -33,6 +33,7 @@ __all__ = [
     "StopRun",
     "TrainWish",
     "WriteRelease",
+    "content_digest",
     "count_trials",
     "decide",
     "evaluation_key",

@@ -13,7 +13,7 @@ from cdl.api.v1alpha1.resource import DeletionPolicy
 from cdl.reconcile.decision import Decision
 from cdl.reconcile.summary import busy, fact, stalled, suspended
 
-from .members import release_members
+from .members import content_digest, release_members
 from .seen import ApproveRelease, ForgetRuns, Measurement, RunPhase, StartRun, StopRun, TrainWish, WriteRelease
 from .status import Answer, count_trials, said
 
@@ -169,9 +169,10 @@ def _release(
         fact(ConditionType.GATES_PASSED, holds=True, reason=Reason.GATES_MET),
     )
     members = release_members(resource, data, run, best, measured)
-    wanted = digest(members)
-    release = next((r for r in seen.releases if r.digest == wanted), None)
+    content = content_digest(members)
+    release = next((r for r in seen.releases if r.content == content), None)
     if release is None:
+        wanted = digest(members)
         write = WriteRelease(resource.spec.model.name, best.uuid, wanted, members)
         doing = busy(Reason.RELEASING, f"writing the release of {wanted[:19]}")
         return Answer((doing, *done), (*stale, write), run=run, measured=measured, gates=gates, data=data, done=2)

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 from cdl.api.canonical import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import JsonValue
 
     from cdl.api.v1alpha1.datapipeline import Dataset
     from cdl.api.v1alpha1.experiment import Experiment
 
     from .seen import CheckpointSeen, RunSeen
+
+
+def content_digest(members: Mapping[str, JsonValue]) -> str:
+    """Stands for what the Release consists of, whichever commit it was asked for by."""
+    return digest({name: value for name, value in members.items() if name != "git"})
 
 
 def release_members(

@@ -82,6 +82,8 @@ class ReleaseSeen:
     name: str
     version: int
     digest: str
+    content: str
+    """Digest of the members without git: a commit that changes none of them makes no new Release."""
     approval: ApprovalState
     approved_by: str = ""
 
