@@ -1,0 +1,97 @@
+"""The workshop holds what it promises: `make` targets, the lock, rules switched off with a reason."""
+
+import itertools
+import re
+import subprocess
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.architecture.tree import ROOT
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+PROJECT_TEXT = (ROOT / "pyproject.toml").read_text()
+PROJECT = tomllib.loads(PROJECT_TEXT)
+SETS = ("demo", "bbc", "tests")
+EXTRAS = {"demo": ("run", "tf"), "bbc": ("run", "torch"), "tests": ("dev", "tf", "torch")}
+
+
+def pins(name):
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def wished(extras):
+    """What pyproject asks for by these extras, extras of extras included."""
+    project = PROJECT["project"]
+    asked = list(project["dependencies"])
+    queue = list(extras)
+    while queue:
+        for text in project["optional-dependencies"][queue.pop()]:
+            wish = Requirement(text)
+            if wish.name == "cdl":
+                queue += wish.extras
+            else:
+                asked.append(text)
+    return [Requirement(text) for text in asked]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_lock_gives_what_the_project_asks_for(name):
+    locked = pins(name)
+    unmet = [
+        str(wish)
+        for wish in wished(EXTRAS[name])
+        if wish.name.lower() not in locked or not wish.specifier.contains(locked[wish.name.lower()])
+    ]
+    assert unmet == []
+
+
+@pytest.mark.parametrize("name", ["demo", "bbc"])
+def test_all_sets_agree_so_that_one_environment_serves_them_all(name):
+    assert pins(name).items() <= pins("tests").items()
+
+
+def test_a_demo_needs_no_other_framework_and_no_tools():
+    assert not {"torch", "pytest", "mypy", "ruff", "hypothesis"} & pins("demo").keys()
+    assert not {"tensorflow-cpu", "keras", "pytest", "mypy", "ruff"} & pins("bbc").keys()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_lock_belongs_to_no_machine(name):
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    assert not re.search(r"--|\+cpu|file:|https?:|^/", text, re.MULTILINE)
+
+
+def test_every_target_is_declared_and_explained():
+    phony = set(re.search(r"^\.PHONY:(.*)$", MAKEFILE, re.MULTILINE)[1].split())
+    explained = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+    assert phony == explained
+    shown = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert {line.split()[1] for line in shown.splitlines()} == phony
+
+
+def test_the_server_runs_what_a_developer_runs():
+    assert re.search(r"^run test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert "script: bash .ci/run" in (ROOT / ".gitlab-ci.yml").read_text()
+
+
+def test_every_rule_that_is_off_says_why():
+    section = PROJECT_TEXT.split("[tool.ruff.lint]", 1)[1].split("[tool.ruff.lint.pydocstyle]", 1)[0]
+    silent = [line.strip() for line in section.splitlines() if re.match(r'\s+"[A-Z]', line) and "#" not in line]
+    assert silent == []
+    assert PROJECT["tool"]["ruff"]["lint"]["select"] == ["ALL"]
+
+
+def test_warnings_are_errors_and_each_exception_says_why():
+    section = PROJECT_TEXT.split("filterwarnings = [", 1)[1].split("\n]", 1)[0].strip().splitlines()
+    assert section[0].strip() == '"error",'
+    for before, line in itertools.pairwise(section):
+        assert line.strip().startswith("#") or before.strip().startswith("#"), line
+
+
+def test_the_install_script_refuses_an_unknown_set():
+    done = subprocess.run(["requirements/install", "--no-such"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "tests demo bbc" in done.stderr

@@ -1,0 +1,38 @@
+"""What holds for every test: quiet libraries, one thread each, no network in unit tests, no process left behind."""
+
+import os
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+# Two shared cores: a library that takes every core for itself makes all of them slow.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Nobody's own state or settings may decide what a test sees.
+for name in [key for key in os.environ if key.startswith("CDL_") and key != "CDL_DATA"]:
+    del os.environ[name]
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(autouse=True)
+def no_network_in_unit_tests(request, monkeypatch):
+    if not request.path.is_relative_to(UNIT):
+        return
+
+    def refuse(_socket, address):
+        pytest.fail(f"a unit test tried to connect to {address}; put it into tests/wire or tests/e2e")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_process_left_behind():
+    yield
+    left = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    # multiprocessing's own resource tracker ends with this process.
+    left = [child for child in left if "multiprocessing.resource_tracker" not in " ".join(child.cmdline())]
+    assert not left, f"the tests left processes behind: {[(child.pid, child.cmdline()[:4]) for child in left]}"
