@@ -8,11 +8,15 @@ document the metric group `evaluation`. An exception of the function ends the tr
 """
 
 import argparse
+import contextlib
+import hashlib
 import importlib
 import json
 import math
+import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from cdl.training import data
@@ -21,6 +25,8 @@ from cdl.training.failures import TrainingError
 GROUP = "evaluation"
 STEPS = 1
 """An evaluation is one step long: Determined files every metric under a step."""
+PACKAGES = ("determined", "keras", "nltk", "numpy", "tensorflow", "tensorflow-cpu", "torch")
+"""What decides about figures; a Release names their versions."""
 
 Evaluate = Callable[[Path, Path], Mapping[str, object]]
 
@@ -78,6 +84,32 @@ def verified(answer: object) -> dict[str, object]:
     return dict(document)
 
 
+def provenance(checkpoint: str, folder: Path) -> dict[str, object]:
+    """Pin what was measured, and with what: every file of the checkpoint, and the packages that read it."""
+    files = {
+        place.relative_to(folder).as_posix(): f"sha256:{_sha256(place)}"
+        for place in sorted(folder.rglob("*"))
+        if place.is_file()
+    }
+    return {
+        "checkpoint": {"uuid": checkpoint, "files": files},
+        "environment": {"python": platform.python_version(), "packages": _versions(PACKAGES)},
+    }
+
+
+def _versions(names: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _sha256(place: Path) -> str:
+    with place.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def _plain(value: object) -> object:
     """Turn numpy's and torch's scalars and arrays into Python's."""
     convert = getattr(value, "tolist", None)
@@ -94,6 +126,7 @@ def _run(evaluate: Evaluate, checkpoint: str) -> None:
         folder = data.fetch()
         with context.checkpoint.restore_path(checkpoint) as path:
             document = verified(evaluate(Path(path), folder))
+            document |= provenance(checkpoint, Path(path))
         context.train.report_metrics(GROUP, STEPS, document)
         metrics = document["metrics"]
         if isinstance(metrics, dict):

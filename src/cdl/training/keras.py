@@ -10,6 +10,7 @@ and forgets the optimizer. Here the state is restored *before* `fit`, through Ke
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,11 @@ class KerasTrial:
     def restore(self, checkpoint: str) -> None:
         """Load a checkpoint: one of this same trial continues it, another trial's only lends its weights."""
         _require_built(self._model)
+        strategy = getattr(self._model, "distribute_strategy", None)  # TensorFlow's mirrored models have one
+        with nullcontext() if strategy is None else strategy.scope():
+            self._restore(checkpoint)
+
+    def _restore(self, checkpoint: str) -> None:
         with self._context.checkpoint.restore_path(checkpoint) as path:
             folder = Path(path)
             state = json.loads((folder / STATE).read_text())
