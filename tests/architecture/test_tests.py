@@ -13,7 +13,7 @@ TESTS = [path for path in FILES if path.name.startswith("test_")]
 KIT = modules("src/cdl/testing")
 
 # A test speaks by `assert`, by expecting an error, or by calling something named for what it demands.
-DEMANDING = re.compile(r"^(assert|check|expect|verify|refuse|raises|warns|fail|must|run_state_machine)")
+DEMANDING = re.compile(r"^(assert|check|expect|verify|refuse|raises|warns|fail|must|validate|run_state_machine)")
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
