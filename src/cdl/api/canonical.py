@@ -10,9 +10,14 @@ def canonical(value: object) -> bytes:
     """Write plain JSON data with sorted keys, no white space and UTF-8.
 
     Raises:
-        ValueError: the value holds NaN or Infinity, which JSON cannot say.
+        ValueError: the value holds NaN, Infinity or half a character, which JSON cannot say.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half a character (a lone surrogate), which UTF-8 cannot say") from error
+    except ValueError as error:
+        raise ValueError("holds NaN or Infinity, which JSON cannot say") from error
 
 
 def digest(value: object) -> str:

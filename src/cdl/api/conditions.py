@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from .meta import Frozen
 
 
@@ -127,8 +129,8 @@ class Condition(Frozen):
     """One answer, with the generation it was given for."""
 
     type: ConditionType
-    status: Literal["True", "False", "Unknown"]
+    status: Literal["True", "False", "Unknown"] = Field(description="The answer.")
     reason: Reason
-    message: str = ""
-    last_transition_time: datetime | None = None
-    observed_generation: int = 0
+    message: str = Field("", description="One sentence for people.")
+    last_transition_time: datetime | None = Field(None, description="When the answer last changed.")
+    observed_generation: int = Field(0, description="The spec's generation it is about.")

@@ -16,6 +16,8 @@ REVISION_ANNOTATION = "cdl.dev/revision"
 REQUESTED_AT_ANNOTATION = "cdl.dev/requestedAt"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=32)]
+"""Shorter, because Releases are called by it: <model>-1, <model>-2 and so on."""
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -80,7 +82,8 @@ def not_yet(*allowed: object) -> AfterValidator:
     def refuse(value: object) -> object:
         if value in allowed:
             return value
-        hint = f"; available now: {', '.join(_plain(a) for a in allowed)}" if allowed else "; leave it out"
+        shown = [_plain(a) for a in allowed if a is not None and a not in ("", (), {})]
+        hint = f"; available now: {', '.join(shown)}" if shown else "; leave it out"
         message = f"not available yet{hint}"
         raise ValueError(message)
 
@@ -88,10 +91,4 @@ def not_yet(*allowed: object) -> AfterValidator:
 
 
 def _plain(value: object) -> str:
-    return (
-        '""'
-        if value == ""
-        else str(getattr(value, "value", value))
-        if not isinstance(value, bool)
-        else str(value).lower()
-    )
+    return str(value).lower() if isinstance(value, bool) else str(value)

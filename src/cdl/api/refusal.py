@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+_JARGON = (
+    ("a valid array", "a list"),
+    ("an object", "a mapping"),
+    ("a valid string", "text"),
+    ("a valid boolean", "true or false"),
+    ("a valid integer", "a whole number"),
+    ("a valid number", "a number"),
+)
+_LARGE: dict[type[object], str] = {dict: "a mapping", list: "a list"}
 
 
 def explain(error: ValidationError) -> tuple[str, ...]:
@@ -28,7 +39,8 @@ def _sentence(fault: ErrorDetails) -> str:
     if kind == "missing":
         return f"{path}: missing, and required"
     if kind == "value_error":
-        return f"{path}: found {_shown(found)}: {context.get('error', fault['msg'])}"
+        what = "" if isinstance(found, dict | list) else f"found {_shown(found)}: "
+        return f"{path}: {what}{context.get('error', fault['msg'])}"
     if kind in {"enum", "literal_error"}:
         return f"{path}: found {_shown(found)}, allowed: {context.get('expected')}"
     if kind == "string_pattern_mismatch":
@@ -37,10 +49,12 @@ def _sentence(fault: ErrorDetails) -> str:
 
 
 def _allowed(message: str) -> str:
-    text = message.removeprefix("Input should be ").removeprefix("Value should ")
+    text = re.sub(r"^(Input|Value|String|List|Tuple|Dictionary|Object) should (be |have )?", "", message)
+    for jargon, word in _JARGON:
+        text = text.replace(jargon, word)
     return text[:1].lower() + text[1:]
 
 
 def _shown(value: object, width: int = 60) -> str:
-    text = repr(value) if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+    text = _LARGE.get(type(value)) or repr(value)
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -23,7 +23,7 @@ class Side(StrEnum):
 class Source(Frozen):
     """One file or archive to collect."""
 
-    name: Name
+    name: Name = Field(description="What messages call this source.")
     uri: str = Field(
         pattern=r"^(https?|file|git\+https|git\+file)://.+", description="Where it is: http(s), file or git+https."
     )
@@ -54,7 +54,7 @@ class Resources(Frozen):
 class Step(Frozen):
     """One transformation, run alike on both sides."""
 
-    name: Name
+    name: Name = Field(description="Names the step, and its pipelines at the data engine.")
     uses: str | None = Field(
         None, pattern=r"^[a-z0-9]+(/[a-z0-9-]+)?$", description="A built-in program of pipelines/."
     )
@@ -76,7 +76,7 @@ class Step(Frozen):
 class Check(Frozen):
     """One rule about the data; the same words at ingest, transform, training and serving."""
 
-    name: Name
+    name: Name = Field(description="What the status counts rejected items under.")
     field: str | None = Field(None, description="What is looked at: text, label, file.")
     on_fail: Literal["reject", "fail", "warn"] = Field("reject", description="Drop the item, stop, or only count it.")
     min_length: int | None = Field(None, ge=0, description="Fewest characters.")
@@ -109,8 +109,8 @@ class Check(Frozen):
 class Rows(Frozen):
     """Bounds on the number of items of both sides together."""
 
-    min: int | None = Field(None, ge=0)
-    max: int | None = Field(None, ge=0)
+    min: int | None = Field(None, ge=0, description="Fewest items.")
+    max: int | None = Field(None, ge=0, description="Most items.")
 
 
 class Rejected(Frozen):
@@ -126,7 +126,9 @@ class Labels(Frozen):
         "parent", alias="from", description="The parent directory's name, or files of labels."
     )
     path: str = Field("*labels*", description="With from: file, which files hold labels (shell pattern).")
-    label_studio: Annotated[JsonValue, not_yet(None)] = None
+    label_studio: Annotated[JsonValue, not_yet(None)] = Field(
+        None, description="The Label Studio project that labels come from."
+    )
 
 
 class DataPipelineSpec(Spec):
@@ -164,55 +166,55 @@ class DataPipelineSpec(Spec):
 class RepoStatus(Frozen):
     """One versioned repository of this pipeline."""
 
-    name: str
-    branch: str
-    head: str
-    files: int = 0
-    bytes: int = 0
+    name: str = Field(description="Repository at the data engine.")
+    branch: str = Field(description="Branch that is read.")
+    head: str = Field(description="Its newest finished commit.")
+    files: int = Field(0, description="Files in that commit.")
+    bytes: int = Field(0, description="Their size together.")
 
 
 class JobStatus(Frozen):
     """One run of one step over one side."""
 
-    step: str
-    side: Side
-    id: str
-    state: str
-    processed: int = 0
-    skipped: int = 0
-    failed: int = 0
-    recovered: int = 0
-    total: int = 0
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    step: str = Field(description="Name of the step.")
+    side: Side = Field(description="Half of the dataset it ran over.")
+    id: str = Field(description="The engine's name of the job.")
+    state: str = Field(description="What it is doing, in the engine's words.")
+    processed: int = Field(0, description="Datums processed.")
+    skipped: int = Field(0, description="Datums that had not changed.")
+    failed: int = Field(0, description="Datums that failed.")
+    recovered: int = Field(0, description="Datums whose failure was handled by the step's error command.")
+    total: int = Field(0, description="All datums.")
+    started_at: datetime | None = Field(None, description="When it began.")
+    finished_at: datetime | None = Field(None, description="When it ended.")
 
 
 class RejectedStatus(Frozen):
     """What the steps refused, by the check's name."""
 
-    total: int = 0
-    by_reason: dict[str, int] = Field(default_factory=dict)
+    total: int = Field(0, description="Items rejected.")
+    by_reason: dict[str, int] = Field(default_factory=dict, description="Items rejected, by the name of the check.")
 
 
 class SideStatus(Frozen):
     """One side of the dataset, pinned."""
 
-    repo: str
-    commit: str
-    files: int = 0
+    repo: str = Field(description="Repository at the data engine.")
+    commit: str = Field(description="The commit that training or evaluation reads.")
+    files: int = Field(0, description="Files in that commit.")
 
 
 class LabelStatus(Frozen):
     """The labels, pinned."""
 
-    snapshot: Digest
-    rows: int = 0
+    snapshot: Digest = Field(description="Digest of all labels.")
+    rows: int = Field(0, description="Labelled items.")
 
 
 class Dataset(Frozen):
     """One version of the data: everything training may depend on."""
 
-    version: Digest
+    version: Digest = Field(description="Digest of files, labels and steps: names this dataset.")
     train: SideStatus
     test: SideStatus
     labels: LabelStatus
@@ -222,8 +224,8 @@ class Dataset(Frozen):
 class DataPipelineStatus(Status):
     """What the dataset is."""
 
-    repos: tuple[RepoStatus, ...] = ()
-    jobs: tuple[JobStatus, ...] = ()
+    repos: tuple[RepoStatus, ...] = Field((), description="Input repositories, one a side.")
+    jobs: tuple[JobStatus, ...] = Field((), description="The newest job of each step on each side.")
     rejected: RejectedStatus = RejectedStatus()
     dataset: Dataset | None = None
 

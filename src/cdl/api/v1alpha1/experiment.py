@@ -6,10 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from cdl.api.canonical import canonical
 from cdl.api.duration import Duration
-from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
+from cdl.api.meta import Digest, Frozen, ModelName, Name, Sha256, not_yet
 
 from .datapipeline import Dataset
 from .resource import Resource, Spec, Status
@@ -64,17 +65,21 @@ class Code(Frozen):
 class WarmStart(Frozen):
     """Start from weights of an earlier version."""
 
-    policy: Annotated[Literal["none", "weights", "freeze"], not_yet("none")] = "none"
+    policy: Annotated[Literal["none", "weights", "freeze"], not_yet("none")] = Field(
+        "none", description="Whether and how earlier weights are used."
+    )
 
 
 class Gate(Frozen):
     """What the evaluation must show before a Release may exist."""
 
-    metric: str = Field(min_length=1)
-    min: float | None = Field(None, allow_inf_nan=False)
-    max: float | None = Field(None, allow_inf_nan=False)
-    against: Annotated[str | None, not_yet(None)] = None
-    max_drop: Annotated[float | None, not_yet(None)] = None
+    metric: str = Field(min_length=1, description="A metric that the evaluation reports.")
+    min: float | None = Field(None, allow_inf_nan=False, description="Least value that passes.")
+    max: float | None = Field(None, allow_inf_nan=False, description="Greatest value that passes.")
+    against: Annotated[str | None, not_yet(None)] = Field(None, description="A version of the model to compare with.")
+    max_drop: Annotated[float | None, not_yet(None)] = Field(
+        None, description="With against: the most that may be lost."
+    )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -87,14 +92,18 @@ class Gate(Frozen):
 class Evaluation(Frozen):
     """How the best checkpoint is measured on the test side."""
 
-    entrypoint: str = Field("evaluate:evaluate", pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    gates: tuple[Gate, ...] = ()
+    entrypoint: str = Field(
+        "evaluate:evaluate",
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="module:function in the code, called with a checkpoint and the test side.",
+    )
+    gates: tuple[Gate, ...] = Field((), description="All of them must be met.")
 
 
 class ModelRef(Frozen):
     """The model's name in the registry."""
 
-    name: Name = Field(max_length=32, description="Its Releases are called <name>-1, <name>-2 and so on.")
+    name: ModelName = Field(description="Its Releases are called <name>-1, <name>-2 and so on.")
 
 
 class ApprovalPolicy(StrEnum):
@@ -109,23 +118,23 @@ class Approval(Frozen):
     """Who may approve."""
 
     policy: Annotated[ApprovalPolicy, not_yet(ApprovalPolicy.MANUAL, ApprovalPolicy.AUTOMATIC)] = ApprovalPolicy.MANUAL
-    role: str = "validator"
+    role: str = Field("validator", description="The role a person needs to approve.")
 
 
 class Retrain(Frozen):
     """When to train again."""
 
     on_data: bool = Field(True, description="A new dataset version starts a new run.")
-    schedule: Annotated[str, not_yet("")] = ""
-    on_drift: Annotated[bool, not_yet(False)] = False
-    min_interval: Annotated[Duration, not_yet("0s")] = "0s"
+    schedule: Annotated[str, not_yet("")] = Field("", description="Cron expression: when to train again.")
+    on_drift: Annotated[bool, not_yet(False)] = Field(False, description="Drift that serving saw starts a new run.")
+    min_interval: Annotated[Duration, not_yet("0s")] = Field("0s", description="Least time between two runs.")
 
 
 class Budget(Frozen):
     """What one run may cost; past it the run is stopped."""
 
-    max_duration: Duration | None = None
-    max_slot_hours: float | None = Field(None, gt=0)
+    max_duration: Duration | None = Field(None, description="Longest time the run may take.")
+    max_slot_hours: float | None = Field(None, gt=0, description="Most slot hours the run may use.")
 
 
 class ExperimentSpec(Spec):
@@ -141,81 +150,88 @@ class ExperimentSpec(Spec):
     retrain: Retrain = Retrain()
     budget: Budget = Budget()
 
+    @field_validator("config")
+    @classmethod
+    def _plain_json(cls, config: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """A run's key is a digest of this; what has no canonical form cannot have a key."""
+        canonical(config)
+        return config
+
 
 class RunStatus(Frozen):
     """The run of this wish at the training engine."""
 
-    key: str
-    id: str = ""
-    state: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    key: str = Field(description="Digest of the wish: same code, configuration and data, same run.")
+    id: str = Field("", description="The engine's name of the run.")
+    state: str = Field("", description="What it is doing.")
+    started_at: datetime | None = Field(None, description="When it began.")
+    finished_at: datetime | None = Field(None, description="When it ended.")
 
 
 class TrialCounts(Frozen):
     """Trials by what became of them."""
 
-    total: int = 0
-    running: int = 0
-    completed: int = 0
-    stopped: int = 0
-    failed: int = 0
+    total: int = Field(0, description="All trials.")
+    running: int = Field(0, description="Not ended yet.")
+    completed: int = Field(0, description="Ran to their end.")
+    stopped: int = Field(0, description="Ended early by the searcher.")
+    failed: int = Field(0, description="Ended in error or were canceled.")
 
 
 class TrialStatus(Frozen):
     """One trial, as a row of the table people read."""
 
-    id: int
-    state: str
-    hparams: dict[str, JsonValue] = Field(default_factory=dict)
-    metric: float | None = None
-    steps: int = 0
-    stopped_early: bool = False
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    id: int = Field(description="The engine's name of the trial.")
+    state: str = Field(description="What it is doing.")
+    hparams: dict[str, JsonValue] = Field(default_factory=dict, description="Its hyperparameters.")
+    metric: float | None = Field(None, description="Best value of the searcher's metric.")
+    steps: int = Field(0, description="Batches trained.")
+    stopped_early: bool = Field(False, description="The searcher ended it.")
+    started_at: datetime | None = Field(None, description="When it began.")
+    finished_at: datetime | None = Field(None, description="When it ended.")
 
 
 class BestTrial(Frozen):
     """The trial that won."""
 
-    id: int
-    metric: float
-    hparams: dict[str, JsonValue] = Field(default_factory=dict)
+    id: int = Field(description="The engine's name of the trial.")
+    metric: float = Field(description="Its best value of the searcher's metric.")
+    hparams: dict[str, JsonValue] = Field(default_factory=dict, description="Its hyperparameters.")
 
 
 class CheckpointStatus(Frozen):
     """The checkpoint that won."""
 
-    uuid: str
-    sha256: Digest
+    uuid: str = Field(description="The engine's name of the checkpoint.")
+    sha256: Digest = Field(description="Digest of its files.")
 
 
 class GateStatus(Frozen):
     """One gate and how it went."""
 
-    metric: str
-    value: float | None = None
-    min: float | None = None
-    max: float | None = None
-    passed: bool
+    metric: str = Field(description="The metric.")
+    value: float | None = Field(None, description="What the evaluation found; absent when it reported no such metric.")
+    min: float | None = Field(None, description="Least value that passes.")
+    max: float | None = Field(None, description="Greatest value that passes.")
+    passed: bool = Field(description="The gate was met.")
 
 
 class EvaluationStatus(Frozen):
     """What the test side showed."""
 
-    run: str = ""
-    metrics: dict[str, float] = Field(default_factory=dict)
-    per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
-    against: str = ""
-    gates: tuple[GateStatus, ...] = ()
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    run: str = Field("", description="The engine's name of the evaluation.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Metrics on the test side.")
+    per_class: dict[str, dict[str, float]] = Field(default_factory=dict, description="Metrics of each class.")
+    against: str = Field("", description="The version compared with.")
+    gates: tuple[GateStatus, ...] = Field((), description="How each gate went.")
+    started_at: datetime | None = Field(None, description="When it began.")
+    finished_at: datetime | None = Field(None, description="When it ended.")
 
 
 class Cost(Frozen):
     """What the run used."""
 
-    slot_seconds: float = 0
+    slot_seconds: float = Field(0, description="Seconds times slots, of training and evaluation.")
 
 
 class ExperimentStatus(Status):
@@ -224,12 +240,12 @@ class ExperimentStatus(Status):
     data: Dataset | None = Field(None, description="The dataset version this wish is about.")
     run: RunStatus | None = None
     trials: TrialCounts = TrialCounts()
-    trial_table: tuple[TrialStatus, ...] = ()
+    trial_table: tuple[TrialStatus, ...] = Field((), description="The trials one by one.")
     best_trial: BestTrial | None = None
     checkpoint: CheckpointStatus | None = None
     evaluation: EvaluationStatus | None = None
-    model_version: int | None = None
-    release: str = ""
+    model_version: int | None = Field(None, description="Version of the newest Release of this experiment.")
+    release: str = Field("", description="Name of that Release.")
     cost: Cost = Cost()
 
 

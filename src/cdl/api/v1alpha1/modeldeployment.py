@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from cdl.api.meta import Frozen, Name, not_yet
+from cdl.api.meta import Frozen, ModelName, not_yet
 
 from .datapipeline import Resources
 from .resource import Resource, Spec, Status
@@ -23,7 +23,7 @@ class VersionPolicy(StrEnum):
 class ServedModel(Frozen):
     """The model and how its version is chosen."""
 
-    name: Name
+    name: ModelName = Field(description="The model, as Experiments and Releases call it.")
     policy: VersionPolicy = VersionPolicy.LATEST_APPROVED
     version: int | None = Field(None, ge=1, description="With policy Pinned: the version.")
 
@@ -38,15 +38,15 @@ class ServedModel(Frozen):
 class Predictor(Frozen):
     """The servers."""
 
-    replicas: int = Field(1, ge=1, le=100)
+    replicas: int = Field(1, ge=1, le=100, description="Servers at once.")
     resources: Resources = Resources()
-    protocols: tuple[Literal["v2", "seldon"], ...] = ("v2", "seldon")
+    protocols: tuple[Literal["v2", "seldon"], ...] = Field(("v2", "seldon"), description="What clients may speak.")
 
 
 class Tensor(Frozen):
     """One named input or output; -1 in the shape means any size."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="What requests and errors call it.")
     datatype: Literal[
         "BOOL",
         "UINT8",
@@ -61,15 +61,15 @@ class Tensor(Frozen):
         "FP32",
         "FP64",
         "BYTES",
-    ]
-    shape: tuple[int, ...]
+    ] = Field(description="Type of one element, in the Open Inference Protocol's words.")
+    shape: tuple[int, ...] = Field(description="Size of each dimension.")
 
 
 class Interface(Frozen):
     """What a request must look like and what comes back."""
 
-    inputs: tuple[Tensor, ...] = ()
-    outputs: tuple[Tensor, ...] = ()
+    inputs: tuple[Tensor, ...] = Field((), description="Tensors a request must have; empty: anything goes.")
+    outputs: tuple[Tensor, ...] = Field((), description="Tensors the answer has.")
 
 
 class Strategy(StrEnum):
@@ -87,17 +87,23 @@ class Rollout(Frozen):
     """How the change is made."""
 
     strategy: Annotated[Strategy, not_yet(Strategy.RECREATE, Strategy.BLUEGREEN)] = Strategy.BLUEGREEN
-    steps: Annotated[tuple[JsonValue, ...], not_yet(())] = ()
-    analysis: Annotated[JsonValue, not_yet(None)] = None
-    rollback: Annotated[JsonValue, not_yet(None)] = None
+    steps: Annotated[tuple[JsonValue, ...], not_yet(())] = Field(
+        (), description="Weights and waits on the way to the new Release."
+    )
+    analysis: Annotated[JsonValue, not_yet(None)] = Field(None, description="What is measured on the way.")
+    rollback: Annotated[JsonValue, not_yet(None)] = Field(None, description="When to go back.")
 
 
 class Monitoring(Frozen):
     """What is watched while it serves."""
 
-    log: Annotated[bool, not_yet(False)] = False
-    drift: Annotated[dict[str, JsonValue], not_yet({})] = Field(default_factory=dict)
-    on_drift: Annotated[Literal["Alert", "Retrain", "Rollback"], not_yet("Alert")] = "Alert"
+    log: Annotated[bool, not_yet(False)] = Field(False, description="Keep requests and answers.")
+    drift: Annotated[dict[str, JsonValue], not_yet({})] = Field(
+        default_factory=dict, description="How drift is detected."
+    )
+    on_drift: Annotated[Literal["Alert", "Retrain", "Rollback"], not_yet("Alert")] = Field(
+        "Alert", description="What drift leads to."
+    )
 
 
 class ModelDeploymentSpec(Spec):
@@ -108,7 +114,7 @@ class ModelDeploymentSpec(Spec):
     interface: Interface = Interface()
     backend: Annotated[
         Literal["seldon-v1", "seldon-v2", "kserve", "deployment", "local"], not_yet("seldon-v1", "local")
-    ] = "seldon-v1"
+    ] = Field("seldon-v1", description="The serving engine and its version.")
     rollout: Rollout = Rollout()
     monitoring: Monitoring = Monitoring()
 
@@ -116,27 +122,27 @@ class ModelDeploymentSpec(Spec):
 class Traffic(Frozen):
     """One share of the requests."""
 
-    release: str
-    weight: int = Field(ge=0, le=100)
-    shadow: bool = False
+    release: str = Field(description="The Release.")
+    weight: int = Field(ge=0, le=100, description="Its share of the requests, in percent.")
+    shadow: bool = Field(False, description="It sees requests, but its answers are dropped.")
 
 
 class Replicas(Frozen):
     """Servers wanted and servers answering."""
 
-    desired: int = 0
-    ready: int = 0
+    desired: int = Field(0, description="Servers wanted.")
+    ready: int = Field(0, description="Servers that answer.")
 
 
 class ModelDeploymentStatus(Status):
     """What is served."""
 
-    url: str = ""
-    release: str = ""
-    digest: str = ""
-    previous_release: str = ""
-    traffic: tuple[Traffic, ...] = ()
-    step: int = 0
+    url: str = Field("", description="Where predictions are answered.")
+    release: str = Field("", description="The Release that answers.")
+    digest: str = Field("", description="Its digest.")
+    previous_release: str = Field("", description="The one before it.")
+    traffic: tuple[Traffic, ...] = Field((), description="Who gets which share of the requests.")
+    step: int = Field(0, description="Step of the rollout.")
     replicas: Replicas = Replicas()
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from cdl.api.canonical import digest
-from cdl.api.meta import Digest, Frozen, Name
+from cdl.api.meta import Digest, Frozen, ModelName
 
 from .resource import Resource, Status
 
@@ -19,9 +19,9 @@ MEMBERS = ("git", "code", "data", "labels", "transforms", "experiment", "checkpo
 class ReleaseSpec(Frozen):
     """The coherent set. Its digest stands for all of it."""
 
-    model: Name
-    version: int = Field(ge=1)
-    digest: Digest
+    model: ModelName = Field(description="The model.")
+    version: int = Field(ge=1, description="Its version, counted from 1.")
+    digest: Digest = Field(description="Stands for all members.")
     members: dict[str, JsonValue] = Field(
         description="git, code, data, labels, transforms, experiment, checkpoint, evaluation, environment"
     )
@@ -50,19 +50,19 @@ class ApprovalStatus(Frozen):
     """A decision, bound to the digest it was made about."""
 
     state: ApprovalState = ApprovalState.PENDING
-    by: str = ""
-    at: datetime | None = None
-    digest: str = ""
-    reason: str = ""
-    merge_request: str = ""
+    by: str = Field("", description="Who decided.")
+    at: datetime | None = Field(None, description="When.")
+    digest: str = Field("", description="The Release's digest that the decision is about.")
+    reason: str = Field("", description="Why, in the decider's words.")
+    merge_request: str = Field("", description="The merge request it was decided in.")
 
 
 class ReleaseStatus(Status):
     """What was decided, and who serves it."""
 
     approval: ApprovalStatus = ApprovalStatus()
-    verified_at: datetime | None = None
-    served_by: tuple[str, ...] = ()
+    verified_at: datetime | None = Field(None, description="When every member was last found unchanged.")
+    served_by: tuple[str, ...] = Field((), description="ModelDeployments that serve it.")
 
 
 class Release(Resource):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
@@ -37,7 +38,7 @@ class Spec(Frozen):
 class Event(Frozen):
     """One line of a resource's own history."""
 
-    at: datetime
+    at: datetime = Field(description="When.")
     what: str = Field(description="What happened, in a few words.")
     revision: str = Field("", description="Git commit in force at that moment.")
     digest: str = Field("", description="Digest of the thing made, where there is one.")
@@ -73,12 +74,13 @@ class Resource(Frozen):
 
     @classmethod
     def read(cls, document: Mapping[str, object]) -> Self:
-        """Validate a plain document.
+        """Validate a plain document: types as written, names in camelCase, as an API server would have it.
 
         Raises:
             pydantic.ValidationError: with every fault found.
         """
-        return cls.model_validate(document)
+        # A YAML date is text to people, and so it is to us.
+        return cls.model_validate_json(json.dumps(document, default=str), strict=True, by_alias=True, by_name=False)
 
     def plain(self) -> dict[str, object]:
         """Write the resource as plain JSON data, absent values left out."""

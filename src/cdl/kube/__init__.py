@@ -1,0 +1,1 @@
+"""cdl on a Kubernetes API server."""

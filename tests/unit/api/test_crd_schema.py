@@ -1,0 +1,160 @@
+"""The CRDs are what the models say, and what an API server accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from cdl.api.v1alpha1 import KINDS
+from cdl.kube.crds import definition, file_name, main, render, schema
+
+ROOT = Path(__file__).parents[3]
+WORDS = {
+    "type", "properties", "required", "items", "additionalProperties", "description", "default", "enum", "format",
+    "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems",
+    "maxItems", "nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+}  # fmt: skip
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def nodes(node, path=""):
+    """Every schema below a node, with its path."""
+    yield path, node
+    for name, child in node.get("properties", {}).items():
+        yield from nodes(child, f"{path}.{name}")
+    if "items" in node:
+        yield from nodes(node["items"], f"{path}[]")
+    if "additionalProperties" in node:
+        yield from nodes(node["additionalProperties"], f"{path}{{}}")
+
+
+def closed(node):
+    """The schema with nothing allowed beside it, as JSON Schema of draft 4 reads it."""
+    made = {k: v for k, v in node.items() if not k.startswith("x-") and k not in {"nullable", "default"}}
+    if node.get("nullable"):
+        made["type"] = [node["type"], "null"]
+    if "properties" in node:
+        made["properties"] = {k: closed(v) for k, v in node["properties"].items()}
+        made["additionalProperties"] = False
+    for below in ("items", "additionalProperties"):
+        if below in node:
+            made[below] = closed(node[below])
+    return made
+
+
+def strict(kind):
+    made = closed(schema(kind))
+    made["properties"]["metadata"] = {"type": "object"}
+    return jsonschema.Draft4Validator(made)
+
+
+@EVERY_KIND
+def test_the_committed_file_is_what_the_models_say(kind):
+    committed = (ROOT / "manifests" / "crds" / file_name(kind)).read_text(encoding="utf-8")
+    assert committed == render(kind), "run `make generate` and commit manifests/crds"
+
+
+def test_the_module_writes_every_kind(tmp_path, capsys):
+    main(tmp_path / "crds")
+    assert sorted(p.name for p in (tmp_path / "crds").iterdir()) == sorted(file_name(k) for k in KINDS.values())
+    assert len(capsys.readouterr().out.splitlines()) == len(KINDS)
+
+
+@EVERY_KIND
+def test_every_node_is_structural(kind):
+    for path, node in nodes(schema(kind)):
+        assert node.keys() <= WORDS, f"{path}: {node.keys() - WORDS}"
+        free = node.get("x-kubernetes-preserve-unknown-fields", False)
+        assert free or isinstance(node.get("type"), str), f"{path} has no type"
+        assert not ("properties" in node and "additionalProperties" in node), path
+        assert not ("nullable" in node and ("enum" in node or "default" in node)), path
+        if node.get("type") == "array":
+            assert "items" in node, path
+        if "x-kubernetes-list-map-keys" in node:
+            keys = set(node["x-kubernetes-list-map-keys"])
+            assert keys <= set(node["items"]["required"]), f"{path}: the key must be required"
+
+
+@EVERY_KIND
+def test_every_field_is_explained(kind):
+    silent = [p for p, node in nodes(schema(kind)) if "description" not in node and not p.endswith(("[]", "{}"))]
+    assert silent == []
+
+
+@EVERY_KIND
+def test_every_default_is_allowed(kind):
+    for path, node in nodes(schema(kind)):
+        if "default" in node:
+            jsonschema.Draft4Validator(closed(node)).validate(node["default"])
+            assert not path.startswith(".status"), f"{path}: only the platform writes a status"
+
+
+@EVERY_KIND
+def test_names_columns_and_the_status_subresource(kind):
+    made = definition(kind)["spec"]
+    version = made["versions"][0]
+    assert (made["group"], version["name"], made["scope"]) == ("cdl.dev", "v1alpha1", "Namespaced")
+    assert made["names"]["shortNames"] == [
+        {"DataPipeline": "cdldp", "Experiment": "cdlexp", "ModelDeployment": "cdlmd", "Release": "cdlrel"}[
+            kind.__name__
+        ]
+    ]
+    assert made["names"]["categories"] == ["cdl"]
+    assert version["subresources"] == {"status": {}}
+    assert [c["name"] for c in version["additionalPrinterColumns"]] == [
+        "Ready", "Status", "Progress", "Revision", "Age",
+    ]  # fmt: skip
+    properties = schema(kind)["properties"]
+    for column in version["additionalPrinterColumns"]:
+        first = column["jsonPath"].split(".")[1]
+        assert first in properties, column
+
+
+def test_a_pasted_configuration_is_kept_as_it_is():
+    spec = schema(KINDS["Experiment"])["properties"]["spec"]["properties"]
+    assert spec["config"]["type"] == "object"
+    assert spec["config"]["x-kubernetes-preserve-unknown-fields"] is True
+    assert "properties" not in spec["config"]
+
+
+def documents():
+    for path in sorted((ROOT / "use_cases").glob("*/resources/*.yaml")):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            if document and document.get("apiVersion", "").startswith("cdl.dev/"):
+                yield pytest.param(document, id=f"{path.parts[-3]}-{path.stem}-{document['kind']}")
+
+
+@pytest.mark.parametrize("document", list(documents()))
+def test_the_use_cases_resources_pass(document):
+    strict(KINDS[document["kind"]]).validate(document)
+
+
+@pytest.mark.parametrize("document", list(documents()))
+def test_what_the_models_write_passes_too(document):
+    kind = KINDS[document["kind"]]
+    strict(kind).validate(kind.read(document).plain())
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("DataPipeline", {"suspend": "yes"}),
+        ("DataPipeline", {"interval": "soon"}),
+        ("DataPipeline", {"split": {"test": 1}}),
+        ("DataPipeline", {"split": {"by": "name"}}),
+        ("DataPipeline", {"steps": [{"uses": "checks"}]}),
+        ("DataPipeline", {"surprise": 1}),
+        ("ModelDeployment", {"model": {"name": "Not a name"}}),
+        ("ModelDeployment", {"model": {"name": "news", "version": 0}}),
+        ("ModelDeployment", {}),
+    ],
+)
+def test_what_the_models_refuse_the_schema_refuses(kind, change):
+    with pytest.raises(jsonschema.ValidationError):
+        strict(KINDS[kind]).validate({"metadata": {"name": "news"}, "spec": change})
+    with pytest.raises(ValueError, match="validation error"):
+        KINDS[kind].read({"metadata": {"name": "news"}, "spec": change})
