@@ -46,7 +46,7 @@ check: $(VENV)/.tests  ## Format, lint, types and import layers, without the tes
 	@$(BIN)/ruff check .
 	@printf '\n==> types (mypy --strict: the package, the steps, each use case)\n'
 	@$(BIN)/mypy
-	@$(BIN)/mypy --explicit-package-bases pipelines
+	@MYPYPATH=pipelines $(BIN)/mypy --explicit-package-bases pipelines
 	@for case in $(USE_CASES); do MYPYPATH=$$case/model:src $(BIN)/mypy $(LENIENT) $$(git ls-files "$$case/*.py"); done
 	@printf '\n==> layers (lint-imports)\n'
 	@$(BIN)/lint-imports
