@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,7 +91,7 @@ class Stack:
             StackError: one ended or stayed silent; the message has its last words.
         """
         there = self.running()
-        waiting: list[tuple[Service, subprocess.Popen[bytes], int]] = []
+        waiting: list[tuple[Service, int, int]] = []
         for service in services:
             now = there.get(service.name)
             if now is not None and now.command == service.command:
@@ -100,8 +99,8 @@ class Stack:
             if now is not None:
                 self._end([now])
             waiting.append((service, *self._spawn(service)))
-        for service, process, offset in waiting:
-            self._await(service, process, offset)
+        for service, pid, offset in waiting:
+            self._await(service, pid, offset)
         return tuple(service.name for service, _, _ in waiting)
 
     def stop(self) -> tuple[str, ...]:
@@ -116,33 +115,39 @@ class Stack:
             record.unlink()
         return tuple(s.name for s in servers)
 
-    def _spawn(self, service: Service) -> tuple[subprocess.Popen[bytes], int]:
+    def _spawn(self, service: Service) -> tuple[int, int]:
+        """Start a process in a session of its own; give its id and where its words begin in the log."""
         log = self.log(service.name)
-        with log.open("ab") as output:
-            offset = output.tell()
-            process = subprocess.Popen(
-                service.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={**os.environ, **dict(service.environment)},
-            )
-        server = Running(service.name, process.pid, _started(process.pid) or 0, service.command)
+        offset = log.stat().st_size if log.exists() else 0
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        pid = os.posix_spawn(
+            service.command[0],
+            service.command,
+            {**os.environ, **dict(service.environment)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        server = Running(service.name, pid, _started(pid) or 0, service.command)
         record = self._records / f"{service.name}.json"
         written = record.with_suffix(".new")
         written.write_text(json.dumps(asdict(server)))
         written.replace(record)
-        return process, offset
+        return pid, offset
 
-    def _await(self, service: Service, process: subprocess.Popen[bytes], offset: int) -> None:
+    def _await(self, service: Service, pid: int, offset: int) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             text = self._since(service.name, offset)
             if any(line.startswith(service.ready) for line in text.splitlines()):
                 return
-            if process.poll() is not None:
-                message = f"{service.name} ended with {process.returncode}: {_last_words(text)}"
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                last = _last_words(self._since(service.name, offset))
+                message = f"{service.name} ended with {os.waitstatus_to_exitcode(status)}: {last}"
                 raise StackError(message)
             time.sleep(POLL_SECONDS)
         message = f"{service.name} was not ready after {START_SECONDS} s; its log is {self.log(service.name)}"

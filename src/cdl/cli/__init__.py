@@ -1,0 +1,49 @@
+"""`cdl`: one verb a file, loaded when spoken."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+VERBS = {
+    "run": "bring the platform up on this machine and drive a project to Ready",
+    "stop": "end every process that `cdl run` started",
+    "apply": "write a project's resources to the local store",
+    "get": "list resources",
+    "describe": "show everything about one resource",
+    "delete": "delete a resource and what it made",
+    "logs": "show the log of a step, a trial, a model server or a platform process",
+    "predict": "ask a served model",
+    "lineage": "walk from a model to everything behind it",
+    "approve": "approve a Release",
+    "reject": "reject a Release",
+    "validate": "check a project's resources without touching anything",
+    "doctor": "say what is installed, what runs and what is missing",
+}
+
+
+class Verbs(click.Group):
+    """Loads a verb's module only when the verb is used: `cdl --help` imports no engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the verbs in the order of a day's work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"cdl.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without loading them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cdl", message="%(prog)s %(version)s")
+def main() -> None:
+    """Continuous Deep Learning: models kept in production true to what is in git."""

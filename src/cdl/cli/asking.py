@@ -1,0 +1,99 @@
+"""Ask a served model over HTTP, in Seldon's protocol, as any program would."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from cdl.api.v1alpha1 import ModelDeployment
+
+TIMEOUT_SECONDS = 30
+KNOWN = {".txt": "text", ".json": "numbers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said about one file."""
+
+    label: str
+    probability: float | None
+    milliseconds: float
+    release: str
+    digest: str
+
+
+def ask(deployment: ModelDeployment, file: Path) -> Answer:
+    """Send one file and read the answer.
+
+    Raises:
+        Refusal: the file cannot be sent, nobody answers, or the model refused it.
+    """
+    body = json.dumps({"data": {"ndarray": _rows(deployment, file)}}).encode()
+    request = urllib.request.Request(  # noqa: S310 - the address is the platform's own
+        deployment.status.url, data=body, headers={"Content-Type": "application/json"}
+    )
+    begun = time.perf_counter()
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
+            told = json.load(response)
+    except urllib.error.HTTPError as error:
+        message = f"{file}: the model answered {error.code}: {_reason(error.read())}"
+        raise Refusal(message) from error
+    except (OSError, ValueError) as error:
+        message = f"{deployment.status.url} does not answer: {error}; `cdl run FOLDER` brings it up"
+        raise Refusal(message) from error
+    return _answer(told, (time.perf_counter() - begun) * 1000)
+
+
+def _rows(deployment: ModelDeployment, file: Path) -> list[object]:
+    """One row: a text, or the numbers of the file, as the interface's first input has them."""
+    if file.suffix not in KNOWN:
+        message = f"{file}: found a {file.suffix or 'nameless'} file, allowed: {', '.join(KNOWN)}"
+        raise Refusal(message)
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+        value = text if file.suffix == ".txt" else json.loads(text)
+    except (OSError, ValueError) as error:
+        message = f"{file}: not readable: {error}"
+        raise Refusal(message) from error
+    inputs = deployment.spec.interface.inputs
+    batched = bool(inputs) and _depth(value) == len(inputs[0].shape)
+    return value if isinstance(value, list) and batched else [value]
+
+
+def _depth(value: object) -> int:
+    depth = 0
+    while isinstance(value, list):
+        value, depth = value[0] if value else None, depth + 1
+    return depth
+
+
+def _answer(told: dict[str, object], milliseconds: float) -> Answer:
+    data, meta = told.get("data"), told.get("meta")
+    tags = meta.get("tags", {}) if isinstance(meta, dict) else {}
+    where = (milliseconds, str(tags.get("release", "")), str(tags.get("digest", "")))
+    if not isinstance(data, dict):
+        return Answer(json.dumps(told.get("strData", told.get("jsonData"))), None, *where)
+    first = data["ndarray"][0]
+    names = data.get("names") or []
+    if isinstance(first, list) and len(first) == len(names):
+        best = max(range(len(first)), key=lambda i: first[i])
+        return Answer(str(names[best]), float(first[best]), *where)
+    return Answer(str(first), None, *where)
+
+
+def _reason(body: bytes) -> str:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")[:200]
+    status = told.get("status") if isinstance(told, dict) else None
+    return str(status.get("info") if isinstance(status, dict) else told.get("error", told))

@@ -1,0 +1,28 @@
+"""What every verb starts from: the settings, read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cdl.settings import Settings, read
+
+from .refusal import Refusal
+
+
+def settings_of(data: str | None = None) -> Settings:
+    """Read the environment; a data folder given on the command line wins.
+
+    Raises:
+        Refusal: a variable cannot be read, or the data folder is not there.
+    """
+    try:
+        settings = read()
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    if data is None:
+        return settings
+    folder = Path(data)
+    if not folder.is_dir():
+        message = f"--data: found {data!r}, allowed: an existing folder, or synthetic"
+        raise Refusal(message)
+    return settings.model_copy(update={"data": folder})

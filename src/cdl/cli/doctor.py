@@ -1,0 +1,54 @@
+"""`cdl doctor`: say what is installed, what runs and what is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+
+import click
+
+from .context import settings_of
+from .platform import running
+from .screen import table
+
+NEEDED = {
+    "pachyderm-sdk": "data engine driver",
+    "determined": "training engine driver, trials",
+    "kubernetes": "serving engine driver",
+    "grpcio": "embedded pachd",
+    "uvicorn": "embedded servers, model server",
+    "tensorflow-cpu": "Keras projects (make setup-demo)",
+    "torch": "PyTorch projects (make setup-test)",
+}
+ROOM_GB = 2
+
+
+@click.command("doctor", help="Say what is installed, what runs and what is missing.")
+def command() -> None:
+    """Look at this machine; change nothing."""
+    settings = settings_of()
+    rows: list[tuple[str, str, str]] = [("python", platform.python_version(), sys.executable)]
+    rows += [(name, _version(name), purpose) for name, purpose in NEEDED.items()]
+    alive = running(settings)
+    rows += [(f"process {n}", f"runs, pid {alive[n]}" if n in alive else "does not run", "") for n in _PROCESSES]
+    roots = ", ".join(str(r) for r in settings.data_roots)
+    rows.append(("data sets", roots or "none at hand", "CDL_DATA; without it they are downloaded"))
+    free = shutil.disk_usage(settings.home if settings.home.exists() else ".").free / 1e9
+    rows.append(("free disk", f"{free:.1f} GB", "" if free > ROOM_GB else f"less than {ROOM_GB} GB: runs may fail"))
+    table("", ("WHAT", "FOUND", "FOR"), rows)
+    missing = [name for name in list(NEEDED)[:5] if _version(name) == "missing"]
+    if missing:
+        click.echo(f"missing: {', '.join(missing)}; `pip install cdl[run]` installs them")
+
+
+_PROCESSES = ("pachd", "determined", "seldon", "operator")
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"

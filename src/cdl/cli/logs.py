@@ -1,0 +1,39 @@
+"""`cdl logs`: what a step, a trial, a model server or a platform process printed."""
+
+from __future__ import annotations
+
+import click
+
+from cdl import compose
+from cdl.api.meta import Key
+
+from .context import settings_of
+from .get import kind_named
+from .platform import log_of
+from .refusal import Refusal, one_sentence
+
+PROCESSES = ("operator", "pachd", "determined", "seldon")
+
+
+@click.command(
+    "logs", help="Show the log of the KIND called NAME, or of a platform process (operator, pachd, determined, seldon)."
+)
+@click.argument("kind")
+@click.argument("name", required=False)
+@click.option("-n", "--namespace", default="default", show_default=True)
+def command(kind: str, name: str | None, namespace: str) -> None:
+    """Print a log."""
+    settings = settings_of()
+    if kind in PROCESSES:
+        log = log_of(settings, kind)
+        if not log.exists():
+            message = f"{kind} never ran here; `cdl run FOLDER` starts it"
+            raise Refusal(message)
+        click.echo(log.read_text(errors="replace"), nl=False)
+        return
+    if name is None:
+        message = f"logs {kind}: which one? cdl logs KIND NAME, or one of {', '.join(PROCESSES)}"
+        raise Refusal(message)
+    with one_sentence():
+        for line in compose.logs(settings, Key(kind_named(kind), namespace, name)):
+            click.echo(line)

@@ -1,0 +1,121 @@
+"""The platform on this machine: which processes it is made of, and how to reach them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdl.embedded.stack import Service, Stack, StackError, ports
+
+from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cdl.settings import Settings
+
+NAMES = ("pachd", "determined", "seldon", "seldon-router")
+STEPS_IN_IMAGE = "/opt/cdl/pipelines"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Where the engines answer, and which processes had to be started for it."""
+
+    pachd: str
+    determined: str
+    seldon: str
+    router: str
+    started: tuple[str, ...]
+
+
+def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> Platform:
+    """Make sure engines and operator run; what runs already is left alone.
+
+    Raises:
+        Refusal: one did not come up.
+    """
+    home = settings.home.resolve()
+    stack = Stack(home)
+    try:
+        with stack.alone():
+            at = ports(home, NAMES, wished)
+            pachd, determined, seldon = (
+                f"grpc://127.0.0.1:{at['pachd']}",
+                f"http://127.0.0.1:{at['determined']}",
+                f"http://127.0.0.1:{at['seldon']}",
+            )
+            operator = _operator(settings, pachd, determined, seldon)
+            started = stack.start(_engines(settings, at)) + stack.start((operator,))
+    except (StackError, OSError) as error:
+        raise Refusal(str(error)) from error
+    return Platform(pachd, determined, seldon, f"http://127.0.0.1:{at['seldon-router']}", started)
+
+
+def take_down(settings: Settings) -> tuple[str, ...]:
+    """End every process of the platform; give their names.
+
+    Raises:
+        Refusal: one would not end.
+    """
+    stack = Stack(settings.home.resolve())
+    try:
+        with stack.alone():
+            return stack.stop()
+    except StackError as error:
+        raise Refusal(str(error)) from error
+
+
+def running(settings: Settings) -> dict[str, int]:
+    """The processes that run, with their ids."""
+    if not settings.home.exists():
+        return {}
+    return {name: server.pid for name, server in Stack(settings.home.resolve()).running().items()}
+
+
+def log_of(settings: Settings, name: str) -> Path:
+    """Where a process of the platform writes its log."""
+    return Stack(settings.home.resolve()).log(name)
+
+
+def _engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:
+    home = settings.home.resolve()
+    return (
+        _server(
+            "pachd",
+            home / "pachd",
+            at["pachd"],
+            *("--allow-file-root", str(home / "sources")),
+            *("--map", f"{STEPS_IN_IMAGE}={settings.programs.resolve()}"),
+        ),
+        _server("determined", home / "determined", at["determined"], "--slots", str(settings.slots)),
+        _server(
+            "seldon",
+            home / "seldon",
+            at["seldon"],
+            *("--router-port", str(at["seldon-router"])),
+            *("--image", f"{settings.serving_image}={sys.executable} -m cdl.serving"),
+        ),
+    )
+
+
+def _server(name: str, data: object, port: int, *more: str) -> Service:
+    command = (sys.executable, "-m", f"cdl.embedded.{name}", "--data", str(data), "--port", str(port), *more)
+    return Service(name, command, f"{name} ready")
+
+
+def _operator(settings: Settings, pachd: str, determined: str, seldon: str) -> Service:
+    data = str(settings.data_roots[0]) if settings.data_roots else ""
+    told = {
+        "CDL_HOME": str(settings.home.resolve()),
+        "CDL_PACHD": pachd,
+        "CDL_DETERMINED": determined,
+        "CDL_SELDON": seldon,
+        "CDL_PROGRAMS": str(settings.programs.resolve()),
+        **({"CDL_DATA": data} if data else {}),
+    }
+    # the engines' addresses are part of the command, so that a moved engine gets a new operator
+    command = (sys.executable, "-m", "cdl.cli.operate", pachd, determined, seldon, data)
+    return Service("operator", command, "operator ready", tuple(told.items()))

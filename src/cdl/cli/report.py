@@ -1,0 +1,175 @@
+"""What `cdl run` says at the end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, ModelDeployment, Release
+
+from .asking import ask
+from .refusal import Refusal
+from .screen import table
+from .timing import stages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cdl.api.meta import Key
+    from cdl.local import LocalStore
+
+    from .watch import Watch
+
+SAMPLES = 3
+
+
+def show(store: LocalStore, keys: Sequence[Key], watch: Watch, begun: datetime, folder: Path) -> None:
+    """Print what the project's resources came to."""
+    ended = datetime.now(UTC)
+    resources = [store.get(KINDS[k.kind], k.namespace, k.name) for k in keys]
+    pipelines = [r for r in resources if isinstance(r, DataPipeline)]
+    experiments = [r for r in resources if isinstance(r, Experiment)]
+    served = [r for r in resources if isinstance(r, ModelDeployment)]
+    click.echo()
+    for pipeline in pipelines:
+        _data(pipeline)
+    for experiment in experiments:
+        _trials(experiment)
+        _evaluation(experiment)
+        _release(store, experiment)
+    for deployment in served:
+        _answers(deployment, folder)
+    if pipelines and experiments:
+        _times(pipelines[0], experiments[0], begun, ended, watch)
+    for deployment in served:
+        _next(deployment, folder)
+
+
+def _data(pipeline: DataPipeline) -> None:
+    status = pipeline.status
+    if status.dataset is None:
+        return
+    data = status.dataset
+    click.echo(f"dataset {pipeline.metadata.name} {data.version}")
+    sides = ((side, s.repo, s.commit, s.files) for side, s in (("train", data.train), ("test", data.test)))
+    table("", ("SIDE", "REPOSITORY", "COMMIT", "FILES"), sides)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in status.rejected.by_reason.items())
+    click.echo(
+        f"labels {data.labels.rows} rows, {data.labels.snapshot[:19]}; rejected {status.rejected.total}"
+        + (f" ({reasons})" if reasons else "")
+    )
+    click.echo()
+
+
+def _trials(experiment: Experiment) -> None:
+    status = experiment.status
+    best = status.best_trial.id if status.best_trial else None
+    columns = ("TRIAL", "STATE", "METRIC", "BATCHES", "SECONDS", "HYPERPARAMETERS", "")
+    rows = (
+        (
+            t.id,
+            "Stopped early" if t.stopped_early else t.state,
+            t.metric,
+            t.steps,
+            f"{(t.finished_at - t.started_at).total_seconds():.1f}" if t.started_at and t.finished_at else "-",
+            ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in t.hparams.items()),
+            "best" if t.id == best else "",
+        )
+        for t in status.trial_table
+    )
+    run = status.run.id if status.run else "-"
+    table(f"run {run} of experiment {experiment.metadata.name}, on validation data", columns, rows)
+    click.echo()
+
+
+def _evaluation(experiment: Experiment) -> None:
+    evaluation = experiment.status.evaluation
+    if evaluation is None:
+        return
+    measured = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
+    click.echo(f"test side: {measured}")
+    names = sorted({name for row in evaluation.per_class.values() for name in row})
+    rows = ((label, *(row.get(n) for n in names)) for label, row in evaluation.per_class.items())
+    table("", ("CLASS", *(n.upper() for n in names)), rows)
+    gates = (
+        (
+            g.metric,
+            g.value,
+            "-" if g.min is None else g.min,
+            "-" if g.max is None else g.max,
+            "passed" if g.passed else "FAILED",
+        )
+        for g in evaluation.gates
+    )
+    table("gates", ("METRIC", "FOUND", "MIN", "MAX", ""), gates)
+    click.echo()
+
+
+def _release(store: LocalStore, experiment: Experiment) -> None:
+    release = store.get(Release, experiment.metadata.namespace, experiment.status.release)
+    if release is None:
+        return
+    approval = release.status.approval
+    click.echo(
+        f"release {release.metadata.name} {release.spec.digest}, "
+        f"{approval.state.lower()} by {approval.by or 'nobody yet'}"
+    )
+    table("", ("MEMBER", "IDENTITY"), ((name, _identity(value)) for name, value in release.spec.members.items()))
+    click.echo()
+
+
+def _identity(member: object) -> str:
+    """The shortest thing that pins a member."""
+    if not isinstance(member, dict):
+        return str(member)
+    for name in ("digest", "version", "snapshot", "commit"):
+        if member.get(name):
+            return f"{name} {member[name]}"
+    parts = (f"{k} {_identity(v)}" for k, v in member.items() if v)
+    return "; ".join(parts) or "-"
+
+
+def _answers(deployment: ModelDeployment, folder: Path) -> None:
+    if not deployment.status.url:
+        return
+    click.echo(f"serving {deployment.status.release} at {deployment.status.url}")
+    rows: list[tuple[object, ...]] = []
+    for sample in _samples(folder):
+        try:
+            answer = ask(deployment, sample)
+        except Refusal as refusal:
+            rows.append((sample.name, refusal.message, None, "-", "-"))
+            continue
+        rows.append((sample.name, answer.label, answer.probability, f"{answer.milliseconds:.1f} ms", answer.release))
+    table("", ("SAMPLE", "ANSWER", "PROBABILITY", "TOOK", "RELEASE"), rows)
+    click.echo()
+
+
+def _samples(folder: Path) -> list[Path]:
+    inside = folder / "samples"
+    return sorted(p for p in inside.iterdir() if p.is_file())[:SAMPLES] if inside.is_dir() else []
+
+
+def _times(pipeline: DataPipeline, experiment: Experiment, begun: datetime, ended: datetime, watch: Watch) -> None:
+    if not watch.worked:
+        click.echo(f"nothing changed, so nothing was run again; looked in {watch.elapsed:.1f} s")
+        return
+    parts = stages(pipeline, experiment, begun, ended)
+    rows = [(p.name, f"{p.wall:.1f} s", f"{p.user:.1f} s", f"{p.platform:.1f} s") for p in parts]
+    whole = (f"{sum(x):.1f} s" for x in ([p.wall for p in parts], [p.user for p in parts], [p.platform for p in parts]))
+    table("time", ("STAGE", "WALL", "USER CODE", "PLATFORM"), [*rows, ("all", *whole)])
+
+
+def _next(deployment: ModelDeployment, folder: Path) -> None:
+    name = deployment.metadata.name
+    sample = next(iter(_samples(folder)), None)
+    click.echo()
+    click.echo("next:")
+    if sample and deployment.status.url:
+        click.echo(f"  cdl predict {name} {sample}")
+    click.echo(f"  cdl lineage {name}        everything behind the answer")
+    click.echo("  cdl get                   all resources")
+    click.echo("  cdl stop                  end the platform; what was made is kept")

@@ -1,0 +1,105 @@
+"""Tell what happens while the platform works, a line a change."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from cdl.api.conditions import ConditionType
+from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, Resource
+from cdl.api.v1alpha1.resource import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cdl.api.conditions import Condition
+    from cdl.api.meta import Key
+    from cdl.local import LocalStore
+
+POLL_SECONDS = 0.2
+WIDTH = 16
+
+
+class Watch:
+    """What was told so far of the resources of a project."""
+
+    def __init__(self, store: LocalStore, keys: Sequence[Key], begun: float) -> None:
+        """Times are counted from begun."""
+        self._store = store
+        self._keys = keys
+        self._begun = begun
+        self._told: set[tuple[object, ...]] = set()
+        self.worked = False
+        """Whether anything but looking happened."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._begun
+
+    def until_settled(self, timeout: float) -> bool:
+        """Tell changes until every resource is Ready (True), or one needs a person or time is up (False)."""
+        while True:
+            resources = [r for r in (self._read(key) for key in self._keys) if r is not None]
+            for resource in resources:
+                self._tell(resource)
+            if all(_answer(r, ConditionType.READY) for r in resources) and len(resources) == len(self._keys):
+                return True
+            if any(_answer(r, ConditionType.STALLED) for r in resources):
+                return False
+            if self.elapsed > timeout:
+                click.echo(f"[{self.elapsed:6.1f} s] gave up waiting after {timeout:g} s; the platform goes on")
+                return False
+            time.sleep(POLL_SECONDS)
+
+    def _read(self, key: Key) -> Resource | None:
+        return self._store.get(KINDS[key.kind], key.namespace, key.name)
+
+    def _tell(self, resource: Resource) -> None:
+        for line in _lines(resource):
+            mark = (resource.key, line)
+            if mark not in self._told:
+                self._told.add(mark)
+                click.echo(f"[{self.elapsed:6.1f} s] {resource.kind:<{WIDTH}} {line}")
+        busy = _status(resource).condition(ConditionType.RECONCILING)
+        self.worked = self.worked or (busy is not None and not str(busy.reason).startswith("Waiting"))
+
+
+def _status(resource: Resource) -> Status:
+    status = getattr(resource, "status", None)
+    return status if isinstance(status, Status) else Status()
+
+
+def _answer(resource: Resource, kind: ConditionType) -> bool:
+    """The condition holds, and is about the spec and the request that are there now."""
+    status = _status(resource)
+    now = status.observed_generation == resource.metadata.generation
+    asked = status.last_handled_requested_at == resource.metadata.requested_at
+    condition = status.condition(kind)
+    return now and asked and condition is not None and condition.status == "True"
+
+
+def _lines(resource: Resource) -> Iterator[str]:
+    ready: Condition | None = _status(resource).condition(ConditionType.READY)
+    if isinstance(resource, DataPipeline):
+        yield from _jobs(resource)
+    if isinstance(resource, Experiment):
+        yield from _trials(resource)
+    if ready is not None and _status(resource).observed_generation == resource.metadata.generation:
+        yield f"{ready.reason:<16} {ready.message}"
+
+
+def _jobs(pipeline: DataPipeline) -> Iterator[str]:
+    for job in pipeline.status.jobs:
+        counts = f"{job.processed} datums processed, {job.skipped} skipped, {job.failed} failed of {job.total}"
+        yield f"step {job.step} ({job.side}) {job.state.lower()}: {counts}"
+
+
+def _trials(experiment: Experiment) -> Iterator[str]:
+    for trial in experiment.status.trial_table:
+        if trial.metric is None:
+            continue
+        ended = ", stopped early" if trial.stopped_early else ""
+        yield f"trial {trial.id} {trial.state.lower()}{ended}: {trial.metric:.4f} after {trial.steps} batches"
