@@ -1,0 +1,127 @@
+"""A datum's bench: a scratch `/pfs` of its own, filled from the store and emptied into it.
+
+Where no mount namespace is to be had, user code cannot see a real `/pfs`; its cmd, stdin and environment are
+rewritten to the scratch path instead, which is also in CDL_PFS_ROOT.
+"""
+
+import os
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cdl.embedded.pachd import paths
+from cdl.embedded.pachd.blobs import Blobs, Held
+from cdl.embedded.pachd.children import Program
+from cdl.embedded.pachd.engine import Options
+from cdl.embedded.pachd.refusals import RefusedError
+from cdl.embedded.pachd.trees import Entry
+from cdl.embedded.pachd.wire import Msg
+
+BATCH = 8 * 1024 * 1024
+
+
+class Bench:
+    """One attempt at one datum."""
+
+    def __init__(self, folder: Path, options: Options, source: Msg) -> None:
+        self.folder = folder
+        self.pfs = folder / "pfs"
+        self.out = self.pfs / "out"
+        self._source = source
+        self._rules = [(_prefix(image), local) for image, local in options.maps]
+        self._rules.append((_prefix("/pfs"), str(self.pfs)))
+
+    def lay(self, blobs: Blobs, files: list[Entry]) -> int:
+        """Copy the datum's files here; tells how many bytes. In a thread."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.out.mkdir(parents=True)
+        top = self.pfs / self._source.name
+        top.mkdir()
+        made = {top}
+        for entry in files:
+            target = top / entry.path.lstrip("/")
+            if target.parent not in made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.add(target.parent)
+            blobs.write_to(target, () if self._source.empty_files else entry.parts)
+        return sum(entry.size for entry in files)
+
+    def local(self, text: str) -> str:
+        """Rewrite the image's paths in a text to those on this machine."""
+        for pattern, path in self._rules:
+            text = pattern.sub(path.replace("\\", "\\\\"), text)
+        return text
+
+    def program(self, cmd: list[str], stdin: list[str], env: dict[str, str], mark: str, working_dir: str) -> Program:
+        """Say how to run a command here."""
+        lines = self.folder / "stdin"
+        lines.write_text("".join(f"{self.local(line)}\n" for line in stdin), encoding="utf-8")
+        cwd = self.folder
+        if working_dir:
+            cwd = Path(self.local("/" + working_dir.lstrip("/")))
+            if not cwd.is_dir():
+                raise RefusedError(f"transform.working_dir {working_dir!r} is not a folder on this machine; use --map")
+        local = {name: self.local(value) for name, value in env.items()}
+        local["CDL_PFS_ROOT"] = str(self.pfs)
+        return Program([self.local(word) for word in cmd], local, cwd, lines, mark)
+
+    def harvest(self, blobs: Blobs) -> Iterator[list[tuple[str, Held]]]:
+        """Take what user code wrote, in batches of bounded size. In a thread."""
+        batch: list[tuple[str, Held]] = []
+        size = 0
+        for file, path in _walk(self.out, "", frozenset()):
+            plain = not file.is_symlink() and file.stat().st_nlink == 1
+            held = blobs.take_file(file, move=plain and self.out in file.resolve().parents)
+            blobs.settle(held)
+            batch.append((path, held))
+            size += len(held.body)
+            if size >= BATCH:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def clear(self) -> None:
+        """Remove everything; user code may have left folders that cannot be entered. In a thread."""
+        def unlock(_: object, path: str, __: object) -> None:
+            Path(path).parent.chmod(0o700)
+            Path(path).chmod(0o700)
+
+        shutil.rmtree(self.folder, onerror=unlock)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _prefix(path: str) -> re.Pattern[str]:
+    """Find a path where it stands as a path's beginning, not inside another."""
+    return re.compile(r"(?<![\w./-])" + re.escape(path.rstrip("/")) + r"(?![\w.-])")
+
+
+def _walk(folder: Path, below: str, above: frozenset[str]) -> Iterator[tuple[Path, str]]:
+    """Give user code's files with their paths in the commit, links followed; refuse what a commit cannot hold."""
+    real = str(folder.resolve())
+    if real in above:
+        raise RefusedError(f"{below or '/'} in /pfs/out is a link into itself")
+    for file in sorted(folder.iterdir()):
+        path = f"{below}/{file.name}"
+        paths.check(path)
+        try:
+            mode = file.stat().st_mode
+        except OSError as error:
+            raise RefusedError(f"{path} in /pfs/out is a link to nothing: {error.strerror}") from error
+        if stat.S_ISDIR(mode):
+            yield from _walk(file, path, above | {real})
+        elif stat.S_ISREG(mode):
+            yield file, path
+        else:
+            raise RefusedError(f"{path} in /pfs/out is neither a file nor a directory")
+
+
+def ambient() -> dict[str, str]:
+    """Take the little of the server's own environment that user code may see."""
+    here = str(Path(sys.executable).parent)
+    found = os.environ.get("PATH", os.defpath)
+    return {"PATH": f"{here}{os.pathsep}{found}", "HOME": os.environ.get("HOME", "/"),
+            "LANG": os.environ.get("LANG", "C.UTF-8")}

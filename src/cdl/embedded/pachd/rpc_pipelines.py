@@ -1,0 +1,117 @@
+"""Handlers for pipelines."""
+
+from collections.abc import AsyncIterator
+
+from cdl.embedded.pachd import jobs, pipelines, specs, wire
+from cdl.embedded.pachd.door import Handlers
+from cdl.embedded.pachd.engine import Engine
+from cdl.embedded.pachd.pipelines import Pipeline
+from cdl.embedded.pachd.refusals import absent
+from cdl.embedded.pachd.wire import Msg
+
+
+class Pipelines:
+    """Answers about pipelines."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._store = engine.store
+        self._layers = engine.layers
+
+    def handlers(self) -> Handlers:
+        """List what is answered here."""
+        return {f"pps_v2.API/{name}": getattr(self, name) for name in (
+            "CreatePipeline", "CreatePipelineV2", "InspectPipeline", "ListPipeline", "DeletePipeline", "StartPipeline",
+            "StopPipeline", "RerunPipeline")}
+
+    async def CreatePipeline(self, request: Msg) -> Msg:
+        """Create or update a pipeline from a message."""
+        user_json = specs.to_json(request)
+        self._create(request, user_json, update=request.update, reprocess=request.reprocess, dry_run=request.dry_run)
+        return wire.Empty()
+
+    async def CreatePipelineV2(self, request: Msg) -> Msg:
+        """Create or update a pipeline from JSON, which is kept as it was sent."""
+        text = request.create_pipeline_request_json
+        spec = specs.parse(text)
+        effective = self._create(
+            spec, text, update=request.update or spec.update, reprocess=request.reprocess or spec.reprocess,
+            dry_run=request.dry_run or spec.dry_run)
+        return wire.pps.CreatePipelineV2Response(effective_create_pipeline_request_json=specs.to_json(effective))
+
+    def _create(self, request: Msg, user_json: str, *, update: bool, reprocess: bool, dry_run: bool) -> Msg:
+        spec = specs.complete(request)
+        specs.check(spec)
+        for flag in ("update", "reprocess", "dry_run"):
+            spec.ClearField(flag)
+        if not dry_run:
+            with self._store.write() as db:
+                pipelines.create(db, spec, user_json, update=update, reprocess=reprocess)
+        return spec
+
+    async def RerunPipeline(self, request: Msg) -> Msg:
+        """Update a pipeline to the spec that it has."""
+        with self._store.write() as db:
+            found = pipelines.get(db, request.pipeline)
+            row = pipelines.spec_of(db, found.id, found.version)
+            pipelines.create(db, row.message(), row.user_json, update=True, reprocess=request.reprocess)
+        return wire.Empty()
+
+    async def InspectPipeline(self, request: Msg) -> Msg:
+        """Describe a pipeline."""
+        found = pipelines.get(self._store.db, request.pipeline)
+        return jobs.pipeline_info(self._store.db, found, found.version, details=request.details)
+
+    async def ListPipeline(self, request: Msg) -> AsyncIterator[Msg]:
+        """List pipelines, newest first, with older versions when asked."""
+        if request.jq_filter:
+            raise absent("pps_v2.API/ListPipeline: jq_filter is not offered by the embedded pachd")
+        db = self._store.db
+        projects = {p.name or "default" for p in request.projects}
+        if request.pipeline.name:
+            found = [row for row in [pipelines.find(db, request.pipeline)] if row is not None]
+        else:
+            found = [Pipeline(*row) for row in db.execute("SELECT * FROM pipelines ORDER BY id DESC").fetchall()]
+        for row in found:
+            if projects and row.project not in projects:
+                continue
+            oldest = 1 if request.history < 0 else max(1, row.version - request.history)
+            for version in range(row.version, oldest - 1, -1):
+                yield jobs.pipeline_info(db, row, version, details=True)
+
+    async def DeletePipeline(self, request: Msg) -> Msg:
+        """Delete a pipeline; one that is not there is an error only when asked."""
+        with self._store.write() as db:
+            if request.all:
+                for row in db.execute("SELECT * FROM pipelines WHERE project = 'default' ORDER BY id DESC").fetchall():
+                    pipelines.delete(db, Pipeline(*row), force=request.force, keep_repo=request.keep_repo)
+            elif found := pipelines.find(db, request.pipeline):
+                pipelines.delete(db, found, force=request.force, keep_repo=request.keep_repo)
+            elif request.must_exist:
+                pipelines.get(db, request.pipeline)
+        self._layers.forget()
+        return wire.Empty()
+
+    async def StartPipeline(self, request: Msg) -> Msg:
+        """Connect a stopped pipeline to its inputs again."""
+        with self._store.write() as db:
+            pipelines.start(db, pipelines.get(db, request.pipeline))
+        return wire.Empty()
+
+    async def StopPipeline(self, request: Msg) -> Msg:
+        """Cut a pipeline off its inputs."""
+        with self._store.write() as db:
+            found = pipelines.find(db, request.pipeline)
+            if found is None and request.must_exist:
+                pipelines.get(db, request.pipeline)
+            if found is not None:
+                pipelines.stop(db, found)
+        return wire.Empty()
+
+
+def input_of(message: Msg) -> Msg:
+    """Complete and check an input that stands alone, as in a dry listing of datums."""
+    spec = wire.pps.CreatePipelineRequest(pipeline={"name": "dry"}, input=message)
+    completed = specs.complete(spec)
+    specs.check(completed)
+    return completed.input.pfs
+

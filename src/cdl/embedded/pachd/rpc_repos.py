@@ -1,0 +1,198 @@
+"""Handlers for the cluster, projects, repos and branches."""
+
+from collections.abc import AsyncIterator
+
+from cdl.embedded.pachd import graph, refs, views, wire
+from cdl.embedded.pachd.door import Handlers
+from cdl.embedded.pachd.engine import Engine
+from cdl.embedded.pachd.graph import Wave
+from cdl.embedded.pachd.refs import Branch, Repo, RepoName
+from cdl.embedded.pachd.refusals import RefusedError, absent, exists, missing
+from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.wire import Msg
+
+VERSION = (2, 12, 2)
+
+
+class Repos:
+    """Answers for everything that names commits, but is none."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._store = engine.store
+        self._layers = engine.layers
+
+    def handlers(self) -> Handlers:
+        """List what is answered here."""
+        own = {name: getattr(self, name) for name in (
+            "CreateProject", "InspectProject", "ListProject", "DeleteProject", "CreateRepo", "InspectRepo", "ListRepo",
+            "DeleteRepo", "CreateBranch", "InspectBranch", "ListBranch", "DeleteBranch")}
+        return {
+            "versionpb_v2.API/GetVersion": self.GetVersion, "admin_v2.API/InspectCluster": self.InspectCluster,
+            **{f"pfs_v2.API/{name}": handler for name, handler in own.items()}}
+
+    async def GetVersion(self, request: Msg) -> Msg:
+        """Tell the version whose protocol is spoken."""
+        major, minor, micro = VERSION
+        return wire.version.Version(major=major, minor=minor, micro=micro)
+
+    async def InspectCluster(self, request: Msg) -> Msg:
+        """Tell who this is; a client of another minor version is only warned."""
+        asked = request.client_version
+        skewed = (asked.major, asked.minor) not in {(0, 0), VERSION[:2]}
+        text = f"the client speaks {asked.major}.{asked.minor}, this server {VERSION[0]}.{VERSION[1]}"
+        cluster = self._store.fact("cluster")
+        return wire.admin.ClusterInfo(
+            id=cluster, deployment_id=cluster, warnings_ok=True, warnings=[text] if skewed else [])
+
+    # -- projects -----------------------------------------------------------------------------------------------------
+
+    async def CreateProject(self, request: Msg) -> Msg:
+        """Create a project, or update its description."""
+        name = refs.check_name("project", request.project.name)
+        with self._store.write() as db:
+            known = db.execute("SELECT 1 FROM projects WHERE name = ?", (name,)).fetchone()
+            if known and not request.update:
+                raise exists(f"project {name} already exists")
+            if not known and request.update:
+                raise missing(f"project {name} not found")
+            db.execute("INSERT INTO projects VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                       " SET description = excluded.description", (name, request.description, now()))
+        return wire.Empty()
+
+    def _project_info(self, row: tuple[str, str, int]) -> Msg:
+        name, description, created = row
+        return wire.pfs.ProjectInfo(
+            project={"name": name}, description=description, created_at=views.stamp(created))
+
+    async def InspectProject(self, request: Msg) -> Msg:
+        """Describe a project."""
+        name = refs.project(self._store.db, request.project.name)
+        return self._project_info(self._store.db.execute("SELECT * FROM projects WHERE name = ?", (name,)).fetchone())
+
+    async def ListProject(self, request: Msg) -> AsyncIterator[Msg]:
+        """List the projects."""
+        for row in self._store.db.execute("SELECT * FROM projects ORDER BY created DESC, name").fetchall():
+            yield self._project_info(row)
+
+    async def DeleteProject(self, request: Msg) -> Msg:
+        """Delete an empty project; by force, also one with repos that nothing writes."""
+        with self._store.write() as db:
+            name = refs.project(db, request.project.name)
+            repos = [Repo(*row) for row in db.execute("SELECT * FROM repos WHERE project = ?", (name,))]
+            pipelines = db.execute("SELECT count(*) FROM pipelines WHERE project = ?", (name,)).fetchone()[0]
+            if pipelines or (repos and not request.force):
+                raise RefusedError(
+                    f"project {name} cannot be deleted: it has {len(repos)} repos and {pipelines} pipelines")
+            for repo in repos:
+                if refs.find_repo(db, RepoName(repo.project, repo.name, repo.type)) is not None:
+                    graph.delete_repo(db, repo, force=True)
+            db.execute("DELETE FROM projects WHERE name = ?", (name,))
+        self._layers.forget()
+        return wire.Empty()
+
+    # -- repos --------------------------------------------------------------------------------------------------------
+
+    async def CreateRepo(self, request: Msg) -> Msg:
+        """Create a repo, or update its description."""
+        name = refs.repo_name(request.repo)
+        refs.check_name("repo", name.name)
+        with self._store.write() as db:
+            refs.project(db, name.project)
+            found = refs.find_repo(db, name)
+            if found is not None and not request.update:
+                raise exists(f"repo {name} already exists")
+            if found is None:
+                refs.make_repo(db, name, request.description)
+            elif found.description != request.description:
+                db.execute("UPDATE repos SET description = ? WHERE id = ?", (request.description, found.id))
+        return wire.Empty()
+
+    async def InspectRepo(self, request: Msg) -> Msg:
+        """Describe a repo."""
+        return views.repo_info(self._store.db, refs.repo(self._store.db, request.repo))
+
+    async def ListRepo(self, request: Msg) -> AsyncIterator[Msg]:
+        """List repos, newest first; of one type, and of some projects, when asked."""
+        projects = {p.name or "default" for p in request.projects}
+        rows = self._store.db.execute("SELECT * FROM repos ORDER BY id DESC").fetchall()
+        found = [row for row in map(Repo._make, rows)
+                 if (not request.type or row.type == request.type) and (not projects or row.project in projects)]
+        if request.HasField("page") and request.page.page_size:
+            start = request.page.page_index * request.page.page_size
+            found = found[start : start + request.page.page_size]
+        for row in found:
+            yield views.repo_info(self._store.db, row)
+
+    async def DeleteRepo(self, request: Msg) -> Msg:
+        """Delete a repo; one that is not there is no error, and a pipeline's goes with the pipeline."""
+        name = refs.repo_name(request.repo)
+        with self._store.write() as db:
+            refs.project(db, name.project)
+            found = refs.find_repo(db, name)
+            if found is None:
+                return wire.pfs.DeleteRepoResponse(deleted=False)
+            if db.execute("SELECT 1 FROM pipelines WHERE project = ? AND name = ?", name[:2]).fetchone():
+                raise RefusedError(f"repo {name} cannot be deleted: it belongs to pipeline {name[0]}/{name[1]}; "
+                                   "delete the pipeline instead")
+            graph.delete_repo(db, found, force=request.force)
+        self._layers.forget()
+        return wire.pfs.DeleteRepoResponse(deleted=True)
+
+    # -- branches -----------------------------------------------------------------------------------------------------
+
+    async def CreateBranch(self, request: Msg) -> Msg:
+        """Create a branch, move its head, or replace what it depends on."""
+        if request.HasField("trigger") and request.trigger.branch:
+            raise absent("pfs_v2.API/CreateBranch: triggers are not offered by the embedded pachd")
+        with self._store.write() as db:
+            wave = Wave(db)
+            owner = refs.repo(db, request.branch.repo)
+            if not request.branch.name:
+                raise RefusedError("a branch must be named: branch.name is empty")
+            branch = wave.branch(owner, request.branch.name)
+            self._point(wave, branch, request)
+            upstream = [wave.headed(refs.repo(db, b.repo), b.name) for b in request.provenance]
+            never = frozenset(
+                refs.branch(db, s.branch).id for s in request.branch_propagation_specs if s.propagation_spec.never)
+            changed = wave.depend(branch, upstream, never)
+            head = refs.branch_by_id(db, branch.id).head
+            if upstream and (changed or head is None):
+                wave.want(branch)
+            elif head is None:
+                wave.commit(branch, origin=refs.AUTO, done=True)
+            wave.spread()
+        return wire.Empty()
+
+    def _point(self, wave: Wave, branch: Branch, request: Msg) -> None:
+        """Move a head to the commit that the client names, if it names one."""
+        if not (request.HasField("head") and (request.head.id or request.head.branch.name)):
+            return
+        asked = wire.pfs.Commit.FromString(request.head.SerializeToString())
+        if not (asked.repo.name or asked.branch.repo.name):
+            asked.repo.CopyFrom(request.branch.repo)
+        head = refs.commit(wave.db, asked)
+        if head.repo != branch.repo:
+            raise RefusedError(f"head {refs.spoken(wave.db, head)} is not in the branch's repo")
+        wave.move(branch, head)
+
+    async def InspectBranch(self, request: Msg) -> Msg:
+        """Describe a branch."""
+        return views.branch_info(self._store.db, refs.branch(self._store.db, request.branch))
+
+    async def ListBranch(self, request: Msg) -> AsyncIterator[Msg]:
+        """List branches, newest first; of one repo when it is named."""
+        db = self._store.db
+        order = "id" if request.reverse else "id DESC"
+        if request.repo.name:
+            owner = refs.repo(db, request.repo)
+            rows = db.execute(f"SELECT * FROM branches WHERE repo = ? ORDER BY {order}", (owner.id,)).fetchall()  # noqa: S608  a constant of ours
+        else:
+            rows = db.execute(f"SELECT * FROM branches ORDER BY {order}").fetchall()  # noqa: S608  a constant of ours
+        for row in rows:
+            yield views.branch_info(db, Branch(*row))
+
+    async def DeleteBranch(self, request: Msg) -> Msg:
+        """Delete a branch; its commits stay."""
+        with self._store.write() as db:
+            graph.delete_branch(db, refs.branch(db, request.branch), force=request.force)
+        return wire.Empty()

@@ -1,0 +1,237 @@
+"""Jobs at work: one at a time per pipeline, their datums in parallel; each result is one transaction."""
+
+import asyncio
+import shutil
+import sqlite3
+import sys
+import traceback
+from dataclasses import dataclass
+
+from cdl.embedded.pachd import commits, datums, jobs, layers, pipelines, refs
+from cdl.embedded.pachd.attempt import Attempts, Outcome
+from cdl.embedded.pachd.children import Children
+from cdl.embedded.pachd.commits import FINISHED
+from cdl.embedded.pachd.engine import Engine
+from cdl.embedded.pachd.jobs import DatumRow, DatumState, Job
+from cdl.embedded.pachd.layers import base_of
+from cdl.embedded.pachd.logs import Logs
+from cdl.embedded.pachd.pipelines import Pipeline
+from cdl.embedded.pachd.refs import Commit
+from cdl.embedded.pachd.refusals import RefusedError
+from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.trees import Change, Index, put
+from cdl.embedded.pachd.wire import Msg
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job with all that running it needs."""
+
+    job: Job
+    pipeline: Pipeline
+    spec: Msg
+    salt: str
+    source: Commit
+    index: Index
+
+
+class Foreman:
+    """Gives every pipeline's oldest unfinished job a task, and takes it away when the job has ended."""
+
+    def __init__(self, engine: Engine, children: Children, logs: Logs) -> None:
+        self._engine = engine
+        self._store = engine.store
+        self._logs = logs
+        self._tasks: dict[int, tuple[int, asyncio.Task[None]]] = {}
+        self._slots = asyncio.Semaphore(engine.options.workers)
+        self._attempts = Attempts(engine, children, logs)
+        shutil.rmtree(engine.options.folder / "scratch", ignore_errors=True)
+        with self._store.write() as db:  # what ran when the server died starts again; its finished datums stay
+            db.execute("UPDATE jobs SET state = ?, restart = restart + 1 WHERE state IN (?, ?, ?)",
+                       (jobs.CREATED, jobs.STARTING, jobs.RUNNING, jobs.EGRESSING))
+
+    async def run(self) -> None:
+        """Look at the jobs whenever anything was written; forever."""
+        try:
+            while True:
+                turn = self._store.pulse.turn
+                self._dismiss()
+                for job in jobs.next_live(self._store.db):
+                    if job.pipeline not in self._tasks and job.state != jobs.FINISHING:
+                        task = asyncio.create_task(self._run_job(job))
+                        task.add_done_callback(lambda _: self._store.pulse.beat())
+                        self._tasks[job.pipeline] = (job.id, task)
+                await self._store.pulse.after(turn)
+        finally:
+            for _, task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*(task for _, task in self._tasks.values()), return_exceptions=True)
+
+    def _dismiss(self) -> None:
+        """Cancel tasks whose job has ended otherwise, and forget those that are done."""
+        for pipeline, (key, task) in list(self._tasks.items()):
+            if task.done():
+                del self._tasks[pipeline]
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    self._failed(key, error)
+                continue
+            job = jobs.find(self._store.db, key)
+            if job is None or job.state in jobs.TERMINAL:
+                task.cancel()
+
+    def _failed(self, key: int, error: BaseException) -> None:
+        """End a job that the engine itself could not run, and say why."""
+        traceback.print_exception(error, file=sys.stderr)
+        with self._store.write() as db:
+            commits.end_job(db, key, jobs.FAILURE, f"pachd could not run the job: {error}")
+
+    async def _run_job(self, job: Job) -> None:
+        while True:
+            try:
+                await self._steps(job)
+                return
+            except (OSError, sqlite3.OperationalError) as error:  # a full disk: wait, it may get room again
+                print(f"pachd: job {job.set_id} waits: {error}", file=sys.stderr)
+                self._attempts.scrap(job)
+                await asyncio.sleep(2)
+            except RefusedError as error:
+                self._end(job, jobs.FAILURE, error.text)
+                return
+            finally:
+                self._logs.done(job.pipeline, job.set_id)
+
+    async def _steps(self, job: Job) -> None:
+        """Take a job from created to finishing."""
+        with self._store.write() as db:
+            jobs.move(db, job, jobs.STARTING)
+        self._say(job, "job created: waiting for its input commits")
+        bad = [c for c in [await self._engine.until(c, FINISHED) for c in jobs.inputs(self._store.db, job)] if c.error]
+        if bad:
+            self._end(job, jobs.UNRUNNABLE, self._unrunnable(bad))
+            return
+        work = self._prepare(job)
+        with self._store.write() as db:
+            jobs.move(db, job, jobs.RUNNING, started=job.started or now())
+        limit = work.spec.job_timeout.ToNanoseconds()
+        try:
+            async with asyncio.timeout(self._left(job, limit)):
+                self._plan(work)
+                await self._process(work)
+        except TimeoutError:
+            self._end(job, jobs.KILLED, f"job timed out after {limit / 1e9:g}s")
+            return
+        self._conclude(work)
+
+    def _left(self, job: Job, limit: int) -> float | None:
+        if not limit:
+            return None
+        current = jobs.find(self._store.db, job.id)
+        return (limit - (now() - (current.started if current else now()))) / 1e9
+
+    def _unrunnable(self, bad: list[Commit]) -> str:
+        """Say which inputs cannot be used."""
+        names = sorted({commits.pipeline_of(self._store.db, c).rsplit("/", 1)[-1] for c in bad} - {""})
+        if names:
+            return "unrunnable because the following upstream pipelines failed: " + ", ".join(names)
+        return "unrunnable because the following input commits have an error: " + ", ".join(
+            refs.spoken(self._store.db, c) for c in bad)
+
+    def _prepare(self, job: Job) -> Work:
+        db = self._store.db
+        spec = pipelines.spec_of(db, job.pipeline, job.version)
+        source = jobs.inputs(db, job)[0]
+        return Work(job, pipelines.by_id(db, job.pipeline), spec.message(), spec.salt, source,
+                    self._engine.layers.index(source.id))
+
+    def _plan(self, work: Work) -> None:
+        """Write down what the job will do, once; a job that is run again keeps its plan."""
+        job = work.job
+        with self._store.write() as db:
+            current = jobs.find(db, job.id)
+            if current is None or current.planned:
+                return
+            found = datums.of_input(work.spec.input.pfs, work.index, work.salt)
+            base, tags = self._base(job)
+            done = {} if base is None else {
+                row.id: row for row in jobs.datums(db, base.id)
+                if row.state in {DatumState.SUCCESS, DatumState.SKIPPED}}
+            plan = datums.plan(found, {key: row.hash for key, row in done.items()}, tags=tags,
+                               everything=work.spec.reprocess_spec == "every_job")
+            layers.add(db, job.output, (Change("untag", "", tag) for tag in plan.remove))
+            order = {datum.id: seq for seq, datum in enumerate(found)}
+            rows = [(d, DatumState.STARTING, job.set_id) for d in plan.process]
+            rows += [(d, DatumState.SKIPPED, done[d.id].origin) for d in plan.skip]
+            db.executemany(
+                "INSERT INTO datums (job, id, seq, hash, state, counted, path, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((job.id, d.id, order[d.id], d.hash, state, state, d.path, origin) for d, state, origin in rows))
+            db.execute("UPDATE jobs SET planned = 1, total = ? WHERE id = ?", (len(found), job.id))
+        self._say(job, f"job started: {len(found)} datums, {len(plan.process)} to process, {len(plan.skip)} skipped")
+
+    def _base(self, job: Job) -> tuple[Job | None, set[str]]:
+        """Find the job that the output builds on, and the tags that are in its output."""
+        db = self._store.db
+        commit = base_of(db, job.output)
+        if commit is None:
+            return None, set()
+        tags = {tag for by_tag in self._engine.layers.tree(commit).values() for tag in by_tag}
+        found = jobs.select(db, "WHERE output = ? AND pipeline = ?", (commit, job.pipeline))
+        return (found[0] if found else None), tags
+
+    async def _process(self, work: Work) -> None:
+        """Process what is planned and not yet done."""
+        waiting = [row for row in jobs.datums(self._store.db, work.job.id) if row.state == DatumState.STARTING]
+        todo = iter(waiting)
+        count = min(work.spec.parallelism_spec.constant, self._engine.options.workers, max(1, len(waiting)))
+
+        async def work_through() -> None:
+            for row in todo:
+                async with self._slots:
+                    await self._process_one(work, row)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(count):
+                    group.create_task(work_through())
+        except ExceptionGroup as errors:  # the first says what is wrong; the rest were cancelled
+            raise errors.exceptions[0] from errors
+
+    async def _process_one(self, work: Work, row: DatumRow) -> None:
+        outcome = await self._attempts.process(work.job, work.pipeline, work.spec, work.source, work.index, row)
+        with self._store.write() as db:
+            current = jobs.find(db, work.job.id)
+            if current is None or current.state != jobs.RUNNING:
+                return
+            self._engine.blobs.keep(db, outcome.small)
+            layers.add(db, work.job.output, (put(path, part, row.id) for path, part in outcome.files))
+            self._record(db, work.job, row, outcome)
+
+    def _record(self, db: sqlite3.Connection, job: Job, row: DatumRow, outcome: Outcome) -> None:
+        db.execute(
+            "UPDATE datums SET state = ?, counted = ?, download_ns = ?, process_ns = ?, upload_ns = ?,"
+            " download_bytes = ?, upload_bytes = ? WHERE job = ? AND id = ?",
+            (outcome.state, outcome.counted, outcome.download_ns, outcome.process_ns, outcome.upload_ns,
+             outcome.download_bytes, outcome.upload_bytes, job.id, row.id))
+
+    def _conclude(self, work: Work) -> None:
+        """Close the output when every datum is done; a failed one fails the job."""
+        job = work.job
+        with self._store.write() as db:
+            current = jobs.find(db, job.id)
+            if current is None or current.state != jobs.RUNNING:
+                return
+            failed = [row for row in jobs.datums(db, job.id) if row.state == DatumState.FAILED]
+            if failed:
+                commits.end_job(db, job.id, jobs.FAILURE, f"datum {failed[0].id} failed")
+            else:
+                jobs.move(db, job, jobs.FINISHING)
+                for commit in commits.outputs_of(db, job.output):
+                    commits.finish(db, commit)
+        self._say(job, "job failed" if failed else "job done: finishing its output commit")
+
+    def _end(self, job: Job, state: int, reason: str) -> None:
+        with self._store.write() as db:
+            commits.end_job(db, job.id, state, reason)
+        self._say(job, f"job ended: {reason}")
+
+    def _say(self, job: Job, message: str) -> None:
+        self._logs.say(job.pipeline, job.set_id, message, master=True)

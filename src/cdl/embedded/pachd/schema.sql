@@ -1,0 +1,62 @@
+CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS projects (
+    name TEXT PRIMARY KEY, description TEXT NOT NULL, created INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS repos (
+    id INTEGER PRIMARY KEY, project TEXT NOT NULL REFERENCES projects, name TEXT NOT NULL, type TEXT NOT NULL,
+    description TEXT NOT NULL, created INTEGER NOT NULL, UNIQUE (project, name, type));
+CREATE TABLE IF NOT EXISTS commits (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE,
+    set_id TEXT NOT NULL, parent INTEGER REFERENCES commits, branch TEXT NOT NULL, origin INTEGER NOT NULL,
+    description TEXT NOT NULL, error TEXT NOT NULL DEFAULT '', started INTEGER NOT NULL,
+    finishing INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (repo, set_id));
+CREATE INDEX IF NOT EXISTS commits_by_set ON commits (set_id);
+CREATE INDEX IF NOT EXISTS commits_by_parent ON commits (parent);
+CREATE INDEX IF NOT EXISTS commits_finishing ON commits (id) WHERE finishing > 0 AND finished = 0;
+CREATE TABLE IF NOT EXISTS commit_provenance (
+    downstream INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE,
+    upstream INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE,
+    branch TEXT NOT NULL, PRIMARY KEY (downstream, upstream)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS commit_subvenance ON commit_provenance (upstream);
+CREATE TABLE IF NOT EXISTS branches (
+    id INTEGER PRIMARY KEY, repo INTEGER NOT NULL REFERENCES repos ON DELETE CASCADE, name TEXT NOT NULL,
+    head INTEGER REFERENCES commits, created INTEGER NOT NULL, updated INTEGER NOT NULL, UNIQUE (repo, name));
+CREATE INDEX IF NOT EXISTS branches_by_head ON branches (head);
+CREATE TABLE IF NOT EXISTS branch_provenance (
+    downstream INTEGER NOT NULL REFERENCES branches ON DELETE CASCADE,
+    upstream INTEGER NOT NULL REFERENCES branches ON DELETE CASCADE,
+    never INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (downstream, upstream)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS branch_subvenance ON branch_provenance (upstream);
+-- What a commit changes over its base, in order: put (append), set (replace), del (path or subtree), untag.
+CREATE TABLE IF NOT EXISTS changes (
+    commit_id INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE, seq INTEGER NOT NULL, kind TEXT NOT NULL,
+    path TEXT NOT NULL, tag TEXT NOT NULL, digest BLOB NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (commit_id, seq)) WITHOUT ROWID;
+-- A whole tree, kept now and then so that a long history need not be replayed. Always derivable.
+CREATE TABLE IF NOT EXISTS snapshots (
+    commit_id INTEGER PRIMARY KEY REFERENCES commits ON DELETE CASCADE, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS blobs (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pipelines (
+    id INTEGER PRIMARY KEY, project TEXT NOT NULL REFERENCES projects, name TEXT NOT NULL, version INTEGER NOT NULL,
+    output_branch TEXT NOT NULL, stopped INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    created INTEGER NOT NULL, UNIQUE (project, name));
+CREATE TABLE IF NOT EXISTS specs (
+    pipeline INTEGER NOT NULL REFERENCES pipelines ON DELETE CASCADE, version INTEGER NOT NULL, spec BLOB NOT NULL,
+    user_json TEXT NOT NULL, effective_json TEXT NOT NULL, salt TEXT NOT NULL, spec_commit TEXT NOT NULL,
+    updated INTEGER NOT NULL, PRIMARY KEY (pipeline, version));
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, pipeline INTEGER NOT NULL REFERENCES pipelines ON DELETE CASCADE,
+    set_id TEXT NOT NULL, version INTEGER NOT NULL, output INTEGER NOT NULL REFERENCES commits ON DELETE CASCADE,
+    state INTEGER NOT NULL, reason TEXT NOT NULL DEFAULT '', restart INTEGER NOT NULL DEFAULT 0,
+    planned INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL,
+    started INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, UNIQUE (pipeline, set_id));
+CREATE INDEX IF NOT EXISTS jobs_by_set ON jobs (set_id);
+CREATE INDEX IF NOT EXISTS jobs_by_output ON jobs (output);
+CREATE INDEX IF NOT EXISTS jobs_live ON jobs (pipeline, id) WHERE state IN (1, 2, 3, 7, 8);
+CREATE TABLE IF NOT EXISTS datums (
+    job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE, id TEXT NOT NULL, seq INTEGER NOT NULL,
+    hash TEXT NOT NULL, state INTEGER NOT NULL, counted INTEGER NOT NULL, path TEXT NOT NULL, origin TEXT NOT NULL,
+    download_ns INTEGER NOT NULL DEFAULT 0, process_ns INTEGER NOT NULL DEFAULT 0, upload_ns INTEGER NOT NULL DEFAULT 0,
+    download_bytes INTEGER NOT NULL DEFAULT 0, upload_bytes INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (job, id)) WITHOUT ROWID;

@@ -1,0 +1,83 @@
+"""The server: everything put together, from the first listening to the last goodbye."""
+
+import asyncio
+import dataclasses
+import signal
+import socket
+import sys
+
+import grpc
+
+from cdl.embedded.pachd import door
+from cdl.embedded.pachd.children import Children
+from cdl.embedded.pachd.engine import Engine, Options
+from cdl.embedded.pachd.finisher import Finisher
+from cdl.embedded.pachd.logs import Logs
+from cdl.embedded.pachd.rpc_commits import Commits
+from cdl.embedded.pachd.rpc_files import Files
+from cdl.embedded.pachd.rpc_jobs import Jobs
+from cdl.embedded.pachd.rpc_pipelines import Pipelines
+from cdl.embedded.pachd.rpc_repos import Repos
+from cdl.embedded.pachd.runner import Foreman
+from cdl.embedded.pachd.store import FolderError
+
+MESSAGE_LIMIT = 64 * 1024 * 1024  # the SDK sends 19 MiB at once
+GRACE = 1.0  # seconds for calls that are under way when the server is told to stop
+
+
+def check_address(host: str, port: int) -> None:
+    """Say in one sentence when the address cannot be listened on."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(found[0], found[1]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[4])
+    except OSError as error:
+        raise FolderError(f"cannot listen on {host}:{port}: {error.strerror}; give --port another number") from error
+
+
+def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server(options=[
+        ("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT),
+        ("grpc.so_reuseport", 0)])
+    handlers: dict[str, door.Unary | door.Stream] = {}
+    for part in (Repos(engine), Commits(engine), Files(engine), Pipelines(engine), Jobs(engine, logs)):
+        handlers.update(part.handlers())
+    server.add_generic_rpc_handlers(tuple(door.services(handlers)))
+    try:
+        port = server.add_insecure_port(f"{options.host}:{options.port}")
+    except RuntimeError as error:
+        raise FolderError(f"cannot listen on {options.host}:{options.port}; give --port another number") from error
+    return server, int(port)
+
+
+async def serve(options: Options) -> None:
+    """Serve until a signal says stop; nothing is left running."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    engine = Engine(options)
+    logs = Logs(options.folder)
+    children = Children()
+    foreman = Foreman(engine, children, logs)
+    server, port = _listen(options, engine, logs)
+    engine.options = dataclasses.replace(options, port=port)  # what user code is told, also when 0 chose the port
+    await server.start()
+    tasks = [asyncio.create_task(Finisher(engine.store, engine.blobs, engine.layers).run()),
+             asyncio.create_task(foreman.run())]
+    waiting = asyncio.create_task(stop.wait())
+    print(f"pachd ready grpc://{options.host}:{port}", flush=True)
+    try:
+        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # a background task never ends by itself but by a fault of ours
+    finally:
+        await server.stop(GRACE)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await children.close()
+        logs.close()
+        engine.store.close()
+        sys.stdout.flush()

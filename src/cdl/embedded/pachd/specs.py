@@ -1,0 +1,113 @@
+"""Pipeline specs: read strictly, completed with defaults, checked."""
+
+import json
+import re
+
+from google.protobuf import json_format
+
+from cdl.embedded.pachd import globs, wire
+from cdl.embedded.pachd.refusals import RefusedError, absent, invalid
+from cdl.embedded.pachd.wire import Msg
+
+DEFAULT_IMAGE = "ubuntu:20.04"
+DEFAULT_TRIES = 3
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
+_UNKNOWN_FIELD = re.compile(r'has no field named "(?P<name>[^"]*)" at "(?P<at>[^"]*)"')
+_WIRE_NAME = re.compile(r"pachyderm\.wire\.\w+\.")
+OTHER_INPUTS = ("join", "group", "cross", "union")
+# Parts of a spec that a real cluster acts on and this server cannot; refused, because silence would lie.
+_ABSENT = ("tf_job", "egress", "service", "spout", "s3_out")
+
+
+def parse(text: str) -> Msg:
+    """Read a CreatePipelineRequest from JSON, in camelCase or snake_case; unknown fields are refused."""
+    try:
+        if not isinstance(json.loads(text), dict):
+            raise invalid("the pipeline spec is not a JSON object")
+        return json_format.Parse(text, wire.pps.CreatePipelineRequest())
+    except json.JSONDecodeError as error:
+        raise invalid(f"the pipeline spec is not JSON: {error}") from error
+    except json_format.ParseError as error:
+        raise invalid(_sentence(str(error))) from error
+
+
+def _sentence(text: str) -> str:
+    """Make one sentence of protobuf's complaint."""
+    found = _UNKNOWN_FIELD.search(text)
+    if found:
+        place = found["at"].removeprefix("CreatePipelineRequest").lstrip(".")
+        return f"the pipeline spec has an unknown field {found['name']!r}" + (f" in {place!r}" if place else "")
+    return "the pipeline spec cannot be read: " + _WIRE_NAME.sub("", " ".join(text.split())).rstrip(".")
+
+
+def to_json(spec: Msg) -> str:
+    """Write a spec as protojson."""
+    return str(json_format.MessageToJson(spec, indent=None))
+
+
+def complete(spec: Msg) -> Msg:
+    """Fill in what the spec leaves to the defaults."""
+    made = wire.pps.CreatePipelineRequest.FromString(spec.SerializeToString())
+    made.pipeline.project.name = made.pipeline.project.name or "default"
+    made.transform.image = made.transform.image or DEFAULT_IMAGE
+    made.output_branch = made.output_branch or "master"
+    made.datum_tries = made.datum_tries or DEFAULT_TRIES
+    made.reprocess_spec = made.reprocess_spec or "until_success"
+    if not made.parallelism_spec.constant:
+        made.parallelism_spec.constant = 1
+    source = made.input.pfs
+    if source.repo:
+        source.project = source.project or made.pipeline.project.name
+        source.repo_type = source.repo_type or "user"
+        source.branch = source.branch or "master"
+        source.name = source.name or source.repo
+        source.glob = globs.check(source.glob) if source.glob else ""
+    return made
+
+
+def check(spec: Msg) -> None:
+    """Refuse a completed spec that cannot become a pipeline here."""
+    name = spec.pipeline.name
+    if not name:
+        raise invalid("the pipeline spec has no pipeline.name")
+    if not _NAME.fullmatch(name) or len(name) > 51:
+        raise RefusedError(f"pipeline name {name!r} is not allowed: use at most 51 letters, digits, '-' and '_', "
+                           "beginning with a letter or digit")
+    if len(f"{spec.pipeline.project.name}-{name}-v99") > 63:
+        raise RefusedError(f"pipeline name {name!r} is too long: with project and version it has more than 63 letters")
+    for part in _ABSENT:
+        if (spec.HasField(part) if spec.DESCRIPTOR.fields_by_name[part].message_type else getattr(spec, part)):
+            raise absent(f"pipeline {name}: {part} is not offered by the embedded pachd")
+    if spec.transform.secrets or spec.transform.datum_batching:
+        part = "transform.secrets" if spec.transform.secrets else "transform.datum_batching"
+        raise absent(f"pipeline {name}: {part} is not offered by the embedded pachd")
+    if spec.reprocess_spec not in {"until_success", "every_job"}:
+        raise RefusedError(f"pipeline {name}: reprocess_spec is {spec.reprocess_spec!r}; "
+                           "until_success and every_job are allowed")
+    if spec.HasField("maximum_expected_uptime") and not spec.autoscaling:
+        raise RefusedError(f"pipeline {name}: maximum_expected_uptime needs autoscaling")
+    if spec.datum_tries < 0:
+        raise RefusedError(f"pipeline {name}: datum_tries is {spec.datum_tries}; at least 1 is allowed")
+    _check_input(name, spec.input)
+
+
+def _check_input(name: str, given: Msg) -> None:
+    """Refuse an input that is not one pfs input with a glob."""
+    found = [part for part in (*OTHER_INPUTS, "cron") if
+             (given.HasField(part) if part == "cron" else len(getattr(given, part)))]
+    if found:
+        raise absent(f"pipeline {name}: {found[0]} inputs are not offered by the embedded pachd; use one pfs input")
+    source = given.pfs
+    if not given.HasField("pfs"):
+        raise RefusedError(f"pipeline {name}: no input set; give input.pfs")
+    if not source.repo:
+        raise RefusedError(f"pipeline {name}: input.pfs must specify a repo")
+    if not source.glob:
+        raise RefusedError(f"pipeline {name}: input.pfs {source.name!r} must specify a glob")
+    if source.commit:
+        raise RefusedError(f"pipeline {name}: input.pfs.commit cannot be set in a pipeline; name a branch")
+    if source.name in {"out", ".env", ".scratch"} or "/" in source.name:
+        raise RefusedError(f"pipeline {name}: input.pfs.name {source.name!r} is not allowed")
+    if source.s3 or source.HasField("trigger"):
+        part = "s3" if source.s3 else "trigger"
+        raise absent(f"pipeline {name}: input.pfs.{part} is not offered by the embedded pachd")
