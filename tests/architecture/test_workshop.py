@@ -1,14 +1,17 @@
 """The workshop holds what it promises: `make` targets, the lock, rules switched off with a reason."""
 
+import importlib
 import itertools
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.architecture.tree import ROOT
+from tests.architecture.tree import ROOT, SOURCE, imports, modules, short
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT_TEXT = (ROOT / "pyproject.toml").read_text()
@@ -95,3 +98,42 @@ def test_the_install_script_refuses_an_unknown_set():
     done = subprocess.run(["requirements/install", "--no-such"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "tests demo bbc" in done.stderr
+
+
+@pytest.mark.parametrize("entry", sorted(PROJECT["project"]["scripts"].values()))
+def test_an_installed_command_leads_somewhere(entry):
+    module, _, function = entry.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+# Which extras give a room its libraries; every other room lives on what everybody installs.
+ROOM_EXTRAS = {
+    "engines/pachyderm": ("pachyderm",),
+    "engines/determined": ("determined",),
+    "engines/seldon": ("seldon",),
+    "embedded": ("embedded",),
+    "serving": ("serving",),
+    "training": ("pachyderm", "determined", "tf"),
+    "testing": ("dev",),
+}
+# Parts of a library that come with it under a name of their own.
+PART_OF = {"pydantic-core": "pydantic"}
+OWNERS = packages_distributions()
+
+
+def distributions(path):
+    """What would have to be installed for the file to be imported."""
+    names = {name.partition(".")[0] for name in imports(path)} - sys.stdlib_module_names - {"cdl"}
+    return {name: {PART_OF.get(plain(owner), plain(owner)) for owner in OWNERS.get(name, [name])} for name in names}
+
+
+def plain(name):
+    return name.lower().replace("_", "-")
+
+
+@pytest.mark.parametrize("path", modules("src/cdl"), ids=short)
+def test_a_room_imports_what_its_extra_installs(path):
+    place = path.relative_to(SOURCE).as_posix()
+    extras = [extra for room, given in ROOM_EXTRAS.items() if place.startswith(f"{room}/") for extra in given]
+    declared = {plain(wish.name) for wish in wished(extras)}
+    assert {name: owners for name, owners in distributions(path).items() if not owners & declared} == {}
