@@ -20,16 +20,33 @@ def _mapping(text: str) -> tuple[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pachd", description="An embedded pachd: Pachyderm 2.12's protocol, one folder.")
+    parser = argparse.ArgumentParser(prog="pachd", description="An embedded pachd, kept in one folder.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the durable state")
     parser.add_argument("--port", type=int, default=30650, help="port to listen on (default 30650; 0 chooses one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--allow-file-root", type=Path, action="append", default=[], metavar="DIR",
-                        help="folder from which file:// URLs may be fetched; repeatable")
-    parser.add_argument("--map", type=_mapping, action="append", default=[], metavar="PREFIX=DIR",
-                        help="a path of the pipelines' image that lies in DIR on this machine; repeatable")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N",
-                        help="how many datums run at once (default: the number of cores)")
+    parser.add_argument(
+        "--allow-file-root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder from which file:// URLs may be fetched; repeatable",
+    )
+    parser.add_argument(
+        "--map",
+        type=_mapping,
+        action="append",
+        default=[],
+        metavar="PREFIX=DIR",
+        help="a path of the pipelines' image that lies in DIR on this machine; repeatable",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="how many datums run at once (default: the number of cores)",
+    )
     return parser
 
 
@@ -40,8 +57,13 @@ def main() -> int:
         print(f"pachd: --workers is {given.workers}; at least 1 is needed", file=sys.stderr)
         return 2
     options = Options(
-        given.data.absolute(), given.host, given.port, given.workers,
-        tuple(root.resolve() for root in given.allow_file_root), tuple(given.map))
+        given.data.absolute(),
+        given.host,
+        given.port,
+        given.workers,
+        tuple(root.resolve() for root in given.allow_file_root),
+        tuple(given.map),
+    )
     try:
         check_address(given.host, given.port)
         asyncio.run(serve(options))

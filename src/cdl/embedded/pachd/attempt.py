@@ -74,11 +74,17 @@ class Attempts:
         bench = Bench(self._folder(job) / f"{job.id}-{row.id[:16]}", self._engine.options, spec.input.pfs)
         timeout = spec.datum_timeout.ToNanoseconds() / 1e9
         task = _Task(
-            bench, spec.transform, list(index.files(row.path.rstrip("/") or "/")),
-            self._environment(job, pipeline, spec, source, row), f"PACH_DATUM_ID={row.id}", timeout or None,
+            bench,
+            spec.transform,
+            list(index.files(row.path.rstrip("/") or "/")),
+            self._environment(job, pipeline, spec, source, row),
+            f"PACH_DATUM_ID={row.id}",
+            timeout or None,
             lambda text: self._logs.say(job.pipeline, job.set_id, text, datum=row.id),
             lambda text: self._logs.add(
-                job.pipeline, job.set_id, Line(now(), text, user=True, datum=row.id, path=row.path)))
+                job.pipeline, job.set_id, Line(now(), text, user=True, datum=row.id, path=row.path)
+            ),
+        )
         outcome = Outcome()
         try:
             for attempt in range(1, spec.datum_tries + 1):
@@ -153,23 +159,31 @@ class Attempts:
         options = self._engine.options
         return {
             **benches.ambient(),
-            "PACH_NAMESPACE": "default", "PACH_IN_WORKER": "true", "PEER_PORT": str(options.port),
-            "PACHD_PEER_SERVICE_HOST": options.host, "PACHD_PEER_SERVICE_PORT": str(options.port),
-            "PPS_PROJECT_NAME": pipeline.project, "PPS_PIPELINE_NAME": pipeline.name,
-            "PPS_SPEC_COMMIT": version_commit, "PPS_POD_NAME": f"{pipeline.name}-v{job.version}",
+            "PACH_NAMESPACE": "default",
+            "PACH_IN_WORKER": "true",
+            "PEER_PORT": str(options.port),
+            "PACHD_PEER_SERVICE_HOST": options.host,
+            "PACHD_PEER_SERVICE_PORT": str(options.port),
+            "PPS_PROJECT_NAME": pipeline.project,
+            "PPS_PIPELINE_NAME": pipeline.name,
+            "PPS_SPEC_COMMIT": version_commit,
+            "PPS_POD_NAME": f"{pipeline.name}-v{job.version}",
             "PPS_WORKER_IP": options.host,
             **dict(spec.transform.env),
-            "PACH_DATUM_ID": row.id, "PACH_JOB_ID": job.set_id,
+            "PACH_DATUM_ID": row.id,
+            "PACH_JOB_ID": job.set_id,
             "PACH_OUTPUT_COMMIT_ID": refs.commit_by_id(self._engine.store.db, job.output).set_id,
-            name: f"/pfs/{name}{row.path.rstrip('/') or '/'}", f"{name}_COMMIT": source.set_id,
-            f"PACH_DATUM_{name}_JOIN_ON": "", f"PACH_DATUM_{name}_GROUP_BY": "",
+            name: f"/pfs/{name}{row.path.rstrip('/') or '/'}",
+            f"{name}_COMMIT": source.set_id,
+            f"PACH_DATUM_{name}_JOIN_ON": "",
+            f"PACH_DATUM_{name}_GROUP_BY": "",
         }
 
     def _spec_commit(self, job: Job) -> str:
         row = self._engine.store.db.execute(
-            "SELECT spec_commit FROM specs WHERE pipeline = ? AND version = ?", (job.pipeline, job.version)).fetchone()
+            "SELECT spec_commit FROM specs WHERE pipeline = ? AND version = ?", (job.pipeline, job.version)
+        ).fetchone()
         return str(row[0])
-
 
 
 def _next(batches: Iterator[list[tuple[str, Held]]]) -> list[tuple[str, Held]]:

@@ -86,6 +86,7 @@ class Bench:
 
     def clear(self) -> None:
         """Remove everything; user code may have left folders that cannot be entered. In a thread."""
+
         def unlock(_: object, path: str, __: object) -> None:
             Path(path).parent.chmod(0o700)
             Path(path).chmod(0o700)
@@ -123,5 +124,8 @@ def ambient() -> dict[str, str]:
     """Take the little of the server's own environment that user code may see."""
     here = str(Path(sys.executable).parent)
     found = os.environ.get("PATH", os.defpath)
-    return {"PATH": f"{here}{os.pathsep}{found}", "HOME": os.environ.get("HOME", "/"),
-            "LANG": os.environ.get("LANG", "C.UTF-8")}
+    return {
+        "PATH": f"{here}{os.pathsep}{found}",
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+    }

@@ -214,8 +214,10 @@ class Blobs:
         with self._store.write() as db:
             db.execute("DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM changes)")
             db.execute("DELETE FROM facts WHERE key = 'garbage'")
-        named = {bytes(row[0]) for row in self._store.db.execute(
-            "SELECT DISTINCT digest FROM changes WHERE size >= ?", (INLINE,))}
+        named = {
+            bytes(row[0])
+            for row in self._store.db.execute("SELECT DISTINCT digest FROM changes WHERE size >= ?", (INLINE,))
+        }
         for path in self.folder.glob("*/*/*"):
             if bytes.fromhex(path.name) not in named:
                 path.unlink()

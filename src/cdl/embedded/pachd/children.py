@@ -45,8 +45,15 @@ class Children:
         asyncio.get_running_loop().add_reader(ours, self._hear)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", nursery.__file__, str(theirs.fileno()), pass_fds=[theirs.fileno()],
-                start_new_session=True, stdin=asyncio.subprocess.DEVNULL)
+                sys.executable,
+                "-I",
+                "-S",
+                nursery.__file__,
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL,
+            )
         finally:
             theirs.close()
         return ours
@@ -79,12 +86,21 @@ class Children:
         sock = await self._ready()
         self._last += 1
         run = self._last
-        order = json.dumps({
-            "run": run, "argv": program.argv, "env": program.env, "cwd": str(program.cwd),
-            "stdin": str(program.stdin), "mark": program.mark}).encode()
+        order = json.dumps(
+            {
+                "run": run,
+                "argv": program.argv,
+                "env": program.env,
+                "cwd": str(program.cwd),
+                "stdin": str(program.stdin),
+                "mark": program.mark,
+            }
+        ).encode()
         if len(order) >= nursery.LARGEST:
-            raise RefusedError(f"the program's arguments and environment are {len(order)} bytes; "
-                               f"less than {nursery.LARGEST} are allowed")
+            raise RefusedError(
+                f"the program's arguments and environment are {len(order)} bytes; "
+                f"less than {nursery.LARGEST} are allowed"
+            )
         read, write = os.pipe()
         ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._runs[run] = ended
@@ -119,7 +135,8 @@ async def _read_lines(handle: int, say: Callable[[str], None]) -> None:
     reader = asyncio.StreamReader(limit=_LONGEST_LINE)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: protocol, os.fdopen(handle, "rb", buffering=0))
+        lambda: protocol, os.fdopen(handle, "rb", buffering=0)
+    )
     try:
         while True:
             try:

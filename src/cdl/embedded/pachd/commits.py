@@ -21,7 +21,9 @@ def state_of(db: sqlite3.Connection, commit: Commit) -> int:
         return FINISHING
     waiting = db.execute(
         "SELECT 1 FROM commit_provenance p JOIN commits c ON c.id = p.upstream"
-        " WHERE p.downstream = ? AND c.finished = 0", (commit.id,)).fetchone()
+        " WHERE p.downstream = ? AND c.finished = 0",
+        (commit.id,),
+    ).fetchone()
     return STARTED if waiting else READY
 
 
@@ -30,13 +32,15 @@ def start(wave: Wave, branch: Branch, *, parent: Commit | None, description: str
     db = wave.db
     if db.execute("SELECT 1 FROM branch_provenance WHERE downstream = ?", (branch.id,)).fetchone():
         raise RefusedError(
-            f"cannot start a commit on an output branch: {graph.spoken(db, branch.id)} is written from its provenance")
+            f"cannot start a commit on an output branch: {graph.spoken(db, branch.id)} is written from its provenance"
+        )
     above = parent or (refs.commit_by_id(db, branch.head) if branch.head is not None else None)
     if above is not None and not above.finishing:
         raise RefusedError(f"parent commit {refs.spoken(db, above)} has not been finished")
     if above is not None and above.repo != branch.repo:
         raise RefusedError(
-            f"parent commit {refs.spoken(db, above)} is not in the repo of branch {graph.spoken(db, branch.id)}")
+            f"parent commit {refs.spoken(db, above)} is not in the repo of branch {graph.spoken(db, branch.id)}"
+        )
     return wave.commit_on(branch, above.id if above else None, description=description)
 
 
@@ -46,7 +50,9 @@ def finish(db: sqlite3.Connection, commit: Commit, *, error: str = "", descripti
         raise RefusedError(f"commit {refs.spoken(db, commit)} has already finished")
     db.execute(
         "UPDATE commits SET finishing = ?, error = ?, description = CASE WHEN ? = '' THEN description ELSE ? END"
-        " WHERE id = ?", (now(), error, description, description, commit.id))
+        " WHERE id = ?",
+        (now(), error, description, description, commit.id),
+    )
 
 
 def pipeline_of(db: sqlite3.Connection, commit: Commit) -> str:
@@ -54,7 +60,8 @@ def pipeline_of(db: sqlite3.Connection, commit: Commit) -> str:
     row = db.execute(
         "SELECT p.project || '/' || p.name FROM repos r JOIN pipelines p ON p.project = r.project AND p.name = r.name"
         " WHERE r.id = ? AND (r.type = 'meta' OR (r.type = 'user' AND p.output_branch = ?))",
-        (commit.repo, commit.branch)).fetchone()
+        (commit.repo, commit.branch),
+    ).fetchone()
     return str(row[0]) if row else ""
 
 
@@ -63,7 +70,8 @@ def finish_by_hand(db: sqlite3.Connection, commit: Commit, *, error: str, descri
     pipeline = pipeline_of(db, commit)
     if pipeline and commit.origin == refs.AUTO and not force:
         raise RefusedError(
-            f"cannot finish a commit that pipeline {pipeline} is writing: {refs.spoken(db, commit)}; use stop job")
+            f"cannot finish a commit that pipeline {pipeline} is writing: {refs.spoken(db, commit)}; use stop job"
+        )
     finish(db, commit, error=error, description=description)
 
 
@@ -129,7 +137,8 @@ def with_subvenance(db: sqlite3.Connection, commit: Commit, *, recursive: bool, 
     found = _subvenance(db, [commit])
     if len(found) > 1 and not recursive:
         raise RefusedError(
-            f"cannot {verb} commit {refs.spoken(db, commit)}: {len(found) - 1} commits depend on it; ask for recursive")
+            f"cannot {verb} commit {refs.spoken(db, commit)}: {len(found) - 1} commits depend on it; ask for recursive"
+        )
     return found
 
 
@@ -176,8 +185,10 @@ def _remove(db: sqlite3.Connection, found: list[Commit]) -> None:
             raise RefusedError(f"commit {refs.spoken(db, commit)} cannot be removed: it made or updated a pipeline")
         db.execute("DELETE FROM jobs WHERE output = ?", (commit.id,))
         db.execute("UPDATE commits SET parent = ? WHERE parent = ?", (commit.parent, commit.id))
-        heads = [refs.branch_by_id(db, int(r[0])) for r in db.execute(
-            "SELECT id FROM branches WHERE head = ?", (commit.id,)).fetchall()]
+        heads = [
+            refs.branch_by_id(db, int(r[0]))
+            for r in db.execute("SELECT id FROM branches WHERE head = ?", (commit.id,)).fetchall()
+        ]
         db.execute("UPDATE branches SET head = ? WHERE head = ?", (commit.parent, commit.id))
         db.execute("DELETE FROM commits WHERE id = ?", (commit.id,))
         if commit.parent is None:

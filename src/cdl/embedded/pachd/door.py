@@ -71,8 +71,8 @@ def _offer(method: Method, handler: Unary | Stream) -> Msg:
     make = getattr(grpc, f"{method.kind}_rpc_method_handler")
     wrapped = _stream(handler) if method.kind.endswith("_stream") else _unary(handler)  # type: ignore[arg-type]  # the kind says which
     return make(
-        wrapped, request_deserializer=method.request.FromString,
-        response_serializer=method.response.SerializeToString)
+        wrapped, request_deserializer=method.request.FromString, response_serializer=method.response.SerializeToString
+    )
 
 
 def _absence(method: Method) -> str:

@@ -56,5 +56,6 @@ class Engine:
         if base is not None and not refs.commit_by_id(self.store.db, base).finished:
             raise RefusedError(
                 f"commit {refs.spoken(self.store.db, commit)} cannot be read yet: its parent has not been finished",
-                "UNAVAILABLE")
+                "UNAVAILABLE",
+            )
         return commit, self.layers.index(commit.id)

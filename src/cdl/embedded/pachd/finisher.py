@@ -74,10 +74,12 @@ class Finisher:
             tree = self._layers.tree(commit.id)
             error = commit.error or trees.fault(tree)
             size = sum(p.size for tags in tree.values() for parts in tags.values() for p in parts)
-            db.execute("UPDATE commits SET finished = ?, error = ?, size = ? WHERE id = ?",
-                       (now(), error, size, commit.id))
+            db.execute(
+                "UPDATE commits SET finished = ?, error = ?, size = ? WHERE id = ?", (now(), error, size, commit.id)
+            )
             db.execute(
                 "UPDATE jobs SET state = ?, reason = ?, finished = ? WHERE output = ? AND state = ?",
-                (commits.FAILURE if error else commits.SUCCESS, error, now(), commit.id, JOB_FINISHING))
+                (commits.FAILURE if error else commits.SUCCESS, error, now(), commit.id, JOB_FINISHING),
+            )
             if not error and self._layers.wants_snapshot(commit.id):
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (commit.id, trees.pack(tree)))

@@ -33,7 +33,8 @@ class Wave:
     ) -> Commit:
         """Make a commit on a parent of one's choice; `done` finishes it empty."""
         taken = self.db.execute(
-            "SELECT 1 FROM commits WHERE repo = ? AND set_id = ?", (branch.repo, self.id)).fetchone()
+            "SELECT 1 FROM commits WHERE repo = ? AND set_id = ?", (branch.repo, self.id)
+        ).fetchone()
         if taken:
             repo = refs.repo_by_id(self.db, branch.repo)
             raise RefusedError(f"inconsistent dependencies: repo {repo} would get two commits in one commit set")
@@ -47,7 +48,8 @@ class Wave:
             raise RefusedError("the commit could not be written")
         if done and parent is not None:  # a finished commit that changes nothing is as large as its parent
             self.db.execute(
-                "UPDATE commits SET size = (SELECT size FROM commits WHERE id = ?) WHERE id = ?", (parent, key))
+                "UPDATE commits SET size = (SELECT size FROM commits WHERE id = ?) WHERE id = ?", (parent, key)
+            )
         self.db.execute("UPDATE branches SET head = ?, updated = ? WHERE id = ?", (key, self.at, branch.id))
         self._moved.add(branch.id)
         made = refs.commit_by_id(self.db, key)
@@ -60,8 +62,9 @@ class Wave:
         if found is not None:
             return found
         refs.check_name("branch", name)
-        self.db.execute("INSERT INTO branches (repo, name, created, updated) VALUES (?, ?, ?, ?)",
-                        (repo.id, name, self.at, self.at))
+        self.db.execute(
+            "INSERT INTO branches (repo, name, created, updated) VALUES (?, ?, ?, ?)", (repo.id, name, self.at, self.at)
+        )
         return self.branch(repo, name)
 
     def headed(self, repo: Repo, name: str) -> Branch:
@@ -82,12 +85,16 @@ class Wave:
 
     def depend(self, branch: Branch, upstream: list[Branch], never: frozenset[int] = frozenset()) -> bool:
         """Replace what a branch directly depends on; tell whether that changed."""
-        before = {int(r[0]) for r in self.db.execute(
-            "SELECT upstream FROM branch_provenance WHERE downstream = ?", (branch.id,))}
+        before = {
+            int(r[0])
+            for r in self.db.execute("SELECT upstream FROM branch_provenance WHERE downstream = ?", (branch.id,))
+        }
         after = {found.id for found in upstream}
         self.db.execute("DELETE FROM branch_provenance WHERE downstream = ?", (branch.id,))
-        self.db.executemany("INSERT OR REPLACE INTO branch_provenance VALUES (?, ?, ?)",
-                            [(branch.id, found.id, int(found.id in never)) for found in upstream])
+        self.db.executemany(
+            "INSERT OR REPLACE INTO branch_provenance VALUES (?, ?, ?)",
+            [(branch.id, found.id, int(found.id in never)) for found in upstream],
+        )
         self._check(branch)
         return before != after
 
@@ -128,12 +135,15 @@ class Wave:
         made = self.commit(branch, origin=AUTO)
         self.db.execute(
             "INSERT INTO commit_provenance SELECT ?, b.head, b.name FROM branch_provenance p"
-            " JOIN branches b ON b.id = p.upstream WHERE p.downstream = ?", (made.id, branch.id))
+            " JOIN branches b ON b.id = p.upstream WHERE p.downstream = ?",
+            (made.id, branch.id),
+        )
         self.db.execute(
             "INSERT INTO jobs (pipeline, set_id, version, output, state, created)"
             " SELECT p.id, ?, p.version, ?, ?, ? FROM pipelines p JOIN repos r ON r.project = p.project"
             " AND r.name = p.name AND r.type = 'user' WHERE r.id = ? AND p.output_branch = ?",
-            (self.id, made.id, CREATED, self.at, branch.repo, branch.name))
+            (self.id, made.id, CREATED, self.at, branch.repo, branch.name),
+        )
 
 
 def spoken(db: sqlite3.Connection, key: int) -> str:
@@ -148,7 +158,9 @@ def upstream_of(db: sqlite3.Connection, key: int) -> list[int]:
         """WITH RECURSIVE up(id) AS (
                SELECT upstream FROM branch_provenance WHERE downstream = ?
                UNION SELECT p.upstream FROM branch_provenance p JOIN up ON p.downstream = up.id)
-           SELECT id FROM up""", (key,))
+           SELECT id FROM up""",
+        (key,),
+    )
     return [int(row[0]) for row in rows]
 
 
@@ -158,7 +170,9 @@ def downstream(db: sqlite3.Connection, key: int) -> list[int]:
         """WITH RECURSIVE down(id) AS (
                SELECT downstream FROM branch_provenance WHERE upstream = ?
                UNION SELECT p.downstream FROM branch_provenance p JOIN down ON p.upstream = down.id)
-           SELECT id FROM down""", (key,))
+           SELECT id FROM down""",
+        (key,),
+    )
     return [int(row[0]) for row in rows]
 
 
@@ -167,7 +181,8 @@ def delete_branch(db: sqlite3.Connection, branch: Branch, *, force: bool) -> Non
     rows = db.execute("SELECT downstream FROM branch_provenance WHERE upstream = ?", (branch.id,)).fetchall()
     if rows and not force:
         raise RefusedError(
-            f"branch {spoken(db, branch.id)} cannot be deleted: branch {spoken(db, rows[0][0])} depends on it")
+            f"branch {spoken(db, branch.id)} cannot be deleted: branch {spoken(db, rows[0][0])} depends on it"
+        )
     db.execute("DELETE FROM branches WHERE id = ?", (branch.id,))
 
 
@@ -175,7 +190,9 @@ def delete_repo(db: sqlite3.Connection, repo: Repo, *, force: bool) -> None:
     """Remove a repo with its branches and commits; refused while branches of others depend on it."""
     row = db.execute(
         "SELECT p.downstream FROM branch_provenance p JOIN branches u ON u.id = p.upstream"
-        " JOIN branches d ON d.id = p.downstream WHERE u.repo = ? AND d.repo <> ?", (repo.id, repo.id)).fetchone()
+        " JOIN branches d ON d.id = p.downstream WHERE u.repo = ? AND d.repo <> ?",
+        (repo.id, repo.id),
+    ).fetchone()
     if row and not force:
         raise RefusedError(f"repo {repo} cannot be deleted: branch {spoken(db, row[0])} depends on it")
     if repo.type == "user":

@@ -78,15 +78,20 @@ def select(db: sqlite3.Connection, where: str, values: tuple[object, ...] = ()) 
 
 def next_live(db: sqlite3.Connection) -> list[Job]:
     """Read the oldest job of every pipeline that still has something to do."""
-    return select(db, f"WHERE id IN (SELECT min(j.id) FROM jobs j JOIN pipelines p ON p.id = j.pipeline"  # noqa: S608  a constant of ours
-                      f" WHERE j.state IN {LIVE_JOBS} AND p.state <> {pipelines.FAILURE} GROUP BY j.pipeline)")
+    return select(
+        db,
+        f"WHERE id IN (SELECT min(j.id) FROM jobs j JOIN pipelines p ON p.id = j.pipeline"  # noqa: S608  a constant of ours
+        f" WHERE j.state IN {LIVE_JOBS} AND p.state <> {pipelines.FAILURE} GROUP BY j.pipeline)",
+    )
 
 
 def move(db: sqlite3.Connection, job: Job, state: int, **columns: int) -> None:
     """Take a live job to its next state."""
     more = "".join(f", {name} = ?" for name in columns)
-    db.execute(f"UPDATE jobs SET state = ?{more} WHERE id = ? AND state IN {LIVE_JOBS}",  # noqa: S608  names of ours
-               (state, *columns.values(), job.id))
+    db.execute(
+        f"UPDATE jobs SET state = ?{more} WHERE id = ? AND state IN {LIVE_JOBS}",  # noqa: S608  names of ours
+        (state, *columns.values(), job.id),
+    )
 
 
 def datums(db: sqlite3.Connection, job: int) -> list[DatumRow]:
@@ -97,8 +102,11 @@ def datums(db: sqlite3.Connection, job: int) -> list[DatumRow]:
 def inputs(db: sqlite3.Connection, job: Job) -> list[Commit]:
     """Read the commits that a job reads: all that its output comes from, but the spec."""
     return refs.commits(
-        db, "WHERE id IN (SELECT p.upstream FROM commit_provenance p JOIN commits c ON c.id = p.upstream"
-            " JOIN repos r ON r.id = c.repo WHERE p.downstream = ? AND r.type <> 'spec') ORDER BY id", (job.output,))
+        db,
+        "WHERE id IN (SELECT p.upstream FROM commit_provenance p JOIN commits c ON c.id = p.upstream"
+        " JOIN repos r ON r.id = c.repo WHERE p.downstream = ? AND r.type <> 'spec') ORDER BY id",
+        (job.output,),
+    )
 
 
 # -- as the wire shows them -------------------------------------------------------------------------------------------
@@ -112,18 +120,32 @@ def handle(pipeline: Pipeline) -> Msg:
 def job_info(db: sqlite3.Connection, job: Job, *, details: bool) -> Msg:
     """Describe a job; the counts come from its datums."""
     pipeline = pipelines.by_id(db, job.pipeline)
-    counts = dict(db.execute(
-        "SELECT counted, count(*) FROM datums WHERE job = ? GROUP BY counted", (job.id,)).fetchall())
-    sums = db.execute("SELECT sum(download_ns), sum(process_ns), sum(upload_ns), sum(download_bytes), sum(upload_bytes)"
-                      " FROM datums WHERE job = ? AND state <> ?", (job.id, DatumState.SKIPPED)).fetchone()
+    counts = dict(
+        db.execute("SELECT counted, count(*) FROM datums WHERE job = ? GROUP BY counted", (job.id,)).fetchall()
+    )
+    sums = db.execute(
+        "SELECT sum(download_ns), sum(process_ns), sum(upload_ns), sum(download_bytes), sum(upload_bytes)"
+        " FROM datums WHERE job = ? AND state <> ?",
+        (job.id, DatumState.SKIPPED),
+    ).fetchone()
     output = refs.commit_by_id(db, job.output)
     info = wire.pps.JobInfo(
-        job={"pipeline": handle(pipeline), "id": job.set_id}, pipeline_version=job.version,
-        output_commit=views.commit(db, output, named=True), restart=job.restart, data_total=job.total,
-        data_processed=counts.get(DatumState.SUCCESS, 0), data_skipped=counts.get(DatumState.SKIPPED, 0),
-        data_failed=counts.get(DatumState.FAILED, 0), data_recovered=counts.get(DatumState.RECOVERED, 0),
-        stats=_stats(*(int(value or 0) for value in sums)), state=job.state, reason=job.reason,
-        created=views.stamp(job.created), started=views.stamp(job.started), finished=views.stamp(job.finished))
+        job={"pipeline": handle(pipeline), "id": job.set_id},
+        pipeline_version=job.version,
+        output_commit=views.commit(db, output, named=True),
+        restart=job.restart,
+        data_total=job.total,
+        data_processed=counts.get(DatumState.SUCCESS, 0),
+        data_skipped=counts.get(DatumState.SKIPPED, 0),
+        data_failed=counts.get(DatumState.FAILED, 0),
+        data_recovered=counts.get(DatumState.RECOVERED, 0),
+        stats=_stats(*(int(value or 0) for value in sums)),
+        state=job.state,
+        reason=job.reason,
+        created=views.stamp(job.created),
+        started=views.stamp(job.started),
+        finished=views.stamp(job.finished),
+    )
     if details:
         info.details.CopyFrom(_details(db, job))
     return info
@@ -131,8 +153,12 @@ def job_info(db: sqlite3.Connection, job: Job, *, details: bool) -> Msg:
 
 def _stats(download: int, process: int, upload: int, got: int, gave: int) -> Msg:
     return wire.pps.ProcessStats(
-        download_time=views.span(download), process_time=views.span(process), upload_time=views.span(upload),
-        download_bytes=got, upload_bytes=gave)
+        download_time=views.span(download),
+        process_time=views.span(process),
+        upload_time=views.span(upload),
+        download_bytes=got,
+        upload_bytes=gave,
+    )
 
 
 def _details(db: sqlite3.Connection, job: Job) -> Msg:
@@ -165,10 +191,18 @@ def pipeline_info(db: sqlite3.Connection, pipeline: Pipeline, version: int, *, d
     last = db.execute("SELECT state FROM jobs WHERE pipeline = ? ORDER BY id DESC LIMIT 1", (pipeline.id,)).fetchone()
     spec_repo = refs.find_repo(db, refs.RepoName(pipeline.project, pipeline.name, "spec"))
     info = wire.pps.PipelineInfo(
-        pipeline=handle(pipeline), version=version, stopped=bool(pipeline.stopped), state=_state(db, pipeline, spec),
-        reason=pipeline.reason, last_job_state=last[0] if last else 0, parallelism=spec.parallelism_spec.constant,
-        type=1, user_spec_json=row.user_json, effective_spec_json=row.effective_json,
-        spec_commit=wire.pfs.Commit(repo=views.repo(spec_repo), id=row.spec_commit) if spec_repo else None)
+        pipeline=handle(pipeline),
+        version=version,
+        stopped=bool(pipeline.stopped),
+        state=_state(db, pipeline, spec),
+        reason=pipeline.reason,
+        last_job_state=last[0] if last else 0,
+        parallelism=spec.parallelism_spec.constant,
+        type=1,
+        user_spec_json=row.user_json,
+        effective_spec_json=row.effective_json,
+        spec_commit=wire.pfs.Commit(repo=views.repo(spec_repo), id=row.spec_commit) if spec_repo else None,
+    )
     if details:
         copy_fields(spec, info.details, skip=frozenset({"salt"}))
         info.details.salt = row.salt
@@ -192,12 +226,21 @@ def datum_info(db: sqlite3.Connection, job: Job, row: DatumRow) -> Msg:
     meta = refs.find_repo(db, refs.RepoName(pipeline.project, pipeline.name, "meta"))
     source = inputs(db, job)
     return wire.pps.DatumInfo(
-        datum={"job": {"pipeline": handle(pipeline), "id": row.origin or job.set_id}, "id": row.id}, state=row.state,
+        datum={"job": {"pipeline": handle(pipeline), "id": row.origin or job.set_id}, "id": row.id},
+        state=row.state,
         stats=_stats(row.download_ns, row.process_ns, row.upload_ns, row.download_bytes, row.upload_bytes),
         pfs_state={"commit": {"repo": views.repo(meta), "id": row.origin or job.set_id}, "path": f"/pfs/{row.id}"}
-        if meta else None,
-        data=[{"file": {"commit": views.commit(db, source[0]), "path": row.path},
-               "file_type": views.DIR if row.path.endswith("/") else views.FILE}] if source else [])
+        if meta
+        else None,
+        data=[
+            {
+                "file": {"commit": views.commit(db, source[0]), "path": row.path},
+                "file_type": views.DIR if row.path.endswith("/") else views.FILE,
+            }
+        ]
+        if source
+        else [],
+    )
 
 
 def datum(db: sqlite3.Connection, job: Job, key: str) -> DatumRow:

@@ -49,8 +49,9 @@ class Spec(NamedTuple):
 
 def find(db: sqlite3.Connection, handle: Msg) -> Pipeline | None:
     """Look for a pipeline."""
-    row = db.execute("SELECT * FROM pipelines WHERE project = ? AND name = ?",
-                     (handle.project.name or "default", handle.name)).fetchone()
+    row = db.execute(
+        "SELECT * FROM pipelines WHERE project = ? AND name = ?", (handle.project.name or "default", handle.name)
+    ).fetchone()
     return Pipeline(*row) if row else None
 
 
@@ -95,8 +96,10 @@ def create(db: sqlite3.Connection, spec: Msg, user_json: str, *, update: bool, r
     failed = not spec.transform.cmd
     stopped = bool(found and found.stopped)
     state = FAILURE if failed else PAUSED if stopped else RUNNING
-    db.execute("UPDATE pipelines SET version = ?, output_branch = ?, state = ?, reason = ? WHERE id = ?",
-               (version, spec.output_branch, state, "no transform.cmd" if failed else "", key))
+    db.execute(
+        "UPDATE pipelines SET version = ?, output_branch = ?, state = ?, reason = ? WHERE id = ?",
+        (version, spec.output_branch, state, "no transform.cmd" if failed else "", key),
+    )
     _write_version(wave, key, version, spec, user_json, salt, repos)
     if not stopped:
         _connect(wave, spec.output_branch, repos, sources)
@@ -108,8 +111,10 @@ def _write_version(
 ) -> None:
     """Write a version down, with the commit in the spec repo that stands for it."""
     made = wave.commit(wave.branch(repos["spec"], "master"), done=True)
-    wave.db.execute("INSERT INTO specs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (key, version, spec.SerializeToString(), user_json, specs.to_json(spec), salt, made.set_id, now()))
+    wave.db.execute(
+        "INSERT INTO specs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (key, version, spec.SerializeToString(), user_json, specs.to_json(spec), salt, made.set_id, now()),
+    )
 
 
 def _sources(wave: Wave, spec: Msg) -> list[Branch]:
@@ -147,7 +152,8 @@ def _repos(db: sqlite3.Connection, pipeline: Pipeline) -> dict[str, Repo]:
 def _insert(db: sqlite3.Connection, spec: Msg) -> int:
     key = db.execute(
         "INSERT INTO pipelines (project, name, version, output_branch, state, created) VALUES (?, ?, 0, ?, ?, ?)",
-        (spec.pipeline.project.name, spec.pipeline.name, spec.output_branch, RUNNING, now())).lastrowid
+        (spec.pipeline.project.name, spec.pipeline.name, spec.output_branch, RUNNING, now()),
+    ).lastrowid
     if key is None:
         raise RefusedError(f"pipeline {spec.pipeline.name} could not be written")
     return key

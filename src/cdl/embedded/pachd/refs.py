@@ -66,8 +66,10 @@ class RepoName(NamedTuple):
         return f"{self.project}/{self.name}" + ("" if self.type == "user" else f".{self.type}")
 
 
-_COMMIT = ("SELECT id, repo, set_id, parent, branch, origin, description, error, started, finishing, finished, size"
-           " FROM commits ")
+_COMMIT = (
+    "SELECT id, repo, set_id, parent, branch, origin, description, error, started, finishing, finished, size"
+    " FROM commits "
+)
 
 
 def repo_name(message: Msg) -> RepoName:
@@ -247,8 +249,10 @@ def check_name(kind: str, name: str) -> str:
 
 def make_repo(db: sqlite3.Connection, name: RepoName, description: str) -> Repo:
     """Write a new repo down."""
-    db.execute("INSERT INTO repos (project, name, type, description, created) VALUES (?, ?, ?, ?, ?)",
-               (*name, description, now()))
+    db.execute(
+        "INSERT INTO repos (project, name, type, description, created) VALUES (?, ?, ?, ?, ?)",
+        (*name, description, now()),
+    )
     found = find_repo(db, name)
     if found is None:
         raise RefusedError(f"repo {name} could not be written")

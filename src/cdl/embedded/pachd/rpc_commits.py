@@ -25,9 +25,23 @@ class Commits:
 
     def handlers(self) -> Handlers:
         """List what is answered here."""
-        return {f"pfs_v2.API/{name}": getattr(self, name) for name in (
-            "StartCommit", "FinishCommit", "ClearCommit", "InspectCommit", "ListCommit", "SubscribeCommit",
-            "InspectCommitSet", "ListCommitSet", "SquashCommit", "DropCommit", "SquashCommitSet", "DropCommitSet")}
+        return {
+            f"pfs_v2.API/{name}": getattr(self, name)
+            for name in (
+                "StartCommit",
+                "FinishCommit",
+                "ClearCommit",
+                "InspectCommit",
+                "ListCommit",
+                "SubscribeCommit",
+                "InspectCommitSet",
+                "ListCommitSet",
+                "SquashCommit",
+                "DropCommit",
+                "SquashCommitSet",
+                "DropCommitSet",
+            )
+        }
 
     async def StartCommit(self, request: Msg) -> Msg:
         """Open a commit; everything downstream appears with it."""
@@ -50,8 +64,13 @@ class Commits:
     async def FinishCommit(self, request: Msg) -> Msg:
         """Close a commit."""
         with self._store.write() as db:
-            commits.finish_by_hand(db, refs.commit(db, request.commit), error=request.error,
-                                   description=request.description, force=request.force)
+            commits.finish_by_hand(
+                db,
+                refs.commit(db, request.commit),
+                error=request.error,
+                description=request.description,
+                force=request.force,
+            )
         return wire.Empty()
 
     async def ClearCommit(self, request: Msg) -> Msg:
@@ -147,25 +166,32 @@ class Commits:
         project = request.project.name
         rows = db.execute(
             "SELECT c.set_id FROM commits c JOIN repos r ON r.id = c.repo WHERE ? IN ('', r.project)"
-            " GROUP BY c.set_id ORDER BY max(c.id) DESC", (project,)).fetchall()
+            " GROUP BY c.set_id ORDER BY max(c.id) DESC",
+            (project,),
+        ).fetchall()
         for (set_id,) in rows:
             own = refs.commits(db, "WHERE set_id = ? ORDER BY id", (set_id,))
-            yield wire.pfs.CommitSetInfo(
-                commit_set={"id": set_id}, commits=[views.commit_info(db, row) for row in own])
+            yield wire.pfs.CommitSetInfo(commit_set={"id": set_id}, commits=[views.commit_info(db, row) for row in own])
 
     async def SquashCommit(self, request: Msg) -> Msg:
         """Remove a commit; its content stays with its children."""
         with self._store.write() as db:
-            commits.squash(db, commits.with_subvenance(
-                db, refs.commit(db, request.commit), recursive=request.recursive, verb="squash"))
+            commits.squash(
+                db,
+                commits.with_subvenance(
+                    db, refs.commit(db, request.commit), recursive=request.recursive, verb="squash"
+                ),
+            )
         self._engine.layers.forget()
         return wire.pfs.SquashCommitResponse()
 
     async def DropCommit(self, request: Msg) -> Msg:
         """Remove a commit and its content."""
         with self._store.write() as db:
-            commits.drop(db, commits.with_subvenance(
-                db, refs.commit(db, request.commit), recursive=request.recursive, verb="drop"))
+            commits.drop(
+                db,
+                commits.with_subvenance(db, refs.commit(db, request.commit), recursive=request.recursive, verb="drop"),
+            )
         self._engine.layers.forget()
         return wire.pfs.DropCommitResponse()
 

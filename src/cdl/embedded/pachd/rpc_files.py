@@ -29,8 +29,19 @@ class Files:
 
     def handlers(self) -> Handlers:
         """List what is answered here."""
-        return {f"pfs_v2.API/{name}": getattr(self, name) for name in (
-            "ModifyFile", "ListFile", "WalkFile", "GlobFile", "InspectFile", "DiffFile", "GetFile", "GetFileTAR")}
+        return {
+            f"pfs_v2.API/{name}": getattr(self, name)
+            for name in (
+                "ModifyFile",
+                "ListFile",
+                "WalkFile",
+                "GlobFile",
+                "InspectFile",
+                "DiffFile",
+                "GetFile",
+                "GetFileTAR",
+            )
+        }
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -158,7 +169,8 @@ class Files:
         for one, two in trees.difference(new.walk(path), old.walk(old_path) if old is not None else ()):
             yield wire.pfs.DiffFileResponse(
                 new_file=views.file_info(ours, commit, one) if one else None,
-                old_file=views.file_info(theirs, before, two) if two else None)
+                old_file=views.file_info(theirs, before, two) if two else None,
+            )
 
     async def _matches(self, request: Msg) -> tuple[Commit, Index, list[Entry]]:
         if request.URL:
@@ -176,7 +188,8 @@ class Files:
         if len(found) != 1 or found[0].is_dir:
             what = f"{len(found)} files" if len(found) > 1 else "a directory"
             raise RefusedError(
-                f"path {request.file.path} in {refs.spoken(self._store.db, commit)} is {what}: use GetFileTAR")
+                f"path {request.file.path} in {refs.spoken(self._store.db, commit)} is {what}: use GetFileTAR"
+            )
         for piece in chunks(self._blobs.pieces(found[0].parts, request.offset), MESSAGE):
             yield wire.BytesValue(value=piece)
 

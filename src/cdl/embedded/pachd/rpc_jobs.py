@@ -28,9 +28,21 @@ class Jobs:
 
     def handlers(self) -> Handlers:
         """List what is answered here."""
-        return {f"pps_v2.API/{name}": getattr(self, name) for name in (
-            "InspectJob", "ListJob", "SubscribeJob", "InspectJobSet", "ListJobSet", "StopJob", "DeleteJob", "ListDatum",
-            "InspectDatum", "GetLogs")}
+        return {
+            f"pps_v2.API/{name}": getattr(self, name)
+            for name in (
+                "InspectJob",
+                "ListJob",
+                "SubscribeJob",
+                "InspectJobSet",
+                "ListJobSet",
+                "StopJob",
+                "DeleteJob",
+                "ListDatum",
+                "InspectDatum",
+                "GetLogs",
+            )
+        }
 
     async def _ended(self, job: Job) -> Job:
         """Wait until a job has ended."""
@@ -112,12 +124,16 @@ class Jobs:
         rows = db.execute(f"SELECT set_id FROM jobs GROUP BY set_id ORDER BY max(id) {order}").fetchall()  # noqa: S608  a constant of ours
         sent = 0
         for (set_id,) in rows:
-            found = [job for job in jobs.select(db, "WHERE set_id = ? ORDER BY id", (set_id,))
-                     if not projects or pipelines.by_id(db, job.pipeline).project in projects]
+            found = [
+                job
+                for job in jobs.select(db, "WHERE set_id = ? ORDER BY id", (set_id,))
+                if not projects or pipelines.by_id(db, job.pipeline).project in projects
+            ]
             if not found:
                 continue
             yield wire.pps.JobSetInfo(
-                job_set={"id": set_id}, jobs=[jobs.job_info(db, job, details=request.details) for job in found])
+                job_set={"id": set_id}, jobs=[jobs.job_info(db, job, details=request.details) for job in found]
+            )
             sent += 1
             if request.number and sent >= request.number:
                 return
@@ -162,13 +178,15 @@ class Jobs:
         source = input_of(request.input)
         handle = wire.pfs.Commit(
             repo={"name": source.repo, "type": source.repo_type, "project": {"name": source.project}},
-            id=request.input.pfs.commit or source.branch)
+            id=request.input.pfs.commit or source.branch,
+        )
         commit, index = await self._engine.readable(refs.commit(db, handle))
         for found in datums.of_input(source, index, ""):
             entry = index.find(found.path.rstrip("/") or "/")
             if entry is not None:
                 yield wire.pps.DatumInfo(
-                    datum={"id": found.id}, data=[views.file_info(views.commit(db, commit), commit, entry)])
+                    datum={"id": found.id}, data=[views.file_info(views.commit(db, commit), commit, entry)]
+                )
 
     async def InspectDatum(self, request: Msg) -> Msg:
         """Describe a datum of a job."""
@@ -228,6 +246,14 @@ class Jobs:
 
 def _message(pipeline: Pipeline, job: Job, line: Line) -> Msg:
     return wire.pps.LogMessage(
-        project_name=pipeline.project, pipeline_name=pipeline.name, job_id=job.set_id,
-        worker_id="" if line.master else f"{pipeline.name}-v{job.version}", datum_id=line.datum, master=line.master,
-        data=[{"path": line.path}] if line.path else [], user=line.user, ts=views.stamp(line.ts), message=line.message)
+        project_name=pipeline.project,
+        pipeline_name=pipeline.name,
+        job_id=job.set_id,
+        worker_id="" if line.master else f"{pipeline.name}-v{job.version}",
+        datum_id=line.datum,
+        master=line.master,
+        data=[{"path": line.path}] if line.path else [],
+        user=line.user,
+        ts=views.stamp(line.ts),
+        message=line.message,
+    )

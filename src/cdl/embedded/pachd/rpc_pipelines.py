@@ -19,9 +19,19 @@ class Pipelines:
 
     def handlers(self) -> Handlers:
         """List what is answered here."""
-        return {f"pps_v2.API/{name}": getattr(self, name) for name in (
-            "CreatePipeline", "CreatePipelineV2", "InspectPipeline", "ListPipeline", "DeletePipeline", "StartPipeline",
-            "StopPipeline", "RerunPipeline")}
+        return {
+            f"pps_v2.API/{name}": getattr(self, name)
+            for name in (
+                "CreatePipeline",
+                "CreatePipelineV2",
+                "InspectPipeline",
+                "ListPipeline",
+                "DeletePipeline",
+                "StartPipeline",
+                "StopPipeline",
+                "RerunPipeline",
+            )
+        }
 
     async def CreatePipeline(self, request: Msg) -> Msg:
         """Create or update a pipeline from a message."""
@@ -34,8 +44,12 @@ class Pipelines:
         text = request.create_pipeline_request_json
         spec = specs.parse(text)
         effective = self._create(
-            spec, text, update=request.update or spec.update, reprocess=request.reprocess or spec.reprocess,
-            dry_run=request.dry_run or spec.dry_run)
+            spec,
+            text,
+            update=request.update or spec.update,
+            reprocess=request.reprocess or spec.reprocess,
+            dry_run=request.dry_run or spec.dry_run,
+        )
         return wire.pps.CreatePipelineV2Response(effective_create_pipeline_request_json=specs.to_json(effective))
 
     def _create(self, request: Msg, user_json: str, *, update: bool, reprocess: bool, dry_run: bool) -> Msg:
@@ -114,4 +128,3 @@ def input_of(message: Msg) -> Msg:
     completed = specs.complete(spec)
     specs.check(completed)
     return completed.input.pfs
-

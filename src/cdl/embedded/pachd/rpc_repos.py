@@ -23,12 +23,28 @@ class Repos:
 
     def handlers(self) -> Handlers:
         """List what is answered here."""
-        own = {name: getattr(self, name) for name in (
-            "CreateProject", "InspectProject", "ListProject", "DeleteProject", "CreateRepo", "InspectRepo", "ListRepo",
-            "DeleteRepo", "CreateBranch", "InspectBranch", "ListBranch", "DeleteBranch")}
+        own = {
+            name: getattr(self, name)
+            for name in (
+                "CreateProject",
+                "InspectProject",
+                "ListProject",
+                "DeleteProject",
+                "CreateRepo",
+                "InspectRepo",
+                "ListRepo",
+                "DeleteRepo",
+                "CreateBranch",
+                "InspectBranch",
+                "ListBranch",
+                "DeleteBranch",
+            )
+        }
         return {
-            "versionpb_v2.API/GetVersion": self.GetVersion, "admin_v2.API/InspectCluster": self.InspectCluster,
-            **{f"pfs_v2.API/{name}": handler for name, handler in own.items()}}
+            "versionpb_v2.API/GetVersion": self.GetVersion,
+            "admin_v2.API/InspectCluster": self.InspectCluster,
+            **{f"pfs_v2.API/{name}": handler for name, handler in own.items()},
+        }
 
     async def GetVersion(self, request: Msg) -> Msg:
         """Tell the version whose protocol is spoken."""
@@ -42,7 +58,8 @@ class Repos:
         text = f"the client speaks {asked.major}.{asked.minor}, this server {VERSION[0]}.{VERSION[1]}"
         cluster = self._store.fact("cluster")
         return wire.admin.ClusterInfo(
-            id=cluster, deployment_id=cluster, warnings_ok=True, warnings=[text] if skewed else [])
+            id=cluster, deployment_id=cluster, warnings_ok=True, warnings=[text] if skewed else []
+        )
 
     # -- projects -----------------------------------------------------------------------------------------------------
 
@@ -55,14 +72,16 @@ class Repos:
                 raise exists(f"project {name} already exists")
             if not known and request.update:
                 raise missing(f"project {name} not found")
-            db.execute("INSERT INTO projects VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                       " SET description = excluded.description", (name, request.description, now()))
+            db.execute(
+                "INSERT INTO projects VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET description = excluded.description",
+                (name, request.description, now()),
+            )
         return wire.Empty()
 
     def _project_info(self, row: tuple[str, str, int]) -> Msg:
         name, description, created = row
-        return wire.pfs.ProjectInfo(
-            project={"name": name}, description=description, created_at=views.stamp(created))
+        return wire.pfs.ProjectInfo(project={"name": name}, description=description, created_at=views.stamp(created))
 
     async def InspectProject(self, request: Msg) -> Msg:
         """Describe a project."""
@@ -82,7 +101,8 @@ class Repos:
             pipelines = db.execute("SELECT count(*) FROM pipelines WHERE project = ?", (name,)).fetchone()[0]
             if pipelines or (repos and not request.force):
                 raise RefusedError(
-                    f"project {name} cannot be deleted: it has {len(repos)} repos and {pipelines} pipelines")
+                    f"project {name} cannot be deleted: it has {len(repos)} repos and {pipelines} pipelines"
+                )
             for repo in repos:
                 if refs.find_repo(db, RepoName(repo.project, repo.name, repo.type)) is not None:
                     graph.delete_repo(db, repo, force=True)
@@ -115,8 +135,11 @@ class Repos:
         """List repos, newest first; of one type, and of some projects, when asked."""
         projects = {p.name or "default" for p in request.projects}
         rows = self._store.db.execute("SELECT * FROM repos ORDER BY id DESC").fetchall()
-        found = [row for row in map(Repo._make, rows)
-                 if (not request.type or row.type == request.type) and (not projects or row.project in projects)]
+        found = [
+            row
+            for row in map(Repo._make, rows)
+            if (not request.type or row.type == request.type) and (not projects or row.project in projects)
+        ]
         if request.HasField("page") and request.page.page_size:
             start = request.page.page_index * request.page.page_size
             found = found[start : start + request.page.page_size]
@@ -132,8 +155,10 @@ class Repos:
             if found is None:
                 return wire.pfs.DeleteRepoResponse(deleted=False)
             if db.execute("SELECT 1 FROM pipelines WHERE project = ? AND name = ?", name[:2]).fetchone():
-                raise RefusedError(f"repo {name} cannot be deleted: it belongs to pipeline {name[0]}/{name[1]}; "
-                                   "delete the pipeline instead")
+                raise RefusedError(
+                    f"repo {name} cannot be deleted: it belongs to pipeline {name[0]}/{name[1]}; "
+                    "delete the pipeline instead"
+                )
             graph.delete_repo(db, found, force=request.force)
         self._layers.forget()
         return wire.pfs.DeleteRepoResponse(deleted=True)
@@ -153,7 +178,8 @@ class Repos:
             self._point(wave, branch, request)
             upstream = [wave.headed(refs.repo(db, b.repo), b.name) for b in request.provenance]
             never = frozenset(
-                refs.branch(db, s.branch).id for s in request.branch_propagation_specs if s.propagation_spec.never)
+                refs.branch(db, s.branch).id for s in request.branch_propagation_specs if s.propagation_spec.never
+            )
             changed = wave.depend(branch, upstream, never)
             head = refs.branch_by_id(db, branch.id).head
             if upstream and (changed or head is None):

@@ -47,8 +47,10 @@ class Foreman:
         self._attempts = Attempts(engine, children, logs)
         shutil.rmtree(engine.options.folder / "scratch", ignore_errors=True)
         with self._store.write() as db:  # what ran when the server died starts again; its finished datums stay
-            db.execute("UPDATE jobs SET state = ?, restart = restart + 1 WHERE state IN (?, ?, ?)",
-                       (jobs.CREATED, jobs.STARTING, jobs.RUNNING, jobs.EGRESSING))
+            db.execute(
+                "UPDATE jobs SET state = ?, restart = restart + 1 WHERE state IN (?, ?, ?)",
+                (jobs.CREATED, jobs.STARTING, jobs.RUNNING, jobs.EGRESSING),
+            )
 
     async def run(self) -> None:
         """Look at the jobs whenever anything was written; forever."""
@@ -134,14 +136,21 @@ class Foreman:
         if names:
             return "unrunnable because the following upstream pipelines failed: " + ", ".join(names)
         return "unrunnable because the following input commits have an error: " + ", ".join(
-            refs.spoken(self._store.db, c) for c in bad)
+            refs.spoken(self._store.db, c) for c in bad
+        )
 
     def _prepare(self, job: Job) -> Work:
         db = self._store.db
         spec = pipelines.spec_of(db, job.pipeline, job.version)
         source = jobs.inputs(db, job)[0]
-        return Work(job, pipelines.by_id(db, job.pipeline), spec.message(), spec.salt, source,
-                    self._engine.layers.index(source.id))
+        return Work(
+            job,
+            pipelines.by_id(db, job.pipeline),
+            spec.message(),
+            spec.salt,
+            source,
+            self._engine.layers.index(source.id),
+        )
 
     def _plan(self, work: Work) -> None:
         """Write down what the job will do, once; a job that is run again keeps its plan."""
@@ -152,18 +161,29 @@ class Foreman:
                 return
             found = datums.of_input(work.spec.input.pfs, work.index, work.salt)
             base, tags = self._base(job)
-            done = {} if base is None else {
-                row.id: row for row in jobs.datums(db, base.id)
-                if row.state in {DatumState.SUCCESS, DatumState.SKIPPED}}
-            plan = datums.plan(found, {key: row.hash for key, row in done.items()}, tags=tags,
-                               everything=work.spec.reprocess_spec == "every_job")
+            done = (
+                {}
+                if base is None
+                else {
+                    row.id: row
+                    for row in jobs.datums(db, base.id)
+                    if row.state in {DatumState.SUCCESS, DatumState.SKIPPED}
+                }
+            )
+            plan = datums.plan(
+                found,
+                {key: row.hash for key, row in done.items()},
+                tags=tags,
+                everything=work.spec.reprocess_spec == "every_job",
+            )
             layers.add(db, job.output, (Change("untag", "", tag) for tag in plan.remove))
             order = {datum.id: seq for seq, datum in enumerate(found)}
             rows = [(d, DatumState.STARTING, job.set_id) for d in plan.process]
             rows += [(d, DatumState.SKIPPED, done[d.id].origin) for d in plan.skip]
             db.executemany(
                 "INSERT INTO datums (job, id, seq, hash, state, counted, path, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                ((job.id, d.id, order[d.id], d.hash, state, state, d.path, origin) for d, state, origin in rows))
+                ((job.id, d.id, order[d.id], d.hash, state, state, d.path, origin) for d, state, origin in rows),
+            )
             db.execute("UPDATE jobs SET planned = 1, total = ? WHERE id = ?", (len(found), job.id))
         self._say(job, f"job started: {len(found)} datums, {len(plan.process)} to process, {len(plan.skip)} skipped")
 
@@ -209,8 +229,18 @@ class Foreman:
         db.execute(
             "UPDATE datums SET state = ?, counted = ?, download_ns = ?, process_ns = ?, upload_ns = ?,"
             " download_bytes = ?, upload_bytes = ? WHERE job = ? AND id = ?",
-            (outcome.state, outcome.counted, outcome.download_ns, outcome.process_ns, outcome.upload_ns,
-             outcome.download_bytes, outcome.upload_bytes, job.id, row.id))
+            (
+                outcome.state,
+                outcome.counted,
+                outcome.download_ns,
+                outcome.process_ns,
+                outcome.upload_ns,
+                outcome.download_bytes,
+                outcome.upload_bytes,
+                job.id,
+                row.id,
+            ),
+        )
 
     def _conclude(self, work: Work) -> None:
         """Close the output when every datum is done; a failed one fails the job."""

@@ -37,9 +37,13 @@ def check_address(host: str, port: int) -> None:
 
 
 def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Server, int]:
-    server = grpc.aio.server(options=[
-        ("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT),
-        ("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", MESSAGE_LIMIT),
+            ("grpc.so_reuseport", 0),
+        ]
+    )
     handlers: dict[str, door.Unary | door.Stream] = {}
     for part in (Repos(engine), Commits(engine), Files(engine), Pipelines(engine), Jobs(engine, logs)):
         handlers.update(part.handlers())
@@ -64,8 +68,10 @@ async def serve(options: Options) -> None:
     server, port = _listen(options, engine, logs)
     engine.options = dataclasses.replace(options, port=port)  # what user code is told, also when 0 chose the port
     await server.start()
-    tasks = [asyncio.create_task(Finisher(engine.store, engine.blobs, engine.layers).run()),
-             asyncio.create_task(foreman.run())]
+    tasks = [
+        asyncio.create_task(Finisher(engine.store, engine.blobs, engine.layers).run()),
+        asyncio.create_task(foreman.run()),
+    ]
     waiting = asyncio.create_task(stop.wait())
     print(f"pachd ready grpc://{options.host}:{port}", flush=True)
     try:

@@ -71,19 +71,22 @@ def check(spec: Msg) -> None:
     if not name:
         raise invalid("the pipeline spec has no pipeline.name")
     if not _NAME.fullmatch(name) or len(name) > 51:
-        raise RefusedError(f"pipeline name {name!r} is not allowed: use at most 51 letters, digits, '-' and '_', "
-                           "beginning with a letter or digit")
+        raise RefusedError(
+            f"pipeline name {name!r} is not allowed: use at most 51 letters, digits, '-' and '_', "
+            "beginning with a letter or digit"
+        )
     if len(f"{spec.pipeline.project.name}-{name}-v99") > 63:
         raise RefusedError(f"pipeline name {name!r} is too long: with project and version it has more than 63 letters")
     for part in _ABSENT:
-        if (spec.HasField(part) if spec.DESCRIPTOR.fields_by_name[part].message_type else getattr(spec, part)):
+        if spec.HasField(part) if spec.DESCRIPTOR.fields_by_name[part].message_type else getattr(spec, part):
             raise absent(f"pipeline {name}: {part} is not offered by the embedded pachd")
     if spec.transform.secrets or spec.transform.datum_batching:
         part = "transform.secrets" if spec.transform.secrets else "transform.datum_batching"
         raise absent(f"pipeline {name}: {part} is not offered by the embedded pachd")
     if spec.reprocess_spec not in {"until_success", "every_job"}:
-        raise RefusedError(f"pipeline {name}: reprocess_spec is {spec.reprocess_spec!r}; "
-                           "until_success and every_job are allowed")
+        raise RefusedError(
+            f"pipeline {name}: reprocess_spec is {spec.reprocess_spec!r}; until_success and every_job are allowed"
+        )
     if spec.HasField("maximum_expected_uptime") and not spec.autoscaling:
         raise RefusedError(f"pipeline {name}: maximum_expected_uptime needs autoscaling")
     if spec.datum_tries < 0:
@@ -93,8 +96,11 @@ def check(spec: Msg) -> None:
 
 def _check_input(name: str, given: Msg) -> None:
     """Refuse an input that is not one pfs input with a glob."""
-    found = [part for part in (*OTHER_INPUTS, "cron") if
-             (given.HasField(part) if part == "cron" else len(getattr(given, part)))]
+    found = [
+        part
+        for part in (*OTHER_INPUTS, "cron")
+        if (given.HasField(part) if part == "cron" else len(getattr(given, part)))
+    ]
     if found:
         raise absent(f"pipeline {name}: {found[0]} inputs are not offered by the embedded pachd; use one pfs input")
     source = given.pfs

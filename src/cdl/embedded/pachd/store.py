@@ -70,8 +70,10 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
-        db.executescript("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                         "PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;")
+        db.executescript(
+            "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768; PRAGMA journal_size_limit = 67108864;"
+        )
         db.executescript(SCHEMA.read_text(encoding="utf-8"))
         db.execute("INSERT OR IGNORE INTO facts VALUES ('format', ?), ('cluster', ?)", (FORMAT, new_id()))
         db.execute("INSERT OR IGNORE INTO projects VALUES ('default', '', ?)", (now(),))

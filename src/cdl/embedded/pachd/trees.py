@@ -70,8 +70,11 @@ def apply(tree: Tree, changes: Iterable[Change]) -> Tree:
 
 def pack(tree: Tree) -> bytes:
     """Write a tree down."""
-    rows = [(path, tag, [(p.digest.hex(), p.size) for p in parts])
-            for path, tags in tree.items() for tag, parts in tags.items()]
+    rows = [
+        (path, tag, [(p.digest.hex(), p.size) for p in parts])
+        for path, tags in tree.items()
+        for tag, parts in tags.items()
+    ]
     return zlib.compress(json.dumps(rows).encode(), 1)
 
 

@@ -50,8 +50,13 @@ def repo_info(db: sqlite3.Connection, row: Repo) -> Msg:
         line = refs.lineage(db, refs.commit_by_id(db, master.head))
         size = next((c.size for c in line if c.finished), 0)
     return wire.pfs.RepoInfo(
-        repo=repo(row), created=stamp(row.created), size_bytes_upper_bound=size, description=row.description,
-        branches=[branch(db, b) for b in branches], details={"size_bytes": size})
+        repo=repo(row),
+        created=stamp(row.created),
+        size_bytes_upper_bound=size,
+        description=row.description,
+        branches=[branch(db, b) for b in branches],
+        details={"size_bytes": size},
+    )
 
 
 def branch_info(db: sqlite3.Connection, row: Branch) -> Msg:
@@ -69,8 +74,12 @@ def branch_info(db: sqlite3.Connection, row: Branch) -> Msg:
         direct_provenance=handles([int(r[0]) for r in direct]),
         branch_propagation_specs=[
             {"branch": branch(db, refs.branch_by_id(db, int(r[0]))), "propagation_spec": {"never": True}}
-            for r in direct if r[1]],
-        created_at=stamp(row.created), updated_at=stamp(row.updated))
+            for r in direct
+            if r[1]
+        ],
+        created_at=stamp(row.created),
+        updated_at=stamp(row.updated),
+    )
 
 
 def commit_info(db: sqlite3.Connection, row: Commit) -> Msg:
@@ -80,18 +89,30 @@ def commit_info(db: sqlite3.Connection, row: Commit) -> Msg:
     above = refs.commits(db, "WHERE id IN (SELECT upstream FROM commit_provenance WHERE downstream = ?)", (row.id,))
     below = refs.commits(db, "WHERE id IN (SELECT downstream FROM commit_provenance WHERE upstream = ?)", (row.id,))
     return wire.pfs.CommitInfo(
-        commit=commit(db, row), origin={"kind": row.origin}, description=row.description,
-        parent_commit=commit(db, parent) if parent else None, child_commits=[commit(db, c) for c in children],
-        started=stamp(row.started), finishing=stamp(row.finishing), finished=stamp(row.finished),
+        commit=commit(db, row),
+        origin={"kind": row.origin},
+        description=row.description,
+        parent_commit=commit(db, parent) if parent else None,
+        child_commits=[commit(db, c) for c in children],
+        started=stamp(row.started),
+        finishing=stamp(row.finishing),
+        finished=stamp(row.finished),
         direct_provenance=[commit(db, c, named=True) for c in above],
         direct_subvenance=[commit(db, c, named=True) for c in below],
-        error=row.error, size_bytes_upper_bound=row.size,
+        error=row.error,
+        size_bytes_upper_bound=row.size,
         details={"size_bytes": row.size} if row.finished else None,
-        created_at=stamp(row.started), updated_at=stamp(row.finished or row.finishing or row.started))
+        created_at=stamp(row.started),
+        updated_at=stamp(row.finished or row.finishing or row.started),
+    )
 
 
 def file_info(handle: Msg, row: Commit, entry: Entry) -> Msg:
     """Describe a file or directory of a commit whose handle is given once for all."""
     return wire.pfs.FileInfo(
-        file={"commit": handle, "path": entry.path, "datum": entry.tag}, file_type=DIR if entry.is_dir else FILE,
-        committed=stamp(row.finishing), size_bytes=entry.size, hash=entry.digest)
+        file={"commit": handle, "path": entry.path, "datum": entry.tag},
+        file_type=DIR if entry.is_dir else FILE,
+        committed=stamp(row.finishing),
+        size_bytes=entry.size,
+        hash=entry.digest,
+    )

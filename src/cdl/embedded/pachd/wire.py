@@ -32,16 +32,35 @@ Msg: TypeAlias = Any  # a protobuf message whose class exists only at run time
 PACKAGE = "pachyderm.wire"
 # The modules whose messages we build; methods of all others are refused by name before a message is read.
 MODULES = ("auth", "taskapi", "pfs", "pps", "version", "admin")
-STUBS = (*MODULES, "transaction", "metadata", "enterprise", "license", "identity", "debug", "storage", "logs",
-         "snapshot", "pjs", "worker")
+STUBS = (
+    *MODULES,
+    "transaction",
+    "metadata",
+    "enterprise",
+    "license",
+    "identity",
+    "debug",
+    "storage",
+    "logs",
+    "snapshot",
+    "pjs",
+    "worker",
+)
 # Names that the SDK had to change: Python keywords, and capital letters.
 RENAMED = {"from_": "from", "continue_": "continue"}
 CAPITALS = {("Egress", "url"): "URL", ("AddFileUrlSource", "url"): "URL", ("GetFileRequest", "url"): "URL"}
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _WRAPPERS = {
-    "bytes": "BytesValue", "int64": "Int64Value", "string": "StringValue", "bool": "BoolValue", "double": "DoubleValue",
-    "int32": "Int32Value", "uint32": "UInt32Value", "uint64": "UInt64Value", "float": "FloatValue",
+    "bytes": "BytesValue",
+    "int64": "Int64Value",
+    "string": "StringValue",
+    "bool": "BoolValue",
+    "double": "DoubleValue",
+    "int32": "Int32Value",
+    "uint32": "UInt32Value",
+    "uint64": "UInt64Value",
+    "float": "FloatValue",
 }
 _KNOWN_FILES = (any_pb2, duration_pb2, empty_pb2, timestamp_pb2, wrappers_pb2)
 
