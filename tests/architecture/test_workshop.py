@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -137,3 +138,17 @@ def test_a_room_imports_what_its_extra_installs(path):
     extras = [extra for room, given in ROOM_EXTRAS.items() if place.startswith(f"{room}/") for extra in given]
     declared = {plain(wish.name) for wish in wished(extras)}
     assert {name: owners for name, owners in distributions(path).items() if not owners & declared} == {}
+
+
+@pytest.mark.parametrize(
+    ("summary", "status"), [("3 passed in 0.10s", 0), ("1 failed, 3 passed in 62.10s (0:01:02)", 1)]
+)
+def test_the_server_closes_with_the_summary_and_the_outcome(tmp_path, summary, status):
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    (tmp_path / "Makefile").write_text(f"test:\n\t@echo 'before'; echo '{summary}'; exit {status}\n")
+    done = subprocess.run(
+        ["bash", tmp_path / ".ci" / "run"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == summary
+    assert bool(done.returncode) is bool(status)
