@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 CUT_OFF = "no end mark"
-_END: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined] - public, but not in the stubs
+_END: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # public, but not in the stubs
 _CUT: tuple[type[tarfile.HeaderError], ...] = (
-    tarfile.EmptyHeaderError,  # type: ignore[attr-defined] - the same
-    tarfile.TruncatedHeaderError,  # type: ignore[attr-defined] - the same
+    tarfile.EmptyHeaderError,  # type: ignore[attr-defined]  # the same
+    tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]  # the same
 )
 
 
@@ -60,7 +60,7 @@ def unpack(source: str, archive: Path, name: str, strip: int, folder: Path, limi
     try:
         with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*", tarinfo=_Strict) as members:
             written = _extract(source, members, name, strip, folder, limits)
-            while members.fileobj is not None and members.fileobj.read(1 << 20):
+            while members.fileobj.read(1 << 20):
                 pass  # the checksum of a compressed file stands behind its last byte
     except EOFError as error:
         raise unusable(source, f"{name} is cut off: the file ends before its data does") from error

@@ -1,0 +1,253 @@
+"""Repositories, commits and steps of DataPipelines at Pachyderm."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pachyderm_sdk.api import pfs, pps
+
+from cdl.api.v1alpha1.datapipeline import Side
+from cdl.ports.errors import Rejected
+from cdl.reconcile.datapipeline import DataSeen, SideSeen, StepSeen
+
+from .door import door, there
+from .intake import files_of, make_way, rewrite
+from .programs import programs_below
+from .reading import Reader
+from .translate import (
+    CODE,
+    INGEST,
+    OWNER,
+    PIPELINE_BROKEN,
+    WISH,
+    CommitSeen,
+    input_repo,
+    job_status,
+    manifest,
+    notes_of,
+    owner_mark,
+    pipeline_name,
+    pipeline_named,
+    pipeline_spec,
+    project_of,
+    repo_named,
+)
+from .wire import connect
+
+if TYPE_CHECKING:
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
+    from cdl.reconcile.datapipeline import ManifestSeen, StepWish
+
+PREFIX = "/opt/cdl/pipelines"
+"""Where the built-in programs lie in the image of the steps."""
+
+
+class PachydermEngine:
+    """Drives one pachd. Input repositories are NAME-train and NAME-test, steps the pipelines NAME-<step>-<side>."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        steps_image: str,
+        programs: Path,
+        file_root: Path | None = None,
+        prefix: str = PREFIX,
+        token: str | None = None,
+    ) -> None:
+        """Talk to the pachd at `address`, host:port or a URL; nothing is asked yet.
+
+        `programs` is the folder of the built-in programs that the image holds below `prefix`. With `file_root`, a
+        pachd on this machine reads what lies below it by itself, which is many times faster than sending it.
+        """
+        self._client = connect(address, token)
+        self._reader = Reader(self._client)
+        self._image, self._prefix, self._programs = steps_image, prefix, programs
+        self._file_root = file_root.resolve() if file_root is not None and _is_loopback(address) else None
+
+    def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:
+        """Report sides, steps of the spec and, when the last step is done, manifests.
+
+        Changes nothing. An unknown owner is an empty report: two sides without a head, every step without a wish.
+        Only finished commits without error are heads of sides. A side without steps has its input as manifest.
+        """
+        with door(f"looking at DataPipeline {owner.name}"):
+            sides = tuple(self._side(owner, side) for side in Side)
+            steps = tuple(self._step(owner, side, n, spec) for side in Side for n in range(len(spec.steps)))
+            manifests = (self._manifest(owner, side, spec, steps) for side in sides)
+            return DataSeen(
+                sides=sides,
+                programs=programs_below(self._programs),
+                steps=steps,
+                manifests=tuple(m for m in manifests if m is not None),
+            )
+
+    def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
+        """Make the head of a side's input repository hold exactly the folder's files, in one commit called by key.
+
+        A second call with the key of the head changes nothing. A commit half written by a caller that died is
+        given up: it never becomes visible and never blocks this call. Equal files keep their identity, so that
+        later steps process only what changed.
+        """
+        project, name = project_of(owner), input_repo(owner, side)
+        files = files_of(folder)
+        with door(f"ingest {key} into {name}"):
+            repo = self._ensure_repo(owner, name)
+            head = make_way(self._client, repo, self._reader.branch_head(project, name))
+            if head is not None and head.good and head.description == f"{INGEST}{key}":
+                return
+            rewrite(self._client, repo, key, folder, files, by_url=self._reads_itself(folder))
+
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
+        """Make the step's pipeline over a side be as wished, reading the output of the step called reads.
+
+        With reads empty it reads the side's input repository.
+
+        A second call with an equal wish changes nothing and runs nothing. A changed wish processes everything again,
+        unless only the workers' number or size changed.
+        """
+        project, name = project_of(owner), pipeline_name(owner, wish.step.name, side)
+        spec = pipeline_spec(owner, side, wish, reads, self._image, self._prefix)
+        with door(f"pipeline {name}"):
+            if not reads:
+                self._ensure_repo(owner, input_repo(owner, side))
+            now = self._reader.pipeline(project, name)
+            noted = notes_of(now) if now is not None else {}
+            if now is not None and noted.get(OWNER) != owner_mark(owner):
+                sentence = f"pipeline {name} exists and belongs to {noted.get(OWNER, 'somebody else')}"
+                raise Rejected(sentence)
+            if noted.get(WISH) != wish.digest:
+                self._client.pps.create_pipeline_v2(
+                    create_pipeline_request_json=spec,
+                    update=now is not None,
+                    reprocess=now is not None and noted.get(CODE) != wish.program,
+                )
+
+    def forget(self, owner: Key) -> None:
+        """Remove every repository and pipeline of the owner. Removing what is not there is a success."""
+        project = project_of(owner)
+        with door(f"removing what belongs to DataPipeline {owner.name}"):
+            for name in reversed(self._pipelines_of(owner)):
+                self._client.pps.delete_pipeline(pipeline=pipeline_named(project, name), force=True)
+            for side in Side:
+                repo = repo_named(project, input_repo(owner, side))
+                if self._is_ours(owner, repo):
+                    self._client.pfs.delete_repo(repo=repo, force=True)
+
+    def _side(self, owner: Key, side: Side) -> SideSeen:
+        project, name = project_of(owner), input_repo(owner, side)
+        newest = self._reader.branch_head(project, name)
+        head = self._reader.good_head(project, name, newest)
+        if head is None:
+            return SideSeen(side, name)
+        files = self._reader.files(project, name, head.id)
+        return SideSeen(side, name, head.id, _ingest_of(head, newest), len(files), sum(f.size for f in files))
+
+    def _step(self, owner: Key, side: Side, number: int, spec: DataPipelineSpec) -> StepSeen:
+        step, project = spec.steps[number].name, project_of(owner)
+        name = pipeline_name(owner, step, side)
+        before = pipeline_name(owner, spec.steps[number - 1].name, side) if number else input_repo(owner, side)
+        pipeline = self._reader.pipeline(project, name)
+        if pipeline is None:
+            return StepSeen(step, side, None)
+        wish = notes_of(pipeline).get(WISH, "")
+        broken = str(pipeline.reason) if PIPELINE_BROKEN[pps.PipelineState(pipeline.state)] else ""
+        head = self._reader.branch_head(project, name)
+        if head is None:
+            return StepSeen(step, side, wish, failure=broken)
+        job = self._reader.job(project, name, head.id)
+        done = head.good and (job is None or pps.JobState(job.state) is pps.JobState.JOB_SUCCESS)
+        failure = self._reader.failure(project, name, job) if job is not None else head.error
+        seen = StepSeen(
+            step=step,
+            side=side,
+            wish=wish,
+            input=head.reads.get(before, ""),
+            head=head.id,
+            job=job_status(step, side, job) if job is not None else None,
+            done=done,
+            failure=failure or broken,
+        )
+        return seen if not done else _with_report(seen, self._reader, project, name)
+
+    def _manifest(
+        self, owner: Key, side: SideSeen, spec: DataPipelineSpec, steps: tuple[StepSeen, ...]
+    ) -> ManifestSeen | None:
+        """Only a chain in which every step has read the newest output of the one before has a result."""
+        repo, commit, rows = side.repo, side.head, 0
+        for seen in (s for s in steps if s.side is side.side):
+            if commit is None or not seen.done or seen.input != commit:
+                return None
+            repo, commit, rows = pipeline_name(owner, seen.step, seen.side), seen.head, seen.report.label_rows
+        if commit is None:
+            return None
+        entries = self._reader.files(project_of(owner), repo, commit)
+        return manifest(side.side, repo, commit, entries, spec.labels, rows)
+
+    def _ensure_repo(self, owner: Key, name: str) -> pfs.Repo:
+        project = project_of(owner)
+        repo = repo_named(project, name)
+        handle = pfs.Project(name=project)
+        if there(lambda: self._client.pfs.inspect_project(project=handle)) is None:
+            self._client.pfs.create_project(project=handle)
+        now = there(lambda: self._client.pfs.inspect_repo(repo=repo))
+        if now is None:
+            self._client.pfs.create_repo(repo=repo, description=owner_mark(owner), update=True)
+        elif self._reader.pipeline(project, name) is not None:
+            message = f"repository {name} is the output of a pipeline of that name; rename the DataPipeline"
+            raise Rejected(message)
+        return repo
+
+    def _is_ours(self, owner: Key, repo: pfs.Repo) -> bool:
+        now = there(lambda: self._client.pfs.inspect_repo(repo=repo))
+        return now is not None and now.description == owner_mark(owner)
+
+    def _pipelines_of(self, owner: Key) -> list[str]:
+        """Name the owner's pipelines, each after those it reads."""
+        project = pfs.Project(name=project_of(owner))
+        found = [
+            (p.details.created_at, str(p.pipeline.name))
+            for p in self._client.pps.list_pipeline(projects=[project], details=True)
+            if p.pipeline.project.name == project.name and notes_of(p).get(OWNER) == owner_mark(owner)
+        ]
+        return [name for _, name in sorted(found)]
+
+    def _reads_itself(self, folder: Path) -> bool:
+        return self._file_root is not None and folder.resolve().is_relative_to(self._file_root)
+
+
+def _ingest_of(head: CommitSeen, newest: CommitSeen | None) -> str | None:
+    """Name the ingest that made the head.
+
+    A newer commit that failed, or that a dead writer of ours left open, takes the name away: steps have begun to
+    read it, so the files must be written again. While somebody else writes, the head stays what it is.
+    """
+    spoilt = newest is not None and newest.id != head.id and (newest.finished or newest.description.startswith(INGEST))
+    named = head.description.startswith(INGEST) and not spoilt
+    return head.description.removeprefix(INGEST) if named else None
+
+
+def _with_report(seen: StepSeen, reader: Reader, project: str, repo: str) -> StepSeen:
+    return StepSeen(
+        step=seen.step,
+        side=seen.side,
+        wish=seen.wish,
+        input=seen.input,
+        head=seen.head,
+        job=seen.job,
+        done=seen.done,
+        failure=seen.failure,
+        report=reader.report(project, repo, seen.head),
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address if "://" in address else f"grpc://{address}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,92 @@
+"""Write a folder into a repository, as one commit with a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+from pachyderm_sdk.api import pfs
+
+from cdl.api.conditions import Reason
+from cdl.ports.errors import Conflict, Rejected, Unavailable
+
+from . import wire
+from .translate import BRANCH, INGEST, CommitSeen, commit_named, commit_seen, forbidden_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pachyderm_sdk import Client
+
+ABANDONED = "abandoned"
+"""Error of a commit whose writer died: Pachyderm leaves its content out of every later commit."""
+
+
+def rewrite(client: Client, repo: pfs.Repo, key: str, folder: Path, files: dict[str, Path], *, by_url: bool) -> None:
+    """Make the repository hold exactly the files, in one commit called by key; nobody else may be writing.
+
+    Raises:
+        Unavailable: Pachyderm took the files and could not finish the commit.
+    """
+    commit = client.pfs.start_commit(branch=pfs.Branch(repo=repo, name=BRANCH), description=f"{INGEST}{key}")
+    here = commit_named(repo, commit.id)
+    try:
+        wire.write(client, here, _requests(folder, files, by_url=by_url))
+    except (grpc.RpcError, OSError):
+        abandon(client, here)
+        raise
+    client.pfs.finish_commit(commit=here, description=f"{INGEST}{key}")
+    done = commit_seen(client.pfs.inspect_commit(commit=here, wait=pfs.CommitState.FINISHED))
+    if done.error:
+        message = f"ingest {key} into {repo.name}: {done.error}"
+        raise Unavailable(message)
+
+
+def abandon(client: Client, commit: pfs.Commit) -> None:
+    """Close a commit that will never be whole; its content never becomes visible."""
+    client.pfs.finish_commit(commit=commit, error=ABANDONED)
+    client.pfs.inspect_commit(commit=commit, wait=pfs.CommitState.FINISHED)
+
+
+def make_way(client: Client, repo: pfs.Repo, head: CommitSeen | None) -> CommitSeen | None:
+    """Close what a dead writer of ours left open and give the head as it is then.
+
+    Raises:
+        Conflict: somebody else is writing; their commit is left alone.
+    """
+    if head is None or head.finished:
+        return head
+    if not head.description.startswith(INGEST):
+        message = f"repository {repo.name}: somebody else is writing commit {head.id[:12]}; it must be finished first"
+        raise Conflict(message)
+    commit = commit_named(repo, head.id)
+    try:
+        abandon(client, commit)
+    except grpc.RpcError:
+        # It was closed already and Pachyderm is still checking it: wait for that instead.
+        return commit_seen(client.pfs.inspect_commit(commit=commit, wait=pfs.CommitState.FINISHED))
+    return commit_seen(client.pfs.inspect_commit(commit=commit))
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """List the files of a folder by their path in the repository.
+
+    Raises:
+        Rejected: with reason SourceUnusable when a path holds a character that Pachyderm does not take.
+    """
+    found = {f"/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
+    wrong = next((sentence for path in found if (sentence := forbidden_path(path))), "")
+    if wrong:
+        sentence = f"file {wrong}; allowed in Pachyderm: printable ASCII without * ? [ ] {{ }} ! ( ) @ + ^"
+        raise Rejected(sentence, Reason.SOURCE_UNUSABLE)
+    return found
+
+
+def _requests(folder: Path, files: dict[str, Path], *, by_url: bool) -> Iterator[bytes]:
+    yield wire.emptied()
+    if by_url and files:
+        yield wire.fetched("/", folder.resolve().as_uri())
+        return
+    for path, file in files.items():
+        yield from wire.added(path, file)

@@ -1,0 +1,138 @@
+"""Read repositories, commits and jobs; changes nothing, and remembers what cannot change."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+from pachyderm_sdk.api import pfs, pps
+
+from cdl.reconcile.datapipeline import Report
+
+from . import wire
+from .door import absent, there
+from .translate import (
+    BRANCH,
+    JOB_STATE,
+    LOST,
+    CommitSeen,
+    commit_named,
+    commit_seen,
+    pipeline_named,
+    repo_named,
+    report_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pachyderm_sdk import Client
+
+    from .wire import Entry
+
+REPORTS = "/_reports/*.json"
+REMEMBERED = 256
+LOOKED_BACK = 20
+LOG_LINES = 200
+T = TypeVar("T")
+
+
+class Reader:
+    """What there is in one pachd. A finished commit never changes, so what it holds is read once."""
+
+    def __init__(self, client: Client) -> None:
+        """Read through the SDK's client."""
+        self._client = client
+        self._files: dict[tuple[str, str, str], tuple[Entry, ...]] = {}
+        self._reports: dict[tuple[str, str, str], Report] = {}
+        self._failures: dict[tuple[str, str, str], str] = {}
+
+    def branch_head(self, project: str, repo: str) -> CommitSeen | None:
+        """Give the newest commit of a repository's branch, whatever its state; None when there is none."""
+        handle = repo_named(project, repo)
+        branch = there(lambda: self._client.pfs.inspect_branch(branch=pfs.Branch(repo=handle, name=BRANCH)))
+        if branch is None or not branch.head or not branch.head.id:
+            return None
+        found = there(lambda: self._client.pfs.inspect_commit(commit=commit_named(handle, branch.head.id)))
+        return commit_seen(found) if found is not None else None
+
+    def good_head(self, project: str, repo: str, newest: CommitSeen | None) -> CommitSeen | None:
+        """Give the newest commit whose content counts: finished, without error, not made by Pachyderm itself."""
+        if newest is None or (newest.good and not newest.automatic):
+            return newest
+        handle = repo_named(project, repo)
+        chain = self._client.pfs.list_commit(
+            repo=handle, to=commit_named(handle, newest.id), number=LOOKED_BACK, all=True
+        )
+        return next((c for c in map(commit_seen, chain) if c.good and not c.automatic), None)
+
+    def files(self, project: str, repo: str, commit: str) -> tuple[Entry, ...]:
+        """List the files of a finished commit."""
+        handle = commit_named(repo_named(project, repo), commit)
+        key = (project, repo, commit)
+        return _remembered(self._files, key, lambda: tuple(wire.walk(self._client, handle)))
+
+    def report(self, project: str, repo: str, commit: str) -> Report:
+        """Add up the reports that a step left in a finished commit."""
+        key = (project, repo, commit)
+        return _remembered(self._reports, key, lambda: report_of(self._report_files(project, repo, commit)))
+
+    def pipeline(self, project: str, name: str) -> pps.PipelineInfo | None:
+        """Give a pipeline as it is."""
+        return there(lambda: self._client.pps.inspect_pipeline(pipeline=pipeline_named(project, name)))
+
+    def job(self, project: str, pipeline: str, job: str) -> pps.JobInfo | None:
+        """Give a pipeline's job; its id is the id of the commit it makes."""
+        handle = pps.Job(pipeline=pipeline_named(project, pipeline), id=job)
+        return there(lambda: self._client.pps.inspect_job(job=handle))
+
+    def failure(self, project: str, pipeline: str, job: pps.JobInfo) -> str:
+        """Say in one sentence why a job was lost: Pachyderm's reason and the program's own last words."""
+        if JOB_STATE[pps.JobState(job.state)] not in LOST:
+            return ""
+        return _remembered(
+            self._failures, (project, pipeline, str(job.job.id)), lambda: self._last_words(project, pipeline, job)
+        )
+
+    def _last_words(self, project: str, pipeline: str, job: pps.JobInfo) -> str:
+        reason = str(job.reason).strip().splitlines()[0] if job.reason else "the job was lost"
+        handle = pps.Job(pipeline=pipeline_named(project, pipeline), id=job.job.id)
+        wanted = pps.ListDatumRequestFilter(state=[pps.DatumState.FAILED])
+        try:
+            datum = next(iter(self._client.pps.list_datum(job=handle, filter=wanted, number=1)), None)
+            if datum is None:
+                return reason
+            where = ", ".join(f.file.path for f in datum.data)
+            reason = reason.replace(f"datum {datum.datum.id}", f"datum {where}")
+            logs = self._client.pps.get_logs(datum=pps.Datum(job=handle, id=datum.datum.id), tail=LOG_LINES)
+            said = [m.message.strip() for m in logs if m.user and m.message.strip()]
+        except grpc.RpcError:
+            return reason  # the log is a courtesy; the reason is the fact
+        return f"{reason}: {said[-1]}" if said else reason
+
+    def _report_files(self, project: str, repo: str, commit: str) -> Iterator[bytes]:
+        file = pfs.File(commit=commit_named(repo_named(project, repo), commit), path=REPORTS)
+        try:
+            packed = b"".join(piece.value for piece in self._client.pfs.get_file_tar(file=file))
+        except grpc.RpcError as error:
+            if absent(error):
+                return
+            raise
+        if not packed:
+            return
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is not None:
+                    yield content.read()
+
+
+def _remembered(known: dict[tuple[str, str, str], T], key: tuple[str, str, str], read: Callable[[], T]) -> T:
+    if key not in known:
+        value = read()
+        while len(known) >= REMEMBERED:
+            known.pop(next(iter(known)), None)
+        known[key] = value
+    return known[key]

@@ -1,0 +1,275 @@
+"""Between Pachyderm's types and ours; pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pachyderm_sdk.api import pfs, pps
+
+from cdl.api.canonical import digest
+from cdl.api.conditions import Reason
+from cdl.api.v1alpha1.datapipeline import JobStatus
+from cdl.ports.errors import Rejected
+from cdl.reconcile.datapipeline import ManifestSeen, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic import JsonValue
+
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1.datapipeline import Labels, Resources, Side
+    from cdl.reconcile.datapipeline import StepWish
+
+    from .wire import Entry
+
+BRANCH = "master"
+INGEST = "cdl:"
+WISH, CODE, OWNER = "cdl.dev/wish", "cdl.dev/code", "cdl.dev/owner"
+NAME_LIMIT = 51
+FORBIDDEN = frozenset("*?[]{}!()@+^")
+JOB_STATE: dict[pps.JobState, str] = {
+    pps.JobState.JOB_STATE_UNKNOWN: "UNKNOWN",
+    pps.JobState.JOB_CREATED: "CREATED",
+    pps.JobState.JOB_STARTING: "STARTING",
+    pps.JobState.JOB_RUNNING: "RUNNING",
+    pps.JobState.JOB_FAILURE: "FAILURE",
+    pps.JobState.JOB_SUCCESS: "SUCCESS",
+    pps.JobState.JOB_KILLED: "KILLED",
+    pps.JobState.JOB_EGRESSING: "EGRESSING",
+    pps.JobState.JOB_FINISHING: "FINISHING",
+    pps.JobState.JOB_UNRUNNABLE: "UNRUNNABLE",
+}
+LOST = frozenset({"FAILURE", "KILLED", "UNRUNNABLE"})
+PIPELINE_BROKEN: dict[pps.PipelineState, bool] = {
+    pps.PipelineState.PIPELINE_STATE_UNKNOWN: False,
+    pps.PipelineState.PIPELINE_STARTING: False,
+    pps.PipelineState.PIPELINE_RUNNING: False,
+    pps.PipelineState.PIPELINE_RESTARTING: False,
+    pps.PipelineState.PIPELINE_FAILURE: True,
+    pps.PipelineState.PIPELINE_PAUSED: False,
+    pps.PipelineState.PIPELINE_STANDBY: False,
+    pps.PipelineState.PIPELINE_CRASHING: True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSeen:
+    """One commit, as far as we care."""
+
+    id: str
+    description: str
+    finished: bool
+    error: str
+    automatic: bool
+    """Made by Pachyderm itself when a branch was drawn; nobody put anything in."""
+    reads: Mapping[str, str]
+    """The commit of each repository it was made from."""
+
+    @property
+    def good(self) -> bool:
+        """Its content counts."""
+        return self.finished and not self.error
+
+
+def project_of(owner: Key) -> str:
+    """The project of a resource: Kubernetes' and Pachyderm's default are one."""
+    return owner.namespace
+
+
+def owner_mark(owner: Key) -> str:
+    """What says whose a pipeline or repository is."""
+    return f"{owner.namespace}/{owner.name}"
+
+
+def input_repo(owner: Key, side: Side) -> str:
+    """Name the repository that the files of a side go into."""
+    return f"{owner.name}-{side}"
+
+
+def pipeline_name(owner: Key, step: str, side: Side) -> str:
+    """Name the pipeline of a step over a side; its output repository has the same name."""
+    return f"{owner.name}-{step}-{side}"
+
+
+def repo_named(project: str, name: str) -> pfs.Repo:
+    """Give the SDK's handle."""
+    return pfs.Repo(name=name, type="user", project=pfs.Project(name=project))
+
+
+def commit_named(repo: pfs.Repo, commit: str) -> pfs.Commit:
+    """Give the SDK's handle."""
+    return pfs.Commit(repo=repo, id=commit, branch=pfs.Branch(repo=repo, name=BRANCH))
+
+
+def pipeline_named(project: str, name: str) -> pps.Pipeline:
+    """Give the SDK's handle."""
+    return pps.Pipeline(project=pfs.Project(name=project), name=name)
+
+
+def moment(time: datetime | None) -> datetime | None:
+    """Give a time that was set: the SDK reads an absent one as the beginning of 1970."""
+    if time is None or time.year <= 1970:
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def commit_seen(found: pfs.CommitInfo) -> CommitSeen:
+    """Read a commit."""
+    return CommitSeen(
+        id=str(found.commit.id),
+        description=str(found.description),
+        finished=moment(found.finished) is not None,
+        error=str(found.error),
+        automatic=bool(found.origin and pfs.OriginKind(found.origin.kind) is pfs.OriginKind.AUTO),
+        reads={str(c.repo.name or c.branch.repo.name): str(c.id) for c in found.direct_provenance},
+    )
+
+
+def job_status(step: str, side: Side, found: pps.JobInfo) -> JobStatus:
+    """Read a job."""
+    return JobStatus(
+        step=step,
+        side=side,
+        id=str(found.job.id),
+        state=JOB_STATE[pps.JobState(found.state)],
+        processed=int(found.data_processed),
+        skipped=int(found.data_skipped),
+        failed=int(found.data_failed),
+        recovered=int(found.data_recovered),
+        total=int(found.data_total),
+        started_at=moment(found.started),
+        finished_at=moment(found.finished),
+    )
+
+
+def notes_of(found: pps.PipelineInfo) -> dict[str, str]:
+    """Read what we wrote into a pipeline's spec."""
+    try:
+        spec = json.loads(found.user_spec_json or "{}")
+        noted = spec.get("metadata", {}).get("annotations", {})
+    except (ValueError, AttributeError):  # somebody else's pipeline, written by another client
+        return {}
+    return {str(k): str(v) for k, v in noted.items()} if isinstance(noted, dict) else {}
+
+
+def pipeline_spec(owner: Key, side: Side, wish: StepWish, reads: str, image: str, prefix: str) -> str:
+    """Write the step as a Pachyderm pipeline, in the words of its JSON.
+
+    Raises:
+        Rejected: with reason InvalidSpec when the name is longer than Pachyderm allows.
+    """
+    step, project = wish.step, project_of(owner)
+    name = pipeline_name(owner, step.name, side)
+    if len(name) > NAME_LIMIT or len(f"{project}-{name}-v99") > 63:
+        sentence = (
+            f"step {step.name}: its pipeline would be called {name}, {len(name)} characters; allowed: {NAME_LIMIT}"
+        )
+        raise Rejected(sentence, Reason.INVALID_SPEC)
+    transform: dict[str, JsonValue] = {
+        "cmd": ["python3", f"{prefix}/{step.uses}/step.py"] if step.uses else list(step.cmd),
+        "env": {**_environment(wish), **step.env},
+    }
+    chosen = image if step.uses else step.image
+    if chosen:
+        transform["image"] = chosen
+    source = pipeline_name(owner, reads, side) if reads else input_repo(owner, side)
+    pfs_input: dict[str, JsonValue] = {
+        "project": project,
+        "repo": source,
+        "branch": BRANCH,
+        "glob": step.glob,
+        "name": "in",
+    }
+    spec: dict[str, JsonValue] = {
+        "pipeline": {"project": {"name": project}, "name": name},
+        "description": f"step {step.name} of DataPipeline {owner.name}, {side} side",
+        "metadata": {"annotations": {WISH: wish.digest, CODE: wish.program, OWNER: owner_mark(owner)}},
+        "transform": transform,
+        "input": {"pfs": pfs_input},
+        "parallelismSpec": {"constant": str(step.parallelism)},
+        **_resources(step.resources),
+    }
+    return json.dumps(spec, sort_keys=True)
+
+
+def _environment(wish: StepWish) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {"CDL_STEP": wish.step.name}
+    if wish.step.uses == "checks":
+        checks = [c.model_dump(mode="json", by_alias=True, exclude_none=True) for c in wish.checks]
+        found["CDL_CHECKS"] = json.dumps(checks, sort_keys=True)
+    return found
+
+
+def _resources(wanted: Resources) -> dict[str, JsonValue]:
+    """An empty request is said aloud: without one Pachyderm asks a whole core for every worker."""
+    requests: dict[str, JsonValue] = {}
+    limits: dict[str, JsonValue] = {}
+    if wanted.cpu is not None:
+        requests["cpu"] = limits["cpu"] = wanted.cpu
+    if wanted.memory is not None:
+        requests["memory"] = limits["memory"] = wanted.memory
+    if wanted.gpu:
+        limits["gpu"] = {"type": "nvidia.com/gpu", "number": str(wanted.gpu)}
+    return {"resourceRequests": requests, **({"resourceLimits": limits} if limits else {})}
+
+
+def report_of(documents: Iterable[bytes]) -> Report:
+    """Add up what a step said datum by datum; a report that is none counts nothing."""
+    accepted = rows = 0
+    rejected: dict[str, int] = {}
+    for document in documents:
+        try:
+            said = json.loads(document)
+        except ValueError:
+            continue
+        if not isinstance(said, dict):
+            continue
+        accepted += _count(said.get("accepted"))
+        labels, refused = said.get("labels"), said.get("rejected")
+        rows += _count(labels.get("rows")) if isinstance(labels, dict) else 0
+        for reason, count in refused.items() if isinstance(refused, dict) else ():
+            rejected[str(reason)] = rejected.get(str(reason), 0) + _count(count)
+    return Report(accepted=accepted, rejected=dict(sorted(rejected.items())), label_rows=rows)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def manifest(
+    side: Side, repo: str, commit: str, entries: Iterable[Entry], labels: Labels, reported_rows: int
+) -> ManifestSeen:
+    """Say what training will read: every file but notes, whose top names start with an underscore."""
+    files = sorted((e.path, e.hash) for e in entries if not e.path.startswith("/_"))
+    if labels.source == "parent":
+        labelled = [[path, PurePosixPath(path).parent.name] for path, _ in files if PurePosixPath(path).parent.name]
+        rows = len(labelled)
+    else:
+        labelled = [[path, content] for path, content in files if _holds_labels(path, labels.path)]
+        rows = reported_rows or len(labelled)
+    return ManifestSeen(
+        side=side,
+        repo=repo,
+        commit=commit,
+        digest=digest([list(file) for file in files]),
+        files=len(files),
+        label_digest=digest(labelled),
+        label_rows=rows,
+    )
+
+
+def _holds_labels(path: str, pattern: str) -> bool:
+    inner = path.removeprefix("/")
+    return fnmatchcase(inner, pattern) or fnmatchcase(PurePosixPath(inner).name, pattern)
+
+
+def forbidden_path(path: str) -> str:
+    """Say what Pachyderm will not take in a path; empty when it will."""
+    found = next((c for c in path if c in FORBIDDEN or not " " <= c <= "~"), "")
+    return f"{path!r} holds {found!r}" if found else ""
