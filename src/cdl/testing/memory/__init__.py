@@ -1,0 +1,18 @@
+"""Every port in memory: honest small state machines; `advance()` lets time pass."""
+
+from .artifacts import MemoryArtifacts
+from .data import MemoryData
+from .resources import MemoryResources
+from .serving import MemoryServing
+from .sources import MemorySources, archive
+from .training import MemoryTraining
+
+__all__ = [
+    "MemoryArtifacts",
+    "MemoryData",
+    "MemoryResources",
+    "MemoryServing",
+    "MemorySources",
+    "MemoryTraining",
+    "archive",
+]

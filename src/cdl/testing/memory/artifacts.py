@@ -1,0 +1,49 @@
+"""An artifact store in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from cdl.ports.errors import Rejected
+from cdl.testing.weather import Weather
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class MemoryArtifacts:
+    """An ArtifactStore; a folder is needed only to hand files out."""
+
+    def __init__(self, folder: Path, weather: Weather | None = None) -> None:
+        """Start empty."""
+        self.weather = weather or Weather()
+        self.contents: dict[str, bytes] = {}
+        self._folder = folder
+
+    def keep(self, content: bytes, suffix: str) -> str:
+        """Store content and give its URI."""
+        with self.weather.call("keep"):
+            uri = f"memory:///{hashlib.sha256(content).hexdigest()}{suffix}"
+            self.contents.setdefault(uri, content)
+        return uri
+
+    def fetch(self, uri: str, sha256: str) -> Path:
+        """Give a local file with the content, checked.
+
+        Raises:
+            Rejected: nothing is there, or its content has another digest.
+        """
+        with self.weather.call("fetch"):
+            content = self.contents.get(uri)
+            if content is None:
+                message = f"{uri}: nothing is there"
+                raise Rejected(message)
+            found = hashlib.sha256(content).hexdigest()
+            if found != sha256:
+                message = f"{uri}: found sha256 {found}, allowed: {sha256}"
+                raise Rejected(message)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / sha256
+            path.write_bytes(content)
+        return path

@@ -1,0 +1,254 @@
+"""A data engine in memory: commits, pipelines over them, datums that are skipped when nothing in them changed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from cdl.api.canonical import digest
+from cdl.api.v1alpha1.datapipeline import JobStatus, Side
+from cdl.ports.errors import Rejected
+from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, Report, SideSeen, StepSeen, StepWish
+from cdl.testing.weather import Weather
+
+from .programs import FAILS, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
+
+Files = dict[str, bytes]
+BUILT_IN = {"text/clean": "sha256:clean-1", "checks": "sha256:checks-1"}
+
+
+@dataclass(slots=True)
+class Commit:
+    """A version of a repository."""
+
+    id: str
+    files: Files = field(default_factory=dict)
+    key: str | None = None
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """One step over one side, its newest output and what it remembers of datums."""
+
+    wish: StepWish
+    reads: str
+    input: str = ""
+    output: Commit | None = None
+    job: JobStatus | None = None
+    failure: str = ""
+    report: Report = field(default_factory=Report)
+    remembered: dict[str, tuple[Files, Report]] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """The newest output is whole."""
+        return self.output is not None and self.output.finished and not self.failure
+
+
+@dataclass(slots=True)
+class Owned:
+    """Everything of one owner."""
+
+    inputs: dict[Side, Commit] = field(default_factory=dict)
+    half: dict[Side, Files] = field(default_factory=dict)
+    """Written by callers that died before they finished."""
+    pipelines: dict[tuple[Side, str], Pipeline] = field(default_factory=dict)
+
+    def read_by(self, side: Side, pipeline: Pipeline) -> Commit | None:
+        """What a pipeline reads now."""
+        if not pipeline.reads:
+            return self.inputs.get(side)
+        before = self.pipelines.get((side, pipeline.reads))
+        return before.output if before else None
+
+    def in_order(self, side: Side) -> Iterable[Pipeline]:
+        """Pipelines of a side, each after the one it reads."""
+        waiting = [""]
+        while waiting:
+            reads = waiting.pop()
+            for (of, step), pipeline in self.pipelines.items():
+                if of is side and pipeline.reads == reads:
+                    yield pipeline
+                    waiting.append(step)
+
+
+class MemoryData:
+    """A DataEngine. Steps copy their input; one whose command is `false` fails; `checks` applies minLength."""
+
+    def __init__(self, weather: Weather | None = None) -> None:
+        """Start without any owner."""
+        self.weather = weather or Weather()
+        self.programs = dict(BUILT_IN)
+        self.commits: Counter[tuple[Key, Side, str]] = Counter()
+        """How often each ingest was written."""
+        self.updates: Counter[tuple[Key, Side, str, str]] = Counter()
+        """How often each pipeline was made or changed, by its wish."""
+        self._owners: dict[Key, Owned] = {}
+        self._numbers = itertools.count(1)
+
+    @property
+    def owners(self) -> frozenset[Key]:
+        """Everybody who has anything here."""
+        return frozenset(self._owners)
+
+    def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:
+        """Report sides, steps of the spec and, when the last step is done, manifests."""
+        with self.weather.call("look at data"):
+            owned = self._owners.get(owner, Owned())
+            return DataSeen(
+                sides=tuple(_side(owner, side, owned.inputs.get(side)) for side in Side),
+                programs=dict(self.programs),
+                steps=tuple(_step(owned, step.name, side) for side in Side for step in spec.steps),
+                manifests=tuple(m for side in Side if (m := _manifest(owner, owned, spec, side)) is not None),
+            )
+
+    def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
+        """Make the head of a side hold exactly the folder's files, in one commit called by key."""
+        with self.weather.call(f"ingest {side} {key}"):
+            owned = self._owners.setdefault(owner, Owned())
+            head = owned.inputs.get(side)
+            if head is not None and head.key == key:
+                return
+            files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+            owned.half[side] = files
+            self.weather.moment()
+            self._commit(owned, side, owned.half.pop(side), key)
+            self.commits[owner, side, key] += 1
+
+    def push(self, owner: Key, side: Side, files: Files) -> None:
+        """Commit files as a person would, past cdl."""
+        self._commit(self._owners.setdefault(owner, Owned()), side, files, None)
+
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
+        """Make the step's pipeline over a side be as wished.
+
+        Raises:
+            Rejected: the step it should read is not there.
+        """
+        with self.weather.call(f"ensure {wish.step.name} over {side}"):
+            owned = self._owners.setdefault(owner, Owned())
+            if reads and (side, reads) not in owned.pipelines:
+                message = f"step {wish.step.name}: reads {reads}, which is not there"
+                raise Rejected(message)
+            now = owned.pipelines.get((side, wish.step.name))
+            if now is not None and (now.wish, now.reads) == (wish, reads):
+                return
+            owned.pipelines[side, wish.step.name] = Pipeline(wish, reads)
+            self.updates[owner, side, wish.step.name, wish.digest] += 1
+            self._trigger(owned, side)
+
+    def forget(self, owner: Key) -> None:
+        """Remove every repository and pipeline of the owner."""
+        with self.weather.call("forget data"):
+            self._owners.pop(owner, None)
+
+    def advance(self) -> None:
+        """Let every job go one state on."""
+        for owned in self._owners.values():
+            for side in Side:
+                for pipeline in owned.in_order(side):
+                    _advance(owned, side, pipeline)
+
+    def _commit(self, owned: Owned, side: Side, files: Files, key: str | None) -> None:
+        owned.inputs[side] = Commit(f"c{next(self._numbers)}", files, key, finished=True)
+        self._trigger(owned, side)
+
+    def _trigger(self, owned: Owned, side: Side) -> None:
+        """Start a job for every pipeline whose input moved."""
+        for pipeline in owned.in_order(side):
+            commit = owned.read_by(side, pipeline)
+            if commit is None or pipeline.input == commit.id:
+                continue
+            number = next(self._numbers)
+            pipeline.input, pipeline.output, pipeline.failure = commit.id, Commit(f"c{number}"), ""
+            pipeline.job = JobStatus(step=pipeline.wish.step.name, side=side, id=f"j{number}", state="CREATED")
+
+
+def _advance(owned: Owned, side: Side, pipeline: Pipeline) -> None:
+    commit, output, job = owned.read_by(side, pipeline), pipeline.output, pipeline.job
+    if commit is None or output is None or job is None or output.finished:
+        return
+    before = owned.pipelines.get((side, pipeline.reads))
+    if before is not None and before.failure:
+        pipeline.failure, output.finished = f"step {pipeline.reads} before it failed", True
+        pipeline.job = job.model_copy(update={"state": "UNRUNNABLE"})
+    elif job.state == "CREATED":
+        if commit.finished:
+            pipeline.job = job.model_copy(update={"state": "RUNNING"})
+    elif pipeline.wish.step.cmd == FAILS:
+        pipeline.failure, output.finished = "false ended with 1", True
+        pipeline.job = job.model_copy(update={"state": "FAILURE"})
+    else:
+        _process(pipeline, commit, output, job)
+
+
+def _process(pipeline: Pipeline, commit: Commit, output: Commit, job: JobStatus) -> None:
+    datums: dict[str, Files] = {}
+    for path, content in commit.files.items():
+        datums.setdefault(PurePosixPath(path).parts[0], {})[path] = content
+    known = {_digest(files): files for files in datums.values()}
+    skipped = known.keys() & pipeline.remembered.keys()
+    pipeline.remembered = {
+        name: pipeline.remembered.get(name) or run(pipeline.wish, files) for name, files in known.items()
+    }
+    reports = [report for _, report in pipeline.remembered.values()]
+    pipeline.report = Report(
+        sum(r.accepted for r in reports), Counter[str]() + sum((Counter(r.rejected) for r in reports), Counter[str]())
+    )
+    output.files = {path: content for files, _ in pipeline.remembered.values() for path, content in files.items()}
+    output.finished = True
+    counts = {"processed": len(known) - len(skipped), "skipped": len(skipped), "total": len(known)}
+    pipeline.job = job.model_copy(update={"state": "SUCCESS", **counts})
+
+
+def _side(owner: Key, side: Side, head: Commit | None) -> SideSeen:
+    repo = f"{owner.name}-{side}"
+    if head is None:
+        return SideSeen(side, repo)
+    return SideSeen(side, repo, head.id, head.key, len(head.files), sum(map(len, head.files.values())))
+
+
+def _step(owned: Owned, step: str, side: Side) -> StepSeen:
+    pipeline = owned.pipelines.get((side, step))
+    if pipeline is None:
+        return StepSeen(step, side, None)
+    head = pipeline.output.id if pipeline.output else ""
+    return StepSeen(
+        step,
+        side,
+        pipeline.wish.digest,
+        pipeline.input,
+        head,
+        pipeline.job,
+        pipeline.done,
+        pipeline.failure,
+        pipeline.report,
+    )
+
+
+def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> ManifestSeen | None:
+    repo, commit = f"{owner.name}-{side}", owned.inputs.get(side)
+    if spec.steps:
+        last = owned.pipelines.get((side, spec.steps[-1].name))
+        repo, commit = f"{owner.name}-{spec.steps[-1].name}-{side}", last.output if last and last.done else None
+    if commit is None:
+        return None
+    labels = {path: PurePosixPath(path).parts[-2] for path in commit.files if "/" in path}
+    return ManifestSeen(
+        side, repo, commit.id, _digest(commit.files), len(commit.files), digest(labels), label_rows=len(labels)
+    )
+
+
+def _digest(files: Files) -> str:
+    return digest({path: content.hex() for path, content in files.items()})

@@ -1,0 +1,96 @@
+"""A whole cdl in memory: every engine, the real loop, and time that passes when told to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment
+from cdl.loop import Engines, Reconciler
+from cdl.loop.datapipeline import controller as data_pipelines
+from cdl.loop.experiment import controller as experiments
+from cdl.loop.modeldeployment import controller as model_deployments
+
+from .memory import (
+    MemoryArtifacts,
+    MemoryData,
+    MemoryResources,
+    MemoryServing,
+    MemorySources,
+    MemoryTraining,
+    archive,
+)
+from .weather import Weather
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1 import Resource
+
+NEWS = {f"{label}/{n}.txt": f"{label} article {n}, long enough" for label in ("sport", "tech") for n in range(12)}
+RECONCILED = (DataPipeline, Experiment, ModelDeployment)
+
+
+class World:
+    """Engines in memory that share a weather, and an operator that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Publish one archive of news; nothing else is there."""
+        self.weather = Weather()
+        self.resources = MemoryResources(self.weather)
+        self.sources = MemorySources(folder, self.weather)
+        self.data = MemoryData(self.weather)
+        self.training = MemoryTraining(self.weather)
+        self.serving = MemoryServing(self.weather)
+        self.artifacts = MemoryArtifacts(folder, self.weather)
+        self.sources.places["https://example.test/articles.tar"] = archive(NEWS)
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self._reconcilers: dict[str, Reconciler[Any, Any, Any, Any]] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Start a new operator that knows nothing."""
+        engines = Engines(self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
+        self._reconcilers = {
+            "DataPipeline": Reconciler(data_pipelines(engines), self.resources, lambda: self.now),
+            "Experiment": Reconciler(experiments(engines), self.resources, lambda: self.now),
+            "ModelDeployment": Reconciler(model_deployments(engines), self.resources, lambda: self.now),
+        }
+
+    def turn(self, key: Key) -> timedelta | None:
+        """Let the operator look at one resource once."""
+        return self._reconcilers[key.kind].turn(key.namespace, key.name)
+
+    def advance(self) -> None:
+        """Let a minute pass at every engine."""
+        self.now += timedelta(minutes=1)
+        for engine in (self.data, self.training, self.serving):
+            engine.advance()
+
+    def keys(self) -> tuple[Key, ...]:
+        """Every resource that the operator looks after."""
+        return tuple(r.key for kind in RECONCILED for r in self.resources.list(kind))
+
+    def get(self, key: Key) -> Resource | None:
+        """Give a resource by its key."""
+        kind = next(k for k in RECONCILED if k.__name__ == key.kind)
+        return self.resources.get(kind, key.namespace, key.name)
+
+    def settle(self, rounds: int = 60) -> int:
+        """Turn everything and let time pass until nothing is written any more; say how many rounds that took.
+
+        Raises:
+            RuntimeError: something is still written after so many rounds.
+        """
+        quiet = 0
+        for done in range(rounds):
+            before = self.resources.writes
+            for key in self.keys():
+                self.turn(key)
+            self.advance()
+            quiet = quiet + 1 if self.resources.writes == before else 0
+            if quiet == 4:
+                return done + 1
+        message = f"still writing after {rounds} rounds; last calls: {self.weather.calls[-12:]}"
+        raise RuntimeError(message)
