@@ -27,7 +27,8 @@ def compiled(hparams: network.Hparams, rows: int) -> keras.Model:
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(float(hparams["learning_rate"]), steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        steps_per_execution=50,  # fifty small batches a call into TensorFlow, for the call costs more than the batch
+        # Fifty small batches a call into TensorFlow, for the call costs more than the batch; mirrored networks cannot.
+        steps_per_execution=1 if tf.distribute.get_strategy().num_replicas_in_sync > 1 else 50,
     )
     return model
 
