@@ -2,10 +2,11 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import SOURCE, modules, short, syntax
+from tests.architecture.tree import SOURCE, modules, offenders, syntax
 
 EMPTY_WORDS = {"manager", "processor", "helper", "helpers", "util", "utils", "info", "base", "common", "core", "misc"}
 
@@ -17,15 +18,13 @@ def words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)}
 
 
-@pytest.mark.parametrize("path", OURS, ids=short)
-def test_no_file_has_an_empty_name(path):
-    assert not {word for part in (path.stem, path.parent.name) for word in words(part)} & EMPTY_WORDS
-
-
-@pytest.mark.parametrize("path", OURS, ids=short)
-def test_no_class_has_an_empty_name(path):
+def empty_names(path: Path) -> list[str]:
     classes = [node.name for node in ast.walk(syntax(path)) if isinstance(node, ast.ClassDef)]
-    assert [name for name in classes if words(name) & EMPTY_WORDS] == []
+    return [name for name in (path.stem, path.parent.name, *classes) if words(name) & EMPTY_WORDS]
+
+
+def test_no_file_and_no_class_has_an_empty_name():
+    assert offenders(OURS, empty_names) == {}
 
 
 def test_no_room_is_called_data():

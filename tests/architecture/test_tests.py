@@ -4,9 +4,7 @@ import ast
 import re
 from collections import Counter
 
-import pytest
-
-from tests.architecture.tree import imports, modules, short, syntax
+from tests.architecture.tree import imports, modules, offenders, syntax
 
 FILES = modules("tests")
 TESTS = [path for path in FILES if path.name.startswith("test_")]
@@ -55,19 +53,17 @@ def test_file_names_are_unique():
     assert [name for name, count in Counter(path.name for path in TESTS).items() if count > 1] == []
 
 
-@pytest.mark.parametrize("path", TESTS, ids=short)
-def test_every_test_can_fail(path):
-    assert [test.name for test in functions(syntax(path)) if not can_fail(test)] == []
+def test_every_test_can_fail():
+    assert offenders(TESTS, lambda path: [test.name for test in functions(syntax(path)) if not can_fail(test)]) == {}
 
 
-@pytest.mark.parametrize("path", FILES + KIT, ids=short)
-def test_nothing_of_ours_is_mocked(path):
-    assert not {name for name in imports(path) if name.startswith(("unittest.mock", "mock", "pytest_mock"))}
+def test_nothing_of_ours_is_mocked():
+    tools = ("unittest.mock", "mock", "pytest_mock")
+    assert offenders(FILES + KIT, lambda path: {name for name in imports(path) if name.startswith(tools)}) == {}
 
 
-@pytest.mark.parametrize("path", FILES + KIT, ids=short)
-def test_nothing_is_left_out_in_silence(path):
-    assert left_out_in_silence(syntax(path)) == []
+def test_nothing_is_left_out_in_silence():
+    assert offenders(FILES + KIT, lambda path: left_out_in_silence(syntax(path))) == {}
 
 
 def test_these_rules_bite():

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def syntax(path: Path) -> ast.Module:
 
 
 def short(path: Path) -> str:
-    """A path as people name it; also a test's id."""
+    """A path as people name it."""
     return path.relative_to(ROOT).as_posix()
 
 
@@ -51,3 +52,8 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def offenders(paths: Iterable[Path], check: Callable[[Path], object]) -> dict[str, object]:
+    """What a rule found, by file; empty when every file keeps it."""
+    return {short(path): found for path in paths if (found := check(path))}
