@@ -44,9 +44,12 @@ def left_out_in_silence(tree: ast.AST) -> list[int]:
 
 
 def reason(call: ast.Call) -> bool:
-    """A skip gives its sentence first, or by name; skipif and xfail by name."""
+    """`pytest.skip` and `pytest.xfail` take their sentence first, so does the mark `skip`; the other marks by name."""
     named = any(word.arg == "reason" for word in call.keywords)
-    return named or (getattr(call.func, "attr", "") == "skip" and bool(call.args))
+    function = call.func
+    assert isinstance(function, ast.Attribute)
+    first = function.attr == "skip" or getattr(function.value, "id", "") == "pytest"
+    return named or (first and bool(call.args))
 
 
 def test_file_names_are_unique():
@@ -71,5 +74,7 @@ def test_these_rules_bite():
     assert can_fail(ast.parse("def test_x():\n    with pytest.raises(ValueError):\n        f()"))
     assert left_out_in_silence(ast.parse("@pytest.mark.skip\ndef test_x(): ..."))
     assert left_out_in_silence(ast.parse("@pytest.mark.skipif(True)\ndef test_x(): ..."))
-    assert not left_out_in_silence(ast.parse("pytest.skip('needs a cluster')"))
+    assert left_out_in_silence(ast.parse("@pytest.mark.xfail(True)\ndef test_x(): ..."))
+    assert left_out_in_silence(ast.parse("pytest.xfail()"))
+    assert not left_out_in_silence(ast.parse("pytest.skip('needs a cluster'); pytest.xfail('no mounting here')"))
     assert not left_out_in_silence(ast.parse("@pytest.mark.skipif(True, reason='needs a cluster')\ndef test_x(): ..."))
