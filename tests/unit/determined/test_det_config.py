@@ -102,8 +102,10 @@ def test_s3_passes_untouched() -> None:
         (SMALLEST[:-1] + ", min_validation_period: {hours: 1}}", "one of batches, epochs, records"),
         (SMALLEST[:-1] + ", checkpoint_policy: some}", "must be one of best, all, none"),
         (
-            "{entrypoint: a, searcher: {name: grid, metric: m},"
-            " hyperparameters: {lr: {type: double, minval: 0, maxval: 1}}}",
+            (
+                "{entrypoint: a, searcher: {name: grid, metric: m},"
+                " hyperparameters: {lr: {type: double, minval: 0, maxval: 1}}}"
+            ),
             "hyperparameters.lr: grid search is in use but count was not provided",
         ),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from cdl.embedded.determined.fields import Tree
 from cdl.embedded.determined.search.halving import rung_units
-from cdl.embedded.determined.search.method import Create, Exit, Stop, UnusableMetric
+from cdl.embedded.determined.search.method import Create, Exit, Stop, UnusableMetricError
 from cdl.embedded.determined.search.searcher import Searcher
 from cdl.embedded.determined.search.tournament import bracket_lanes, bracket_rungs, bracket_trials
 
@@ -126,7 +126,7 @@ def test_no_more_than_max_trials() -> None:
 @pytest.mark.parametrize("metrics", [{"epochs": 1}, {"loss": 1.0}, {"loss": "high", "epochs": 1}])
 def test_a_validation_without_the_metrics_ends_the_search(metrics: Tree) -> None:
     told = halving()
-    with pytest.raises(UnusableMetric, match="is not a number in the reported validation metrics"):
+    with pytest.raises(UnusableMetricError, match="is not a number in the reported validation metrics"):
         told.searcher.validated(told.ids[0], metrics)
 
 

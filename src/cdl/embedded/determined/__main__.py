@@ -79,7 +79,7 @@ async def _serve(master: Master, listener: socket.socket, url: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(server.serve([listener]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

@@ -28,9 +28,7 @@ class Accounts:
         self.store = store
         for number, name, admin in FIRST_USERS:
             if not store.row("SELECT 1 FROM users WHERE id = ?", number):
-                store.insert(
-                    "users", id=number, username=name, password=_hash(""), admin=int(admin), active=1
-                )
+                store.insert("users", id=number, username=name, password=_hash(""), admin=int(admin), active=1)
 
     def login(self, username: str, password: str) -> tuple[User, str]:
         """Check a password as the wire carries it and open a session.
@@ -73,9 +71,7 @@ class Accounts:
         return (*self._of_allocation(token),)
 
     def _of_allocation(self, token: str) -> tuple[User, str, Allocation]:
-        row = self.store.row(
-            "SELECT * FROM allocations WHERE token = ? AND state != 'TERMINATED'", token
-        )
+        row = self.store.row("SELECT * FROM allocations WHERE token = ? AND state != 'TERMINATED'", token)
         owner = row and self.store.row(
             "SELECT users.* FROM trials JOIN experiments ON experiments.id = experiment_id"
             " JOIN users ON users.id = experiments.user_id WHERE trials.id = ?",

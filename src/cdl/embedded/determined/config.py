@@ -131,9 +131,7 @@ def expand(written: Mapping[str, object], site: Site) -> Tree:
     full["profiling"] = _filled(PROFILING, section(written, "profiling"))
     full["environment"] = _environment(section(written, "environment"))
     full["checkpoint_storage"] = storage(written.get("checkpoint_storage"), site)
-    full["reproducibility"] = _filled(
-        {"experiment_seed": site.now}, section(written, "reproducibility")
-    )
+    full["reproducibility"] = _filled({"experiment_seed": site.now}, section(written, "reproducibility"))
     full.pop("data_layer", None)
     check_complete(full)
     return full

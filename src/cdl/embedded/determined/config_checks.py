@@ -7,21 +7,76 @@ from cdl.embedded.determined.fields import Tree, items, section, text, whole
 from cdl.embedded.determined.hyperparameters import missing_counts
 
 TOP_KEYS = frozenset(
-    """bind_mounts checkpoint_policy checkpoint_storage data data_layer debug description
-    entrypoint environment hyperparameters integrations labels log_policies max_restarts
-    min_checkpoint_period min_validation_period name optimizations pbs
-    perform_initial_validation preemption_timeout profiling project records_per_epoch
-    reproducibility resources retention_policy scheduling_unit searcher security slurm
-    tensorboard_storage workspace""".split()
+    {
+        "bind_mounts",
+        "checkpoint_policy",
+        "checkpoint_storage",
+        "data",
+        "data_layer",
+        "debug",
+        "description",
+        "entrypoint",
+        "environment",
+        "hyperparameters",
+        "integrations",
+        "labels",
+        "log_policies",
+        "max_restarts",
+        "min_checkpoint_period",
+        "min_validation_period",
+        "name",
+        "optimizations",
+        "pbs",
+        "perform_initial_validation",
+        "preemption_timeout",
+        "profiling",
+        "project",
+        "records_per_epoch",
+        "reproducibility",
+        "resources",
+        "retention_policy",
+        "scheduling_unit",
+        "searcher",
+        "security",
+        "slurm",
+        "tensorboard_storage",
+        "workspace",
+    }
 )
 SEARCHER_KEYS = frozenset(
-    """bracket_rungs divisor max_concurrent_trials max_length max_rungs max_time max_trials
-    metric mode name num_rungs smaller_is_better source_checkpoint_uuid source_trial_id
-    stop_once time_metric unit""".split()
+    {
+        "bracket_rungs",
+        "divisor",
+        "max_concurrent_trials",
+        "max_length",
+        "max_rungs",
+        "max_time",
+        "max_trials",
+        "metric",
+        "mode",
+        "name",
+        "num_rungs",
+        "smaller_is_better",
+        "source_checkpoint_uuid",
+        "source_trial_id",
+        "stop_once",
+        "time_metric",
+        "unit",
+    }
 )
 RESOURCE_KEYS = frozenset(
-    """agent_label devices is_single_node max_slots native_parallel priority resource_pool
-    shm_size slots_per_trial weight""".split()
+    {
+        "agent_label",
+        "devices",
+        "is_single_node",
+        "max_slots",
+        "native_parallel",
+        "priority",
+        "resource_pool",
+        "shm_size",
+        "slots_per_trial",
+        "weight",
+    }
 )
 SEARCHERS = ("single", "random", "grid", "adaptive_asha", "async_halving")
 REMOVED = ("custom", "sync_halving", "adaptive", "adaptive_simple", "pbt")
@@ -67,7 +122,7 @@ def check_complete(config: Tree) -> None:
     _check_labels(config)
     for period in ("min_validation_period", "min_checkpoint_period"):
         value = config.get(period)
-        if not isinstance(value, Mapping) or len(value) != 1 or not UNITS >= set(value):
+        if not isinstance(value, Mapping) or len(value) != 1 or not set(value) <= UNITS:
             raise wrong(f"<config>.{period}", "must be one of batches, epochs, records", value)
     if config.get("checkpoint_policy") not in POLICIES:
         allowed = f"must be one of {', '.join(POLICIES)}"

@@ -66,7 +66,11 @@ def prepare(place: Place, allocation_id: str) -> Path:
 
 
 def environment(
-    place: Place, experiment: Experiment, trial: Trial, allocation: Allocation, user: tuple[str, str],
+    place: Place,
+    experiment: Experiment,
+    trial: Trial,
+    allocation: Allocation,
+    user: tuple[str, str],
     latest_checkpoint: tuple[str, int] | None,
 ) -> dict[str, str]:
     """Return the whole environment of a trial; nothing of the operator's own travels with it."""
@@ -100,9 +104,7 @@ def _surroundings(place: Place, pythonpath: str, allocation: Allocation) -> dict
     return found
 
 
-def _identity(
-    place: Place, trial: Trial, allocation: Allocation, user: tuple[str, str]
-) -> dict[str, str]:
+def _identity(place: Place, trial: Trial, allocation: Allocation, user: tuple[str, str]) -> dict[str, str]:
     return {
         "DET_MASTER": place.url,
         "DET_CLUSTER_ID": place.cluster_id,

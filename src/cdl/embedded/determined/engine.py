@@ -14,6 +14,7 @@ from cdl.embedded.determined.container import Place
 from cdl.embedded.determined.fields import whole
 from cdl.embedded.determined.ledger import Ledger
 from cdl.embedded.determined.lifecycle import Lifecycle
+from cdl.embedded.determined.logs import Growth
 from cdl.embedded.determined.records import Allocation, Experiment, Trial
 from cdl.embedded.determined.states import (
     ACTIVE,
@@ -71,12 +72,12 @@ class Engine:
         leaving = trial.state in ENDS or experiment.state in (PAUSED, *ENDS)
         return leaving or allocation.nudged or allocation.preempted_at is not None or self.closing
 
-    async def preemption(self, allocation_id: str, timeout: float) -> bool:
-        """Wait until the allocation should leave, at most timeout seconds."""
+    async def preemption(self, allocation_id: str, longest: float) -> bool:
+        """Wait until the allocation should leave, at most the longest seconds."""
         bell = self._bells.setdefault(allocation_id, asyncio.Event())
         if not self.wants_preemption(self.ledger.allocation(allocation_id)):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), timeout)
+                await asyncio.wait_for(bell.wait(), longest)
         return self.wants_preemption(self.ledger.allocation(allocation_id))
 
     async def close(self) -> None:
@@ -172,9 +173,7 @@ class Engine:
         self.store.update("allocations", allocation_id, pid=child.pid)
         self._watch(allocation_id, child)
 
-    def _spawn(
-        self, experiment: Experiment, trial: Trial, allocation: Allocation
-    ) -> subprocess.Popen[bytes]:
+    def _spawn(self, experiment: Experiment, trial: Trial, allocation: Allocation) -> subprocess.Popen[bytes]:
         work = container.prepare(self.place, allocation.id)
         latest = self.ledger.latest_checkpoint(trial.id)
         start = (latest.uuid, latest.steps) if latest else None
@@ -191,8 +190,12 @@ class Engine:
 
     async def _wait(self, allocation_id: str, child: subprocess.Popen[bytes] | None) -> None:
         pid = child.pid if child else self._adopted_pid(allocation_id)
+        allocation = self.ledger.allocation(allocation_id)
+        growth = Growth(self.place.log(allocation.trial_id, allocation.run_id))
         while pid and _running(child, pid, allocation_id):
+            growth.note()
             await asyncio.sleep(WATCH)
+        growth.note()
         code = processes.exit_code(self.place.folder(allocation_id))
         if code is None and child is not None:
             code = child.returncode
@@ -254,6 +257,9 @@ def _running(child: subprocess.Popen[bytes] | None, pid: int, allocation_id: str
 
 def _clean(folder: Path, allocation_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+    link = HARNESS_TMP / "tensorboard"
+    if link.is_symlink() and allocation_id in str(link.readlink()):
+        link.unlink(missing_ok=True)
     for pattern in LEFT_BEHIND:
         for left in HARNESS_TMP.glob(pattern.format(allocation_id)):
             if left.is_dir():

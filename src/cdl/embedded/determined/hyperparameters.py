@@ -72,8 +72,7 @@ def _check_range(one: Tree, where: str) -> None:
             raise invalid(f"<config>.{where}.{bound}: must be {need}, found {value!r}")
     if number(one, "minval") >= number(one, "maxval"):
         raise invalid(
-            f"<config>.{where}: minval must be less than maxval, "
-            f"found {one['minval']} and {one['maxval']}",
+            f"<config>.{where}: minval must be less than maxval, found {one['minval']} and {one['maxval']}",
         )
 
 

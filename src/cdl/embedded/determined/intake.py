@@ -72,9 +72,7 @@ class Intake:
                 storage_id=whole(body, "storageId") or None,
             )
 
-    def _keep(
-        self, trial: Trial, kind: str, steps: int, values: Tree, batches: list[object], when: float
-    ) -> bool:
+    def _keep(self, trial: Trial, kind: str, steps: int, values: Tree, batches: list[object], when: float) -> bool:
         """Store a report; say whether it is a validation the searcher has not seen."""
         row = self.store.row(
             "SELECT * FROM metrics WHERE trial_id = ? AND run_id = ? AND kind = ? AND steps = ?",
@@ -86,9 +84,7 @@ class Intake:
         if row is not None:
             known = records.report(row)
             _same_where_known(known.metrics, values, kind, steps)
-            self.store.run(
-                "UPDATE metrics SET metrics = ? WHERE id = ?", dump(known.metrics | values), known.id
-            )
+            self.store.run("UPDATE metrics SET metrics = ? WHERE id = ?", dump(known.metrics | values), known.id)
             return False
         self._archive(trial, kind, steps)
         self.store.insert(
@@ -122,6 +118,5 @@ def _same_where_known(known: Tree, values: Tree, kind: str, steps: int) -> None:
         if name in known and dump(known[name]) != dump(value):
             raise ApiError(
                 Code.INVALID_ARGUMENT,
-                f"{kind} metric {name!r} at step {steps} was reported as {known[name]!r} before, "
-                f"now as {value!r}",
+                f"{kind} metric {name!r} at step {steps} was reported as {known[name]!r} before, now as {value!r}",
             )

@@ -51,9 +51,7 @@ class Ledger:
 
     def trials(self, experiment_id: int) -> list[Trial]:
         """Return the trials of an experiment in order of creation."""
-        found = self.store.rows(
-            "SELECT * FROM trials WHERE experiment_id = ? ORDER BY id", experiment_id
-        )
+        found = self.store.rows("SELECT * FROM trials WHERE experiment_id = ? ORDER BY id", experiment_id)
         return [records.trial(row) for row in found]
 
     def trial_of_task(self, task_id: str) -> Trial:
@@ -85,16 +83,12 @@ class Ledger:
 
     def allocations(self, trial_id: int) -> list[Allocation]:
         """Return a trial's allocations in order of their runs."""
-        found = self.store.rows(
-            "SELECT * FROM allocations WHERE trial_id = ? ORDER BY run_id", trial_id
-        )
+        found = self.store.rows("SELECT * FROM allocations WHERE trial_id = ? ORDER BY run_id", trial_id)
         return [records.allocation(row) for row in found]
 
     def live_allocations(self) -> list[Allocation]:
         """Return every allocation that may have processes."""
-        found = self.store.rows(
-            "SELECT * FROM allocations WHERE state != 'TERMINATED' ORDER BY start_time"
-        )
+        found = self.store.rows("SELECT * FROM allocations WHERE state != 'TERMINATED' ORDER BY start_time")
         return [records.allocation(row) for row in found]
 
     def reports(self, trial_id: int, kind: str | None = None) -> list[Report]:
@@ -141,9 +135,7 @@ class Ledger:
 
     def checkpoints(self, trial_id: int) -> list[Checkpoint]:
         """Return a trial's checkpoints, oldest first."""
-        found = self.store.rows(
-            "SELECT * FROM checkpoints WHERE trial_id = ? ORDER BY steps, report_time", trial_id
-        )
+        found = self.store.rows("SELECT * FROM checkpoints WHERE trial_id = ? ORDER BY steps, report_time", trial_id)
         return [records.checkpoint(row) for row in found]
 
     def latest_checkpoint(self, trial_id: int) -> Checkpoint | None:

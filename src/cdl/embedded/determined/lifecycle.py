@@ -10,7 +10,7 @@ from cdl.embedded.determined.errors import refused
 from cdl.embedded.determined.fields import Tree, text, whole
 from cdl.embedded.determined.ledger import Ledger
 from cdl.embedded.determined.records import Allocation, Experiment, Trial
-from cdl.embedded.determined.search.method import Action, Create, Exit, UnusableMetric
+from cdl.embedded.determined.search.method import Action, Create, Exit, UnusableMetricError
 from cdl.embedded.determined.search.searcher import Searcher
 from cdl.embedded.determined.states import (
     ACTIVE,
@@ -94,7 +94,7 @@ class Lifecycle:
         searcher = Searcher(experiment.config, experiment.search)
         try:
             self._take(experiment, searcher, searcher.validated(trial.request_id, metrics))
-        except UnusableMetric as error:
+        except UnusableMetricError as error:
             self._note(trial, f"experiment {experiment.id} stopped with an error: {error}")
             self.stop(experiment.id, STOPPING_ERROR)
 

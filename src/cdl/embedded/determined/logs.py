@@ -1,7 +1,14 @@
-"""Trial logs: files that trials write themselves, read line by line."""
+"""Trial logs: files that trials write themselves, read line by line.
+
+A trial writes plain lines; whoever watches it notes beside the file when it grew, so that
+lines have a time that survives both.
+"""
 
 import asyncio
+import contextlib
 import re
+import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +20,7 @@ LEVEL = re.compile(r"^(?:\[rank=\d+\] )?(TRACE|DEBUG|INFO|WARNING|ERROR|CRITICAL
 
 @dataclass(frozen=True)
 class Line:
-    """One line; ``seen`` is when its file was last known to grow."""
+    """One line; ``seen`` is when its file was seen to hold it."""
 
     number: int
     run_id: int
@@ -31,6 +38,36 @@ class Line:
         """The rank that a launch layer wrote before the line."""
         found = RANK.match(self.text)
         return int(found.group(1)) if found else None
+
+
+class Growth:
+    """Notes, beside a log, of when it reached which size."""
+
+    def __init__(self, log: Path) -> None:
+        """Watch this log; it need not exist yet."""
+        self.log = log
+        self.notes = log.with_suffix(".times")
+        self._size = 0
+
+    def note(self) -> None:
+        """Write down the size and the time if the log has grown."""
+        with contextlib.suppress(OSError):  # no log yet, or a full disk: times are a nicety
+            size = self.log.stat().st_size
+            if size > self._size:
+                self._size = size
+                with self.notes.open("a") as out:
+                    out.write(f"{size} {time.time():.3f}\n")
+
+    def times(self) -> Callable[[int], float]:
+        """Return a function from an offset in the log to when it was reached."""
+        with contextlib.suppress(OSError, ValueError):
+            pairs = [line.split() for line in self.notes.read_text().splitlines()]
+            sizes, when = [int(pair[0]) for pair in pairs], [float(pair[1]) for pair in pairs]
+            return lambda offset: when[at] if (at := bisect_right(sizes, offset)) < len(when) else self._now()
+        return lambda _offset: self._now()
+
+    def _now(self) -> float:
+        return self.log.stat().st_mtime
 
 
 class TrialLog:
@@ -52,10 +89,12 @@ class TrialLog:
             if not final:
                 block = block[: block.rfind(b"\n") + 1]
             self._offsets[path] = start + len(block)
-            seen = path.stat().st_mtime
-            for text in block.decode(errors="replace").splitlines():
+            times = Growth(path).times()
+            for raw in block.split(b"\n")[: None if block and not block.endswith(b"\n") else -1]:
                 self._count += 1
-                yield Line(self._count, int(path.stem), text, seen)
+                text = raw.rstrip(b"\r").decode(errors="replace")
+                yield Line(self._count, int(path.stem), text, times(start))
+                start += len(raw) + 1
 
     async def follow(self, ended: Callable[[], bool]) -> AsyncIterator[Line]:
         """Yield lines as they come until ended and drained."""

@@ -52,8 +52,6 @@ def build(data: Path, url: str, slots: int) -> Master:
 
 
 def _cluster_id(store: Store) -> str:
-    store.run(
-        "INSERT OR IGNORE INTO settings (name, value) VALUES ('cluster_id', ?)", secrets.token_hex(16)
-    )
+    store.run("INSERT OR IGNORE INTO settings (name, value) VALUES ('cluster_id', ?)", secrets.token_hex(16))
     row = store.row("SELECT value FROM settings WHERE name = 'cluster_id'")
     return str(row["value"]) if row else ""

@@ -5,6 +5,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Literal
 
 from cdl.embedded.determined.errors import ApiError, Code, missing
 from cdl.embedded.determined.fields import Tree, text
@@ -29,11 +30,10 @@ def folder(storage: Tree, uuid: str) -> Path:
     return found
 
 
-def archive(path: Path, mode: str) -> Iterator[bytes]:
+def archive(path: Path, mode: Literal["w", "w:gz"]) -> Iterator[bytes]:
     """Yield a tar or tar.gz of a folder's content."""
     with TemporaryFile() as spool:
-        opened = tarfile.open(fileobj=spool, mode="w:gz") if mode == "gz" else tarfile.open(fileobj=spool, mode="w")
-        with opened as tar:
+        with tarfile.open(fileobj=spool, mode=mode) as tar:
             tar.add(path, arcname=".")
         spool.seek(0)
         while block := spool.read(BLOCK):

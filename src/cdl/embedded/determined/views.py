@@ -142,10 +142,7 @@ def summaries(reports: Iterable[Report]) -> Tree:
         kind = found.setdefault(names.get(report.kind, report.kind), {})
         for name, value in report.metrics.items():
             kind.setdefault(name, []).append(value)
-    return {
-        kind: {name: _summary(values) for name, values in metrics.items()}
-        for kind, metrics in found.items()
-    }
+    return {kind: {name: _summary(values) for name, values in metrics.items()} for kind, metrics in found.items()}
 
 
 def checkpoint(ledger: Ledger, found: Checkpoint) -> Tree:
@@ -251,9 +248,7 @@ def model(row: Mapping[str, object], labels: list[str], meta: Tree, versions: in
     )
 
 
-def model_version(
-    row: Mapping[str, object], parent: Tree, saved: Tree, labels: list[str], meta: Tree
-) -> Tree:
+def model_version(row: Mapping[str, object], parent: Tree, saved: Tree, labels: list[str], meta: Tree) -> Tree:
     """Show one version of a model with its checkpoint."""
     return _json(
         bindings.v1ModelVersion(
@@ -346,14 +341,11 @@ def _best_checkpoint(
     )
 
 
-def _best_trial(
-    ledger: Ledger, parent: Experiment, trials: Iterable[Trial]
-) -> tuple[int, float] | None:
+def _best_trial(ledger: Ledger, parent: Experiment, trials: Iterable[Trial]) -> tuple[int, float] | None:
     scored = [
         (score, trial.id)
         for trial in trials
-        if (best := ledger.best_validation(parent, trial.id))
-        and (score := ledger.score(parent, best)) is not None
+        if (best := ledger.best_validation(parent, trial.id)) and (score := ledger.score(parent, best)) is not None
     ]
     if not scored:
         return None

@@ -162,7 +162,7 @@ def seconds(written: str) -> float:
     if not written:
         return time.time()
     try:
-        return datetime.fromisoformat(written.replace("Z", "+00:00")).timestamp()
+        return datetime.fromisoformat(written).timestamp()
     except ValueError as error:
         raise invalid(f"not a timestamp: {written!r}") from error
 

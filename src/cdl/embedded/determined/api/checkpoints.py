@@ -1,7 +1,7 @@
 """Checkpoints: report, list by what is best, look, download, delete."""
 
-import mimetypes
 from collections.abc import Iterable
+from typing import Literal
 
 from starlette.responses import StreamingResponse
 
@@ -13,11 +13,11 @@ from cdl.embedded.determined.records import Checkpoint, Experiment
 from cdl.embedded.determined.store import dump
 from cdl.embedded.determined.web import Answer, Call, Routes, page
 
-ARCHIVES = {
-    "application/gzip": "gz",
-    "application/x-tar": "tar",
-    "application/octet-stream": "gz",
-    "*/*": "gz",
+ARCHIVES: dict[str, Literal["w", "w:gz"]] = {
+    "application/gzip": "w:gz",
+    "application/x-tar": "w",
+    "application/octet-stream": "w:gz",
+    "*/*": "w:gz",
 }
 
 
@@ -98,9 +98,8 @@ class Checkpoints:
         if kind is None:
             raise invalid(f"checkpoints are sent as {', '.join(ARCHIVES)}, not {accepted}")
         path = storage.folder(parent.storage, found.uuid)
-        name = f"{found.uuid}{mimetypes.guess_extension('application/x-tar')}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}{".gz" if kind == "gz" else ""}"'}
-        media = "application/gzip" if kind == "gz" else "application/x-tar"
+        name, media = ("tar", "application/x-tar") if kind == "w" else ("tar.gz", "application/gzip")
+        headers = {"Content-Disposition": f'attachment; filename="{found.uuid}.{name}"'}
         return StreamingResponse(storage.archive(path, kind), media_type=media, headers=headers)
 
     def metrics(self, call: Call) -> Answer:
@@ -150,14 +149,10 @@ class Checkpoints:
         }
         return sorted(found, key=keys.get(by, lambda c: (c.report_time,)), reverse=descending)
 
-    def _by_score(
-        self, parent: Experiment, found: Iterable[Checkpoint], metric: str, sign: int
-    ) -> list[Checkpoint]:
+    def _by_score(self, parent: Experiment, found: Iterable[Checkpoint], metric: str, sign: int) -> list[Checkpoint]:
         scores = [(views.checkpoint_score(self.ledger, parent, c, metric), c) for c in found]
         scored = [(score * sign, c) for score, c in scores if score is not None]
-        return [c for _, c in sorted(scored, key=lambda pair: pair[0])] + [
-            c for score, c in scores if score is None
-        ]
+        return [c for _, c in sorted(scored, key=lambda pair: pair[0])] + [c for score, c in scores if score is None]
 
     def _remove(self, uuids: list[str], globs: list[str]) -> Answer:
         found = [self.ledger.checkpoint(uuid) for uuid in uuids]

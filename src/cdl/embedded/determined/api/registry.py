@@ -90,7 +90,7 @@ class Registry:
         for row in self.store.rows("SELECT labels FROM models"):
             for label in json.loads(row["labels"]):
                 used[label] = used.get(label, 0) + 1
-        ordered: list[object] = sorted(used, key=lambda label: (-used[label], label))
+        ordered = sorted(used, key=lambda label: (-used[label], label))
         return {"labels": ordered, "pagination": page(call, "labels", [{}] * len(ordered))["pagination"]}
 
     def get(self, call: Call) -> Answer:
@@ -200,9 +200,7 @@ class Registry:
         return views.model(dict(row), json.loads(row["labels"]), load(row["metadata"]), held, username)
 
     def _version_row(self, row: sqlite3.Row, number: int) -> sqlite3.Row:
-        found = self.store.row(
-            "SELECT * FROM model_versions WHERE model_id = ? AND version = ?", row["id"], number
-        )
+        found = self.store.row("SELECT * FROM model_versions WHERE model_id = ? AND version = ?", row["id"], number)
         if found is None:
             raise missing(f"model '{row['name']}' version {number} not found")
         return found
@@ -216,9 +214,7 @@ class Registry:
 
 def _check_name(name: str) -> None:
     if not name.strip() or "/" in name or "\\" in name or "  " in name or name.isdigit():
-        raise invalid(
-            f"model name {name!r}: must not be blank, hold a slash or two spaces in a row, or be only digits"
-        )
+        raise invalid(f"model name {name!r}: must not be blank, hold a slash or two spaces in a row, or be only digits")
 
 
 def _written(body: Tree, plain: tuple[str, ...]) -> dict[str, Value]:

@@ -69,9 +69,7 @@ class Runs:
         found = self.ledger.allocation(call.path("allocation"))
         if found.live:
             self.master.engine.ready(found.id)
-        return {
-            "rendezvousInfo": {"addresses": ["127.0.0.1"], "rank": 0, "slots": [max(len(found.slot_ids), 1)]}
-        }
+        return {"rendezvousInfo": {"addresses": ["127.0.0.1"], "rank": 0, "slots": [max(len(found.slot_ids), 1)]}}
 
     async def preemption(self, call: Call) -> Answer:
         """Answer as soon as the allocation should leave, at the latest after the timeout."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdl.embedded.determined.fields import Tree, as_number, items, section, text, texts, whole
-from cdl.embedded.determined.search.method import Action, Exit, NewTrial, Stop, UnusableMetric
+from cdl.embedded.determined.search.method import Action, Exit, NewTrial, Stop, UnusableMetricError
 
 WORST = sys.float_info.max
 OVERHEAD = 1.2  # more trials start than the plain count; progress leaves room for them
@@ -108,9 +108,9 @@ class Halving:
         value = as_number(metrics.get(self.ranking.metric))
         time = as_number(metrics.get(self.ranking.time_metric))
         if value is None:
-            raise UnusableMetric(_lacking("searcher.metric", self.ranking.metric, metrics))
+            raise UnusableMetricError(_lacking("searcher.metric", self.ranking.metric, metrics))
         if time is None or math.isnan(time) or math.isinf(time):
-            raise UnusableMetric(_lacking("searcher.time_metric", self.ranking.time_metric, metrics))
+            raise UnusableMetricError(_lacking("searcher.time_metric", self.ranking.time_metric, metrics))
         if math.isnan(value):
             return WORST, int(time)
         return (value if self.ranking.smaller_is_better else -value), int(time)

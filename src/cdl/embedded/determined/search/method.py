@@ -37,7 +37,7 @@ Action = Create | Stop
 NewTrial = Callable[[Tree | None], Create]  # given hyperparameters, or a fresh sample for None
 
 
-class UnusableMetric(Exception):
+class UnusableMetricError(Exception):
     """A validation lacks what the searcher ranks by; the whole search cannot go on."""
 
 

@@ -93,9 +93,7 @@ def build(searcher: Mapping[str, object], hparams: Mapping[str, object]) -> Meth
             return GridSearch(grid(hparams), lanes)
         case "async_halving":
             ranking = _ranking(searcher)
-            units = rung_units(
-                whole(searcher, "num_rungs"), ranking.divisor, whole(searcher, "max_time")
-            )
+            units = rung_units(whole(searcher, "num_rungs"), ranking.divisor, whole(searcher, "max_time"))
             return Halving(ranking, units, trials, lanes)
         case "adaptive_asha":
             return _adaptive(searcher, trials, lanes)

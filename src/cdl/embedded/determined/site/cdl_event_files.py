@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import Self
 
 POLYNOMIAL = 0x82F63B78
 MASK_DELTA = 0xA282EAD8
@@ -106,7 +107,7 @@ class SummaryWriter:
         """Let the next scalar begin a new file, as readers expect after a restart."""
         self._file = None
 
-    def __enter__(self) -> "SummaryWriter":
+    def __enter__(self) -> Self:
         """Be a context, as the original is."""
         return self
 
@@ -127,7 +128,7 @@ FileWriter = SummaryWriter
 def _metric_writer() -> type:
     from determined import tensorboard
 
-    class TFWriter(tensorboard.MetricWriter):
+    class TFWriter(tensorboard.MetricWriter):  # type: ignore[misc]  # mypy does not read determined
         """Write reported metrics where the harness uploads them from."""
 
         def __init__(self) -> None:

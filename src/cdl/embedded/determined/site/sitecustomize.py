@@ -14,6 +14,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 FOLDER = os.environ.get("CDL_ALLOCATION_DIR", "")
 CONTAINER = "/run/determined"
@@ -55,13 +56,13 @@ def _mend_symlink(module: types.ModuleType) -> None:
         if dst != TMP_LINK:
             original(src, dst)
             return
-        os.makedirs(src, exist_ok=True)
-        mine = f"{dst}-{os.getpid()}"
-        os.symlink(src, mine)
+        Path(src).mkdir(parents=True, exist_ok=True)
+        mine = Path(f"{dst}-{os.getpid()}")
+        mine.symlink_to(src)
         try:
-            os.replace(mine, dst)
+            mine.replace(dst)
         except OSError:  # somebody keeps a real folder there; it is not ours to remove
-            os.unlink(mine)
+            mine.unlink()
 
     module.force_create_symlink = force_create_symlink  # type: ignore[attr-defined]  # its own name
 
@@ -69,8 +70,7 @@ def _mend_symlink(module: types.ModuleType) -> None:
 def _note_launches(event: str, arguments: tuple[object, ...]) -> None:
     """Write down when the harness last started a process: the user's entrypoint."""
     if event == "subprocess.Popen" and arguments:
-        with open(os.path.join(FOLDER, "launched"), "w") as out:
-            out.write(repr(time.time()))
+        Path(FOLDER, "launched").write_text(repr(time.time()))
 
 
 PATCHES: dict[str, Callable[[types.ModuleType], None]] = {
@@ -106,7 +106,7 @@ class _First(importlib.abc.MetaPathFinder):
                 spec.loader = _Patching(spec.loader, PATCHES[name])
             return spec
         if name in EVENT_WRITERS and _writer_wanted(name):
-            source = os.path.join(os.path.dirname(__file__), f"{EVENT_WRITERS[name]}.py")
+            source = Path(__file__).with_name(f"{EVENT_WRITERS[name]}.py")
             return importlib.util.spec_from_file_location(name, source)
         return None
 
