@@ -1,10 +1,16 @@
 """cdl.training.evaluate: the user's function is found, and its answer is plain numbers or a sentence."""
 
+import hashlib
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
 import numpy as np
 import pytest
 
 from cdl.training import TrainingError
-from cdl.training.evaluate import main, resolve, verified
+from cdl.training.evaluate import main, provenance, resolve, verified
 
 GOOD = {"metrics": {"accuracy": 0.5}, "n": 2}
 
@@ -63,3 +69,27 @@ def test_numpys_numbers_become_plain_ones():
 def test_an_answer_that_says_nothing_is_refused(answer, sentence):
     with pytest.raises(TrainingError, match=sentence):
         verified(answer)
+
+
+def test_the_evaluator_pins_every_file_it_measured_and_what_it_measured_with(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/weights").write_bytes(b"abc")
+    (tmp_path / "metadata.json").write_bytes(b"{}")
+    pinned = provenance("a-uuid", tmp_path)
+    assert pinned["checkpoint"] == {
+        "uuid": "a-uuid",
+        "files": {
+            "deep/weights": f"sha256:{hashlib.sha256(b'abc').hexdigest()}",
+            "metadata.json": f"sha256:{hashlib.sha256(b'{}').hexdigest()}",
+        },
+    }
+    assert pinned["environment"]["python"] == platform.python_version()
+    assert pinned["environment"]["packages"]["numpy"] == metadata.version("numpy")
+
+
+@pytest.mark.parametrize("module", ["cdl.training", "cdl.training.data", "cdl.training.evaluate"])
+def test_the_kit_loads_no_framework_before_it_is_used(module):
+    heavy = "{'determined', 'keras', 'tensorflow', 'torch', 'pachyderm_sdk', 'numpy'}"
+    look = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

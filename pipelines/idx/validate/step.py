@@ -21,6 +21,8 @@ HIGHEST_LABEL = 9
 
 def unpack(name: str, raw: bytes) -> bytes:
     """Return what the gzip file holds, or say how it is broken."""
+    if not raw:
+        raise pfs.StepError(f"{name}: truncated gzip: the file is empty")
     try:
         return gzip.decompress(raw)
     except EOFError as error:
