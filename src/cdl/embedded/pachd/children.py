@@ -1,8 +1,10 @@
 """The server's side of the nursery: run a program, hear its lines, kill it when nobody waits any more."""
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 from asyncio.subprocess import Process
@@ -34,6 +36,7 @@ class Children:
         self._process: Process | None = None
         self._sock: socket.socket | None = None
         self._runs: dict[int, asyncio.Future[int]] = {}
+        self._groups: dict[int, int] = {}  # run -> process group
         self._last = 0
 
     async def _ready(self) -> socket.socket:
@@ -71,15 +74,19 @@ class Children:
         if body:
             said = json.loads(body)
             waiting = self._runs.get(said["run"])
-            if waiting is not None and not waiting.done():
+            if "pid" in said:
+                self._groups[said["run"]] = said["pid"]
+            elif waiting is not None and not waiting.done():
                 waiting.set_result(int(said["status"]))
             return
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
         self._sock = None
-        for waiting in self._runs.values():
+        for run, waiting in self._runs.items():
             if not waiting.done():
                 waiting.set_result(-9)
+                with contextlib.suppress(ProcessLookupError, KeyError):
+                    os.killpg(self._groups[run], signal.SIGKILL)
 
     async def run(self, program: Program, say: Callable[[str], None]) -> int:
         """Run a program to its end, handing over its lines; when cancelled it is dead before this returns."""
@@ -117,6 +124,7 @@ class Children:
             raise
         finally:
             del self._runs[run]
+            self._groups.pop(run, None)
             await asyncio.wait([lines], timeout=_GRACE)
             lines.cancel()
 

@@ -86,7 +86,12 @@ class Nursery:
         self._pids[watch] = pid
         self._runs[pid] = (order["run"], order["mark"].encode())
         self._poll.register(watch, select.POLLIN)
+        self._say({"run": order["run"], "pid": pid})
         return True
+
+    def _say(self, body: dict[str, int]) -> None:
+        """Tell the server something."""
+        self._sock.send(json.dumps(body).encode())
 
     def _ended(self, watch: int) -> None:
         """A program exited: what it left running is killed, then its exit status is told."""
@@ -97,7 +102,7 @@ class Nursery:
         _, status = os.waitpid(pid, 0)
         run, _ = self._runs.pop(pid)
         self._kill_strays()
-        self._sock.send(json.dumps({"run": run, "status": os.waitstatus_to_exitcode(status)}).encode())
+        self._say({"run": run, "status": os.waitstatus_to_exitcode(status)})
 
     def _kill_strays(self) -> None:
         """Kill orphans of runs that have ended, and wait for those that are dead."""

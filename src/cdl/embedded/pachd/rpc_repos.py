@@ -176,11 +176,13 @@ class Repos:
                 raise RefusedError("a branch must be named: branch.name is empty")
             branch = wave.branch(owner, request.branch.name)
             self._point(wave, branch, request)
-            upstream = [wave.headed(refs.repo(db, b.repo), b.name) for b in request.provenance]
+            upstream = [wave.branch(refs.repo(db, b.repo), b.name) for b in request.provenance]
             never = frozenset(
                 refs.branch(db, s.branch).id for s in request.branch_propagation_specs if s.propagation_spec.never
             )
             changed = wave.depend(branch, upstream, never)
+            for named in request.provenance:
+                wave.headed(refs.repo(db, named.repo), named.name)
             head = refs.branch_by_id(db, branch.id).head
             if upstream and (changed or head is None):
                 wave.want(branch)

@@ -22,6 +22,7 @@ from cdl.embedded.pachd.runner import Foreman
 from cdl.embedded.pachd.store import FolderError
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # the SDK sends 19 MiB at once
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE = 1.0  # seconds for calls that are under way when the server is told to stop
 
 
@@ -59,8 +60,8 @@ async def serve(options: Options) -> None:
     """Serve until a signal says stop; nothing is left running."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     engine = Engine(options)
     logs = Logs(options.folder)
     children = Children()
@@ -79,6 +80,8 @@ async def serve(options: Options) -> None:
         for task in done:
             task.result()  # a background task never ends by itself but by a fault of ours
     finally:
+        for number in SIGNALS:  # one is enough; a second one must not cut the goodbye short
+            signal.signal(number, signal.SIG_IGN)
         await server.stop(GRACE)
         for task in tasks:
             task.cancel()
