@@ -38,6 +38,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     workspace = Path(tempfile.mkdtemp(prefix="cdl-serving-"))
     try:
         # A stop that comes while the model loads ends the process like any other way out: the workspace goes too.
