@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Plain = dict[str, object]
 
 A_SHA = "ab" * 32
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 

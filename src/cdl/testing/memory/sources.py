@@ -107,7 +107,7 @@ class MemorySources:
         content = self._kept.get((source.uri, source.sha256))
         if content is None:
             message = f"source {source.name}: is not at hand; collect it first"
-            raise Rejected(message, Reason.SOURCE_UNUSABLE)
+            raise Unavailable(message)
         if source.unpack == "none":
             yield PurePosixPath(source.uri).name, content
             return

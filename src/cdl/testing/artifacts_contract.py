@@ -1,0 +1,67 @@
+"""What every ArtifactStore must keep; subclass it, give it a store, and run it with pytest."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdl.ports.errors import Rejected
+
+if TYPE_CHECKING:
+    from cdl.ports.artifacts import ArtifactStore
+
+CONTENT = b"weights and code"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class ArtifactStoreContract:
+    """One test a promise of `cdl.ports.artifacts`."""
+
+    @pytest.fixture
+    def engine(self) -> ArtifactStore:
+        """Give the store under test; a subclass knows which."""
+        raise NotImplementedError
+
+    def damage(self, engine: ArtifactStore, uri: str) -> None:
+        """Change the content that lies at a URI behind the store's back."""
+        raise NotImplementedError
+
+    def lose(self, engine: ArtifactStore, uri: str) -> None:
+        """Remove what lies at a URI behind the store's back."""
+        raise NotImplementedError
+
+    def test_the_uri_ends_in_digest_and_suffix(self, engine: ArtifactStore) -> None:
+        """So that the name itself can be checked."""
+        assert engine.keep(CONTENT, ".tar.gz").endswith(f"{SHA256}.tar.gz")
+
+    def test_what_is_kept_can_be_fetched(self, engine: ArtifactStore) -> None:
+        """As a local file with the very same bytes."""
+        assert engine.fetch(engine.keep(CONTENT, ".json"), SHA256).read_bytes() == CONTENT
+
+    def test_keeping_twice_changes_nothing(self, engine: ArtifactStore) -> None:
+        """The URI is the same and the content is still there; other content has another URI."""
+        uri = engine.keep(CONTENT, ".json")
+        assert engine.keep(CONTENT, ".json") == uri
+        assert engine.keep(CONTENT + b".", ".json") != uri
+        assert engine.fetch(uri, SHA256).read_bytes() == CONTENT
+
+    def test_a_damaged_artifact_is_rejected(self, engine: ArtifactStore) -> None:
+        """Nobody runs code that is not what was kept."""
+        uri = engine.keep(CONTENT, ".json")
+        self.damage(engine, uri)
+        with pytest.raises(Rejected):
+            engine.fetch(uri, SHA256)
+
+    def test_an_unexpected_digest_is_rejected(self, engine: ArtifactStore) -> None:
+        """What lies there is whole, but not what was asked for."""
+        with pytest.raises(Rejected):
+            engine.fetch(engine.keep(CONTENT, ".json"), hashlib.sha256(b"other").hexdigest())
+
+    def test_a_missing_artifact_is_rejected(self, engine: ArtifactStore) -> None:
+        """With a sentence that names it."""
+        uri = engine.keep(CONTENT, ".json")
+        self.lose(engine, uri)
+        with pytest.raises(Rejected, match=SHA256[:12]):
+            engine.fetch(uri, SHA256)

@@ -1,0 +1,236 @@
+"""What every DataEngine must keep; subclass it, give it an engine, and run it with pytest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
+
+from .builders import folder, owner, step_wish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cdl.api.meta import Key
+    from cdl.ports.data import DataEngine
+    from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, SideSeen, StepSeen, StepWish
+
+NEWS = {"sport/1.txt": "a goal in the last minute", "sport/2.txt": "the cup", "tech/1.txt": "a new phone"}
+BARE = DataPipelineSpec()
+
+
+def spec(*wishes: StepWish) -> DataPipelineSpec:
+    """Give a spec of some steps."""
+    return DataPipelineSpec(steps=tuple(w.step for w in wishes))
+
+
+def failing(name: str) -> StepWish:
+    """Give a step whose command ends with 1."""
+    return step_wish(name, image="cdl/steps:test", cmd=["false"])
+
+
+def side(seen: DataSeen, which: Side) -> SideSeen:
+    """Find one side."""
+    return next(s for s in seen.sides if s.side is which)
+
+
+def step(seen: DataSeen, name: str, which: Side = Side.TRAIN) -> StepSeen:
+    """Find one step over one side."""
+    return next(s for s in seen.steps if (s.step, s.side) == (name, which))
+
+
+def manifest(seen: DataSeen, which: Side = Side.TRAIN) -> ManifestSeen:
+    """Find the result of one side."""
+    return next(m for m in seen.manifests if m.side is which)
+
+
+class DataEngineContract:
+    """One test a promise of `cdl.ports.data`."""
+
+    @pytest.fixture
+    def engine(self) -> DataEngine:
+        """Give the engine under test; a subclass knows which."""
+        raise NotImplementedError
+
+    def settle(self, engine: DataEngine, key: Key, wanted: DataPipelineSpec) -> DataSeen:
+        """Wait until no job of the owner is going on, and look."""
+        raise NotImplementedError
+
+    def abandon(self, engine: DataEngine, key: Key, which: Side, ingest: str, files: Path) -> None:
+        """Ingest as a caller would that dies after writing files and before finishing the commit."""
+        raise NotImplementedError
+
+    def news(self, engine: DataEngine, key: Key, place: Path, *wishes: StepWish) -> DataSeen:
+        """Ingest some news on the train side, run steps over it, and look at the result."""
+        engine.ingest(key, Side.TRAIN, "one", folder(place, NEWS))
+        for wish in wishes:
+            engine.ensure_step(key, Side.TRAIN, wish, wish.reads)
+        return self.settle(engine, key, spec(*wishes))
+
+    def test_an_unknown_owner_is_an_empty_report(self, engine: DataEngine) -> None:
+        """Two sides without a head, every step without a wish."""
+        seen = engine.look(owner("DataPipeline"), spec(step_wish("copy")))
+        assert [(s.side, s.head, s.ingest) for s in seen.sides] == [(s, None, None) for s in Side]
+        assert {(s.step, s.side, s.wish) for s in seen.steps} == {("copy", s, None) for s in Side}
+        assert seen.manifests == ()
+
+    def test_looking_changes_nothing(self, engine: DataEngine, tmp_path: Path) -> None:
+        """A second look sees what the first saw, also where there is nothing."""
+        key, wish = owner("DataPipeline"), step_wish("copy")
+        engine.look(key, spec(wish))
+        assert engine.look(key, spec(wish)).steps[0].wish is None
+        self.news(engine, key, tmp_path, wish)
+        assert engine.look(key, spec(wish)) == engine.look(key, spec(wish))
+
+    def test_ingest_makes_the_head_hold_exactly_the_folder(self, engine: DataEngine, tmp_path: Path) -> None:
+        """What lay there before and is not in the folder is gone."""
+        key, other = owner("DataPipeline"), owner("DataPipeline")
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        engine.ingest(key, Side.TRAIN, "two", folder(tmp_path, {"tech/9.txt": "only this"}))
+        engine.ingest(other, Side.TRAIN, "two", folder(tmp_path, {"tech/9.txt": "only this"}))
+        seen, fresh = engine.look(key, BARE), engine.look(other, BARE)
+        assert side(seen, Side.TRAIN).files == 1
+        assert side(seen, Side.TRAIN).size == len("only this")
+        assert manifest(seen).digest == manifest(fresh).digest
+
+    def test_the_head_is_called_by_the_ingests_key(self, engine: DataEngine, tmp_path: Path) -> None:
+        """So that whoever looks knows which wish made it; the other side is left alone."""
+        key = owner("DataPipeline")
+        engine.ingest(key, Side.TEST, "one", folder(tmp_path, NEWS))
+        seen = engine.look(key, BARE)
+        assert side(seen, Side.TEST).ingest == "one"
+        assert side(seen, Side.TEST).head is not None
+        assert side(seen, Side.TRAIN).head is None
+
+    def test_a_second_ingest_of_the_same_key_changes_nothing(self, engine: DataEngine, tmp_path: Path) -> None:
+        """The head stays the very same commit."""
+        key = owner("DataPipeline")
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        before = side(engine.look(key, BARE), Side.TRAIN)
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        assert side(engine.look(key, BARE), Side.TRAIN) == before
+
+    def test_a_half_written_commit_is_never_seen_and_never_in_the_way(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Only finished commits are heads; the next ingest gives the half one up."""
+        key = owner("DataPipeline")
+        self.abandon(engine, key, Side.TRAIN, "one", folder(tmp_path, {"sport/half.txt": "half"}))
+        assert side(engine.look(key, BARE), Side.TRAIN).head is None
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        seen = side(engine.look(key, BARE), Side.TRAIN)
+        assert (seen.ingest, seen.files) == ("one", len(NEWS))
+
+    def test_a_half_written_commit_leaves_the_head_before_it(self, engine: DataEngine, tmp_path: Path) -> None:
+        """What was whole goes on being the head."""
+        key = owner("DataPipeline")
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        before = side(engine.look(key, BARE), Side.TRAIN)
+        self.abandon(engine, key, Side.TRAIN, "two", folder(tmp_path, {"sport/half.txt": "half"}))
+        assert side(engine.look(key, BARE), Side.TRAIN) == before
+
+    def test_a_side_without_steps_has_its_input_as_manifest(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Its commit, its files and their labels."""
+        key = owner("DataPipeline")
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        seen = engine.look(key, BARE)
+        found, head = manifest(seen), side(seen, Side.TRAIN)
+        assert (found.repo, found.commit, found.files, found.label_rows) == (head.repo, head.head, len(NEWS), len(NEWS))
+        assert [m.side for m in seen.manifests] == [Side.TRAIN]
+
+    def test_a_step_runs_over_its_side_and_makes_the_manifest(self, engine: DataEngine, tmp_path: Path) -> None:
+        """It is reported with its wish, what it read, and what it made."""
+        key, wish = owner("DataPipeline"), step_wish("copy")
+        seen = self.news(engine, key, tmp_path, wish)
+        found = step(seen, "copy")
+        assert (found.wish, found.done, found.failure) == (wish.digest, True, "")
+        assert found.input == side(seen, Side.TRAIN).head
+        assert (manifest(seen).commit, manifest(seen).files) == (found.head, len(NEWS))
+        assert step(seen, "copy", Side.TEST).wish is None
+
+    def test_a_step_reads_the_step_before_it(self, engine: DataEngine, tmp_path: Path) -> None:
+        """The second's input is the first's output, and the manifest is the last one's."""
+        key, first, second = owner("DataPipeline"), step_wish("first"), step_wish("second", "first")
+        seen = self.news(engine, key, tmp_path, first, second)
+        assert step(seen, "second").input == step(seen, "first").head
+        assert step(seen, "second").done
+        assert manifest(seen).commit == step(seen, "second").head
+
+    def test_an_equal_wish_runs_nothing(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Neither a new job nor a new output."""
+        key, wish = owner("DataPipeline"), step_wish("copy")
+        before = self.news(engine, key, tmp_path, wish)
+        engine.ensure_step(key, Side.TRAIN, step_wish("copy"), "")
+        assert step(self.settle(engine, key, spec(wish)), "copy") == step(before, "copy")
+
+    def test_a_changed_wish_processes_everything_again(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Nothing is skipped, because the program is another one."""
+        key, wish = owner("DataPipeline"), step_wish("copy")
+        before = self.news(engine, key, tmp_path, wish)
+        changed = step_wish("copy", image="cdl/steps:test", cmd=list(wish.step.cmd), env={"CHANGED": "yes"})
+        engine.ensure_step(key, Side.TRAIN, changed, "")
+        found = step(self.settle(engine, key, spec(changed)), "copy")
+        assert (found.wish, found.done) == (changed.digest, True)
+        assert found.head != step(before, "copy").head
+        assert found.job is not None
+        assert (found.job.processed, found.job.skipped) == (2, 0)
+
+    def test_equal_files_are_not_processed_again(self, engine: DataEngine, tmp_path: Path) -> None:
+        """A new ingest runs exactly what changed."""
+        key, wish = owner("DataPipeline"), step_wish("copy")
+        self.news(engine, key, tmp_path, wish)
+        engine.ingest(key, Side.TRAIN, "two", folder(tmp_path, NEWS | {"tech/1.txt": "a newer phone"}))
+        seen = self.settle(engine, key, spec(wish))
+        found = step(seen, "copy")
+        assert found.input == side(seen, Side.TRAIN).head
+        assert found.job is not None
+        assert (found.job.processed, found.job.skipped) == (1, 1)
+        assert manifest(seen).files == len(NEWS)
+
+    def test_a_failed_step_says_so_and_makes_no_manifest(self, engine: DataEngine, tmp_path: Path) -> None:
+        """With one sentence, and the input it failed on."""
+        key, wish = owner("DataPipeline"), failing("broken")
+        seen = self.news(engine, key, tmp_path, wish)
+        found = step(seen, "broken")
+        assert found.failure
+        assert found.input == side(seen, Side.TRAIN).head
+        assert not found.done
+        assert seen.manifests == ()
+
+    def test_a_mended_step_runs_again(self, engine: DataEngine, tmp_path: Path) -> None:
+        """A failure belongs to the wish that failed."""
+        key = owner("DataPipeline")
+        self.news(engine, key, tmp_path, failing("copy"))
+        engine.ensure_step(key, Side.TRAIN, step_wish("copy"), "")
+        found = step(self.settle(engine, key, spec(step_wish("copy"))), "copy")
+        assert (found.done, found.failure) == (True, "")
+
+    def test_equal_contents_have_equal_manifests(self, engine: DataEngine, tmp_path: Path) -> None:
+        """And others have others: the digest is of the files as training reads them."""
+        one, same, other = owner("DataPipeline"), owner("DataPipeline"), owner("DataPipeline")
+        engine.ingest(one, Side.TRAIN, "a", folder(tmp_path, NEWS))
+        engine.ingest(same, Side.TRAIN, "b", folder(tmp_path, NEWS))
+        engine.ingest(other, Side.TRAIN, "a", folder(tmp_path, NEWS | {"tech/1.txt": "an old phone"}))
+        digests = [manifest(engine.look(key, BARE)).digest for key in (one, same, other)]
+        assert digests[0] == digests[1]
+        assert digests[0] != digests[2]
+
+    def test_forget_removes_everything_of_the_owner_alone(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Somebody else's repositories and pipelines stay; the owner can start again."""
+        key, other, wish = owner("DataPipeline"), owner("DataPipeline"), step_wish("copy")
+        self.news(engine, key, tmp_path, wish)
+        before = self.news(engine, other, tmp_path, wish)
+        engine.forget(key)
+        seen = engine.look(key, spec(wish))
+        assert (side(seen, Side.TRAIN).head, step(seen, "copy").wish, seen.manifests) == (None, None, ())
+        assert engine.look(other, spec(wish)) == before
+        assert step(self.news(engine, key, tmp_path, wish), "copy").done
+
+    def test_forgetting_what_is_not_there_is_a_success(self, engine: DataEngine, tmp_path: Path) -> None:
+        """The first time and every time after."""
+        key = owner("DataPipeline")
+        engine.forget(key)
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS))
+        engine.forget(key)
+        engine.forget(key)
+        assert engine.look(key, BARE).manifests == ()
