@@ -1,0 +1,232 @@
+"""Data engines that break one promise each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cdl.api.v1alpha1.datapipeline import Side
+from cdl.ports.errors import Conflict, Rejected
+from cdl.testing.memory import MemoryData
+from cdl.testing.memory.data import Commit, Owned, Pipeline
+
+
+def changed(seen, **parts):
+    return dataclasses.replace(seen, **{k: tuple(v) for k, v in parts.items()})
+
+
+class KnowsStrangers(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        if owner in self.owners:
+            return seen
+        return changed(seen, sides=[dataclasses.replace(s, head="c0") for s in seen.sides])
+
+
+class CommitsOnLook(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        for commit in self._owners.get(owner, Owned()).inputs.values():
+            commit.id = f"c{next(self._numbers)}"
+        return seen
+
+
+class KeepsOldFiles(MemoryData):
+    def _commit(self, owned, side, files, key):
+        before = owned.inputs.get(side)
+        super()._commit(owned, side, (before.files if before else {}) | files, key)
+
+
+class ForgetsTheKey(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        return changed(seen, sides=[dataclasses.replace(s, ingest=None) for s in seen.sides])
+
+
+class IngestsOnBothSides(MemoryData):
+    def ingest(self, owner, side, key, folder):
+        for each in Side:
+            super().ingest(owner, each, key, folder)
+
+
+class IngestsAgain(MemoryData):
+    def ingest(self, owner, side, key, folder):
+        head = self._owners.get(owner, Owned()).inputs.get(side)
+        if head is not None:
+            head.key = None
+        super().ingest(owner, side, key, folder)
+
+
+class ShowsHalfCommits(MemoryData):
+    def look(self, owner, spec):
+        owned = self._owners.get(owner, Owned())
+        for side, files in owned.half.items():
+            owned.inputs[side] = Commit("half", files, None, finished=True)
+        return super().look(owner, spec)
+
+
+class IsStuckOnHalfCommits(MemoryData):
+    def ingest(self, owner, side, key, folder):
+        if side in self._owners.get(owner, Owned()).half:
+            message = "a commit is open"
+            raise Conflict(message)
+        super().ingest(owner, side, key, folder)
+
+
+class WantsStepsForManifests(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        return seen if spec.steps else changed(seen, manifests=[])
+
+
+class ShowsManifestsOfFailures(MemoryData):
+    def look(self, owner, spec):
+        for pipeline in self._owners.get(owner, Owned()).pipelines.values():
+            if pipeline.failure:
+                return changed(super().look(owner, spec), manifests=super().look(owner, type(spec)()).manifests)
+        return super().look(owner, spec)
+
+
+class ReadsTheInputAlways(MemoryData):
+    def ensure_step(self, owner, side, wish, reads):
+        super().ensure_step(owner, side, wish, "")
+
+
+class RunsEqualWishes(MemoryData):
+    def ensure_step(self, owner, side, wish, reads):
+        self._owners.get(owner, Owned()).pipelines.pop((side, wish.step.name), None)
+        super().ensure_step(owner, side, wish, reads)
+
+
+class RemembersTheOldProgram(MemoryData):
+    def ensure_step(self, owner, side, wish, reads):
+        pipelines = self._owners.get(owner, Owned()).pipelines
+        before = pipelines.get((side, wish.step.name))
+        super().ensure_step(owner, side, wish, reads)
+        if before is not None:
+            pipelines[side, wish.step.name].remembered = before.remembered
+
+
+class IgnoresChangedWishes(MemoryData):
+    def ensure_step(self, owner, side, wish, reads):
+        before = self._owners.get(owner, Owned()).pipelines.get((side, wish.step.name))
+        if before is None or before.failure:
+            super().ensure_step(owner, side, wish, reads)
+
+
+class SkipsNothing(MemoryData):
+    def advance(self):
+        for owned in self._owners.values():
+            for pipeline in owned.pipelines.values():
+                pipeline.remembered = {}
+        super().advance()
+
+
+class HidesFailures(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        return changed(seen, steps=[dataclasses.replace(s, failure="") for s in seen.steps])
+
+
+class NeverMends(MemoryData):
+    def ensure_step(self, owner, side, wish, reads):
+        before = self._owners.get(owner, Owned()).pipelines.get((side, wish.step.name))
+        if before is None or not before.failure:
+            super().ensure_step(owner, side, wish, reads)
+
+
+class DigestsTheCommit(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        return changed(seen, manifests=[dataclasses.replace(m, digest=m.commit) for m in seen.manifests])
+
+
+class DigestsNothing(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        return changed(seen, manifests=[dataclasses.replace(m, digest="sha256:0") for m in seen.manifests])
+
+
+class NeverForgets(MemoryData):
+    def forget(self, owner):
+        return
+
+
+class ForgetsEverybody(MemoryData):
+    def forget(self, owner):
+        self._owners.clear()
+
+
+class ForgetsOnce(MemoryData):
+    def forget(self, owner):
+        if owner not in self._owners:
+            message = f"{owner}: is not there"
+            raise Rejected(message)
+        super().forget(owner)
+
+
+class RunsStepsOnBothSides(MemoryData):
+    def ensure_step(self, owner, side, wish, reads):
+        for each in Side:
+            self._owners.setdefault(owner, Owned()).pipelines.setdefault((each, wish.step.name), Pipeline(wish, reads))
+        self._trigger(self._owners[owner], side)
+
+
+LIARS = {
+    KnowsStrangers: {
+        "test_an_unknown_owner_is_an_empty_report",
+        "test_forget_removes_everything_of_the_owner_alone",
+    },
+    CommitsOnLook: {
+        "test_looking_changes_nothing",
+        "test_a_half_written_commit_leaves_the_head_before_it",
+        "test_a_second_ingest_of_the_same_key_changes_nothing",
+        "test_forget_removes_everything_of_the_owner_alone",
+    },
+    KeepsOldFiles: {"test_ingest_makes_the_head_hold_exactly_the_folder"},
+    ForgetsTheKey: {
+        "test_the_head_is_called_by_the_ingests_key",
+        "test_a_half_written_commit_is_never_seen_and_never_in_the_way",
+    },
+    IngestsOnBothSides: {
+        "test_a_side_without_steps_has_its_input_as_manifest",
+        "test_the_head_is_called_by_the_ingests_key",
+    },
+    IngestsAgain: {
+        "test_a_second_ingest_of_the_same_key_changes_nothing",
+        "test_a_half_written_commit_leaves_the_head_before_it",
+    },
+    ShowsHalfCommits: {
+        "test_a_half_written_commit_leaves_the_head_before_it",
+        "test_a_half_written_commit_is_never_seen_and_never_in_the_way",
+    },
+    IsStuckOnHalfCommits: {"test_a_half_written_commit_is_never_seen_and_never_in_the_way"},
+    WantsStepsForManifests: {
+        "test_a_side_without_steps_has_its_input_as_manifest",
+        "test_equal_contents_have_equal_manifests",
+        "test_ingest_makes_the_head_hold_exactly_the_folder",
+    },
+    ShowsManifestsOfFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
+    ReadsTheInputAlways: {"test_a_step_reads_the_step_before_it"},
+    RunsEqualWishes: {"test_an_equal_wish_runs_nothing"},
+    RemembersTheOldProgram: {"test_a_changed_wish_processes_everything_again"},
+    IgnoresChangedWishes: {"test_a_changed_wish_processes_everything_again"},
+    SkipsNothing: {"test_equal_files_are_not_processed_again"},
+    HidesFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
+    NeverMends: {"test_a_mended_step_runs_again"},
+    DigestsTheCommit: {
+        "test_equal_contents_have_equal_manifests",
+        "test_ingest_makes_the_head_hold_exactly_the_folder",
+    },
+    DigestsNothing: {"test_equal_contents_have_equal_manifests"},
+    NeverForgets: {
+        "test_forget_removes_everything_of_the_owner_alone",
+        "test_forgetting_what_is_not_there_is_a_success",
+    },
+    ForgetsEverybody: {"test_forget_removes_everything_of_the_owner_alone"},
+    ForgetsOnce: {"test_forgetting_what_is_not_there_is_a_success"},
+    RunsStepsOnBothSides: {
+        "test_a_step_runs_over_its_side_and_makes_the_manifest",
+        "test_a_changed_wish_processes_everything_again",
+        "test_a_mended_step_runs_again",
+    },
+}

@@ -1,0 +1,264 @@
+"""Training engines that break one promise each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cdl.ports.errors import Rejected
+from cdl.reconcile.experiment import RunPhase
+from cdl.testing.memory import MemoryTraining
+from cdl.testing.memory.training import Run, _checkpoint
+
+
+class KnowsStrangers(MemoryTraining):
+    def look(self, owner):
+        return tuple(self._seen(r) for r in self.runs if not r.archived)
+
+
+class InventsRuns(MemoryTraining):
+    def look(self, owner):
+        return super().look(owner) or (self._seen(Run(owner, "x", "0", None, RunPhase.CANCELED)),)
+
+
+class StartsNothing(MemoryTraining):
+    def start(self, owner, key, wish):
+        if not any(r.owner == owner for r in self.runs):
+            super().start(owner, key, wish)
+
+
+class StartsTwice(MemoryTraining):
+    def start(self, owner, key, wish):
+        run = self._find(owner, key)
+        if run is not None and run.live and run.phase is not RunPhase.PAUSED:
+            self.runs.insert(0, Run(owner, key, str(len(self.runs) + 1), wish))
+        super().start(owner, key, wish)
+
+
+class StartsAnew(MemoryTraining):
+    def start(self, owner, key, wish):
+        run = self._find(owner, key)
+        if run is not None and run.live and run.phase is not RunPhase.PAUSED:
+            run.id += "+"
+        super().start(owner, key, wish)
+
+
+class CountsLooks(MemoryTraining):
+    def look(self, owner):
+        for run in self.runs:
+            run.slot_seconds += run.phase is RunPhase.SUCCEEDED
+        return super().look(owner)
+
+
+class HidesTheBest(MemoryTraining):
+    def look(self, owner):
+        return tuple(dataclasses.replace(r, best=None) for r in super().look(owner))
+
+
+class HidesTrials(MemoryTraining):
+    def look(self, owner):
+        return tuple(dataclasses.replace(r, trials=()) for r in super().look(owner))
+
+
+class HidesMeasurements(MemoryTraining):
+    def look(self, owner):
+        return tuple(dataclasses.replace(r, measurement=None) for r in super().look(owner))
+
+
+class OffersEvaluations(MemoryTraining):
+    def look(self, owner):
+        runs = {r.id: r for r in self.runs}
+        return tuple(
+            dataclasses.replace(s, best=_checkpoint(runs[s.id])) if s.measurement else s for s in super().look(owner)
+        )
+
+
+class OffersFailures(MemoryTraining):
+    def look(self, owner):
+        runs = {r.id: r for r in self.runs}
+        return tuple(
+            dataclasses.replace(s, best=_checkpoint(runs[s.id])) if s.phase is RunPhase.FAILED else s
+            for s in super().look(owner)
+        )
+
+
+class HasNoLastWords(MemoryTraining):
+    def look(self, owner):
+        return tuple(dataclasses.replace(r, failure="") for r in super().look(owner))
+
+
+class Revives(MemoryTraining):
+    def start(self, owner, key, wish):
+        super().start(owner, key, wish)
+        run = self._find(owner, key)
+        if run.phase is RunPhase.SUCCEEDED:
+            run.phase = RunPhase.QUEUED
+
+
+class RevivesTheStopped(MemoryTraining):
+    def start(self, owner, key, wish):
+        super().start(owner, key, wish)
+        run = self._find(owner, key)
+        if run.phase is RunPhase.CANCELED:
+            run.phase = RunPhase.QUEUED
+
+
+class LeavesPaused(MemoryTraining):
+    def start(self, owner, key, wish):
+        if self._find(owner, key) is None:
+            super().start(owner, key, wish)
+
+
+class NeverStops(MemoryTraining):
+    def stop(self, owner, key):
+        return
+
+
+class StopsTheOwner(MemoryTraining):
+    def stop(self, owner, key):
+        for run in self.runs:
+            if run.owner == owner:
+                super().stop(owner, run.key)
+
+
+class StopsTheKey(MemoryTraining):
+    def stop(self, owner, key):
+        for run in self.runs:
+            if run.key == key:
+                super().stop(run.owner, key)
+
+
+class StopsWhatEnded(MemoryTraining):
+    def stop(self, owner, key):
+        super().stop(owner, key)
+        run = self._find(owner, key)
+        if run is not None:
+            run.phase = RunPhase.CANCELED
+
+
+class StopsOnlyWhatIsThere(MemoryTraining):
+    def stop(self, owner, key):
+        if self._find(owner, key) is None:
+            message = f"no run {key}"
+            raise Rejected(message)
+        super().stop(owner, key)
+
+
+class NumbersEveryCall(MemoryTraining):
+    def register(self, model, checkpoint, digest):
+        self._registry.setdefault(model, []).append(digest)
+        return len(self._registry[model])
+
+
+class KnowsOneNumber(MemoryTraining):
+    def register(self, model, checkpoint, digest):
+        return 1
+
+
+class CountsFromZero(MemoryTraining):
+    def register(self, model, checkpoint, digest):
+        return super().register(model, checkpoint, digest) - 1
+
+
+class HasOneRegistry(MemoryTraining):
+    def register(self, model, checkpoint, digest):
+        return super().register("all", checkpoint, f"{model}{digest}")
+
+
+class ForgetsWithoutStopping(MemoryTraining):
+    def forget(self, owner):
+        for run in self.runs:
+            if run.owner == owner:
+                run.archived = True
+                run.phase = RunPhase.QUEUED
+
+    def advance(self):
+        kept = [(r, r.phase) for r in self.runs if r.archived]
+        super().advance()
+        for run, phase in kept:
+            run.phase = phase
+
+
+class StopsWithoutForgetting(MemoryTraining):
+    def forget(self, owner):
+        for run in self.runs:
+            if run.owner == owner:
+                self._end(run, RunPhase.CANCELED)
+
+
+class ForgetsEverybody(MemoryTraining):
+    def forget(self, owner):
+        for run in self.runs:
+            super().forget(run.owner)
+
+
+class ForgetsOnce(MemoryTraining):
+    def forget(self, owner):
+        if not self.look(owner):
+            message = f"{owner}: is not there"
+            raise Rejected(message)
+        super().forget(owner)
+
+
+ENDED = "test_an_ended_run_has_its_trials_and_its_best_checkpoint"
+MEASURED = "test_an_evaluation_has_its_measurement"
+STOPPED = "test_a_stopped_run_is_over_and_stays_over"
+HARMLESS = "test_stopping_what_is_not_there_or_has_ended_is_a_success"
+ALONE = "test_stop_stops_that_key_alone"
+NUMBERED = "test_versions_are_counted_from_one_and_never_given_twice"
+FORGOTTEN = "test_forget_leaves_no_run_of_the_owner"
+LIARS = {
+    KnowsStrangers: {
+        "test_start_makes_one_run_of_that_key",
+        FORGOTTEN,
+        ALONE,
+    },
+    InventsRuns: {
+        "test_an_unknown_owner_is_an_empty_report",
+        FORGOTTEN,
+        "test_forgetting_an_unknown_owner_is_a_success",
+        "test_start_makes_one_run_of_that_key",
+        HARMLESS,
+    },
+    StartsNothing: {
+        "test_another_key_is_another_run",
+        "test_a_paused_run_goes_on_when_it_is_wanted",
+        MEASURED,
+        ALONE,
+    },
+    StartsTwice: {"test_a_second_start_changes_nothing"},
+    StartsAnew: {"test_a_second_start_changes_nothing"},
+    CountsLooks: {
+        "test_looking_changes_nothing",
+        "test_an_ended_run_is_never_revived",
+        HARMLESS,
+    },
+    HidesTheBest: {
+        ENDED,
+        MEASURED,
+        NUMBERED,
+    },
+    HidesTrials: {ENDED},
+    HidesMeasurements: {MEASURED},
+    OffersEvaluations: {MEASURED},
+    OffersFailures: {"test_a_failed_run_has_its_last_words"},
+    HasNoLastWords: {"test_a_failed_run_has_its_last_words"},
+    Revives: {"test_an_ended_run_is_never_revived"},
+    RevivesTheStopped: {STOPPED},
+    LeavesPaused: {"test_a_paused_run_goes_on_when_it_is_wanted"},
+    NeverStops: {STOPPED},
+    StopsTheOwner: {ALONE},
+    StopsTheKey: {ALONE},
+    StopsWhatEnded: {HARMLESS},
+    StopsOnlyWhatIsThere: {HARMLESS},
+    NumbersEveryCall: {NUMBERED},
+    KnowsOneNumber: {NUMBERED},
+    CountsFromZero: {NUMBERED},
+    HasOneRegistry: {NUMBERED},
+    ForgetsWithoutStopping: {FORGOTTEN},
+    StopsWithoutForgetting: {
+        FORGOTTEN,
+        "test_forgetting_an_unknown_owner_is_a_success",
+    },
+    ForgetsEverybody: {FORGOTTEN},
+    ForgetsOnce: {"test_forgetting_an_unknown_owner_is_a_success"},
+}
