@@ -97,3 +97,11 @@ def pachd(tmp_path_factory, shared):
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def master(tmp_path_factory):
+    server = Server("determined", tmp_path_factory.mktemp("determined") / "state", "--slots", "2")
+    server.start()
+    yield server
+    server.stop()

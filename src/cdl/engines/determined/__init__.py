@@ -1,0 +1,5 @@
+"""The training engine on Determined: the real SDK, whether the master runs in a cluster or on this machine."""
+
+from .engine import DeterminedEngine
+
+__all__ = ["DeterminedEngine"]

@@ -1,0 +1,114 @@
+"""What is written into an experiment's configuration before it is sent; pure.
+
+What the user wrote stays as it is: only labels are added to, and what is missing is filled in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from cdl.api.meta import Key
+    from cdl.reconcile.experiment import TrainWish
+
+    Table = dict[str, JsonValue]
+
+OWNER, KEY, ROLE = "cdl-owner", "cdl-key", "cdl-role"
+EVALUATION = f"{ROLE}=evaluation"
+FILLED_IN = {
+    # Restarted PyTorch trials unpickle their own state, which torch >= 2.6 refuses by default.
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+    # Several trials share the cores of one machine.
+    "OMP_NUM_THREADS": "1",
+}
+DEVICES = ("cpu", "cuda", "rocm")
+
+
+def owner_label(owner: Key) -> str:
+    """The label by which every run of a resource is found."""
+    return f"{OWNER}={owner.namespace}.{owner.name}"
+
+
+def key_label(key: str) -> str:
+    """The label by which one run is found."""
+    return f"{KEY}={key}"
+
+
+def key_of(labels: object) -> str:
+    """Read a run's key; empty when somebody took the label away."""
+    found = (str(label) for label in labels) if isinstance(labels, list | tuple | set) else ()
+    return next((label.removeprefix(f"{KEY}=") for label in found if label.startswith(f"{KEY}=")), "")
+
+
+def experiment_config(
+    owner: Key, key: str, wish: TrainWish, pachd: tuple[str, int], environment: Mapping[str, str]
+) -> Table:
+    """Give the configuration as it is sent."""
+    config: Table = dict(wish.config)
+    if wish.evaluates:
+        config.update(_evaluation(wish))
+    config.setdefault("name", wish.name)
+    config.setdefault("max_restarts", 1)
+    written = config.get("labels")
+    config["labels"] = [*(written if isinstance(written, list) else []), *_labels(owner, key, wish)]
+    config["reproducibility"] = {"experiment_seed": seed(key), **_table(config.get("reproducibility"))}
+    config["integrations"] = _with_data(_table(config.get("integrations")), owner, wish, pachd)
+    config["environment"] = _with_variables(_table(config.get("environment")), {**FILLED_IN, **environment})
+    return config
+
+
+def seed(key: str) -> int:
+    """Same wish, same chance."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") >> 1
+
+
+def _labels(owner: Key, key: str, wish: TrainWish) -> list[JsonValue]:
+    return [owner_label(owner), key_label(key), *([EVALUATION] if wish.evaluates else [])]
+
+
+def _evaluation(wish: TrainWish) -> Table:
+    module = "cdl.training.evaluate"
+    return {
+        "entrypoint": ["python3", "-m", module, "--entrypoint", wish.evaluates, "--checkpoint", wish.checkpoint],
+        "searcher": {"name": "single", "metric": "accuracy", "smaller_is_better": False},
+        "resources": {"slots_per_trial": 1},
+        "max_restarts": 0,
+        "hyperparameters": {},
+    }
+
+
+def _with_data(integrations: Table, owner: Key, wish: TrainWish, pachd: tuple[str, int]) -> Table:
+    """Pin the commit: Determined then knows what each checkpoint was made from."""
+    host, port = pachd
+    dataset: Table = {"project": owner.namespace, "repo": wish.repo, "commit": wish.commit, "branch": "master"}
+    return {**integrations, "pachyderm": {"pachd": {"host": host, "port": port}, "dataset": dataset}}
+
+
+def _with_variables(environment: Table, wanted: Mapping[str, str]) -> Table:
+    """Add the variables that the user did not set, in whichever of the two shapes the list has."""
+    written = environment.get("environment_variables")
+    if isinstance(written, dict):
+        lists = {device: _list(written.get(device)) for device in DEVICES}
+        added: JsonValue = {device: [*given, *_unset(given, wanted)] for device, given in lists.items()}
+    else:
+        given = _list(written)
+        added = [*given, *_unset(given, wanted)]
+    return {**environment, "environment_variables": added}
+
+
+def _unset(given: list[JsonValue], wanted: Mapping[str, str]) -> list[JsonValue]:
+    names = {str(variable).partition("=")[0] for variable in given}
+    return [f"{name}={value}" for name, value in sorted(wanted.items()) if name not in names]
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _table(value: JsonValue) -> Table:
+    return cast("Table", dict(value)) if isinstance(value, dict) else {}

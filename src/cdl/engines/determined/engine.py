@@ -1,0 +1,193 @@
+"""Runs of Experiments and versions of models at Determined."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import yaml
+from determined.common import api
+from determined.common.api import bindings
+from determined.common.api import errors as sdk
+
+from cdl.api.conditions import Reason
+from cdl.ports.errors import Conflict, Rejected, Unavailable
+
+from .code import model_definition
+from .config import experiment_config, key_label, owner_label
+from .door import there
+from .master import Master
+from .reading import Reader
+from .translate import PHASE_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from determined.experimental.client import Determined
+
+    from cdl.api.meta import Key
+    from cdl.reconcile.experiment import RunPhase, RunSeen, TrainWish
+
+DIGEST = "cdl.dev/digest"
+PACHD_PORT = 30650
+ENDS_WITHIN = 20.0
+"""How long a killed run may take to be gone before somebody looks again."""
+
+
+class DeterminedEngine:
+    """Drives one master. Runs are found again by their labels, `cdl-owner` and `cdl-key`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        fetch: Callable[[str, str], Path],
+        pachd: str,
+        user: str = "determined",
+        password: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Talk to the master at `url`; nothing is asked yet.
+
+        `fetch` gives a checked local file for the URI and sha256 of a code archive. `pachd` is the address that trials
+        read their data from, and `environment` is added to what trials see.
+        """
+        self._master = Master(url, user, password)
+        self._fetch = fetch
+        parts = urlsplit(pachd if "://" in pachd else f"grpc://{pachd}")
+        self._pachd = (parts.hostname or "localhost", parts.port or PACHD_PORT)
+        self._environment = dict(environment or {})
+        self._reader = Reader()
+        self._starting = threading.Lock()
+
+    def look(self, owner: Key) -> tuple[RunSeen, ...]:
+        """Report every run of the owner, archived ones left out; changes nothing; an unknown owner is an empty report.
+
+        A run that ended has its trials, its best checkpoint (by the searcher's metric) and, if it evaluated, its
+        measurement.
+        """
+
+        def ask(_: Determined, session: api.Session) -> tuple[RunSeen, ...]:
+            seen: dict[str, RunSeen] = {}
+            for run in self._reader.runs(session, [owner_label(owner)]):
+                found = self._reader.seen(session, run)
+                seen.setdefault(found.key, found)  # a second of the same key is about to be stopped by who made it
+            return tuple(seen.values())
+
+        return self._master.ask(f"looking at Experiment {owner.name}", ask)
+
+    def start(self, owner: Key, key: str, wish: TrainWish) -> None:
+        """Make sure a run called key exists and is active unless it ended.
+
+        A second call changes nothing, even after a lost reply; an ended run is never revived.
+        """
+        labels = [owner_label(owner), key_label(key)]
+
+        def ask(_: Determined, session: api.Session) -> None:
+            if not self._reader.runs(session, labels):
+                self._create(session, owner, key, wish)
+            # Determined has no key of its own: two who asked at the same moment both made one, and agree on the first.
+            first, *rest = self._reader.runs(session, labels)
+            _end(session, rest)
+            if first.state is bindings.experimentv1State.PAUSED:
+                bindings.post_ActivateExperiment(session, id=first.id)
+
+        with self._starting:
+            self._master.ask(f"starting run {key}", ask)
+
+    def stop(self, owner: Key, key: str) -> None:
+        """Make sure no run called key goes on. Stopping what is not there or has ended is a success."""
+        labels = [owner_label(owner), key_label(key)]
+
+        def ask(_: Determined, session: api.Session) -> None:
+            for run in self._reader.runs(session, labels):
+                if not PHASE_OF[run.state].over:
+                    bindings.post_KillExperiment(session, id=run.id)
+
+        self._master.ask(f"stopping run {key}", ask)
+
+    def register(self, model: str, checkpoint: str, digest: str) -> int:
+        """Make sure the registry has a version of the model for this digest and give its number, counted from 1.
+
+        A second call with the same digest gives the same number; a new digest a higher one.
+        """
+
+        def ask(client: Determined, session: api.Session) -> int:
+            if there(lambda: client.get_model(model)) is None:
+                _create_model(client, model)
+            number = _version(client, model, digest)
+            if number is None:
+                body = bindings.v1PostModelVersionRequest(
+                    checkpointUuid=checkpoint,
+                    modelName=model,
+                    name=digest.removeprefix("sha256:")[:12],
+                    metadata={DIGEST: digest},
+                    notes=f"{DIGEST}: {digest}",
+                )
+                bindings.post_PostModelVersion(session, body=body, modelName=model)
+                number = _version(client, model, digest)
+            if number is None:
+                message = f"model {model}: the version for {digest[:19]} is not there although it was registered"
+                raise Conflict(message)
+            return number
+
+        return self._master.ask(f"registering a version of model {model}", ask)
+
+    def forget(self, owner: Key) -> None:
+        """Stop and archive every run of the owner. Forgetting an unknown owner is a success."""
+
+        def ask(_: Determined, session: api.Session) -> None:
+            _end(session, self._reader.runs(session, [owner_label(owner)]))
+
+        self._master.ask(f"removing the runs of Experiment {owner.name}", ask)
+
+    def _create(self, session: api.Session, owner: Key, key: str, wish: TrainWish) -> None:
+        if wish.code.sha256 is None:
+            message = f"code archive {wish.code.uri}: its sha256 is not known, so its content cannot be checked"
+            raise Rejected(message, Reason.INVALID_SPEC)
+        archive = self._fetch(wish.code.uri, wish.code.sha256)
+        config = experiment_config(owner, key, wish, self._pachd, self._environment)
+        body = bindings.v1CreateExperimentRequest(
+            activate=True,
+            config=yaml.safe_dump(config),
+            modelDefinition=model_definition(archive, wish.code.uri),
+        )
+        bindings.post_CreateExperiment(session, body=body)
+
+
+def _end(session: api.Session, runs: Iterable[bindings.v1Experiment]) -> None:
+    """Kill runs and put them away; only what has ended can be put away."""
+    ending = list(runs)
+    for run in ending:
+        if not PHASE_OF[run.state].over:
+            bindings.post_KillExperiment(session, id=run.id)
+    deadline = time.monotonic() + ENDS_WITHIN
+    for run in ending:
+        while not _phase(session, run.id).over:
+            if time.monotonic() > deadline:
+                message = f"run {run.id} is still stopping"
+                raise Unavailable(message)
+            time.sleep(0.1)
+        bindings.post_ArchiveExperiment(session, id=run.id)
+
+
+def _phase(session: api.Session, run: int) -> RunPhase:
+    return PHASE_OF[bindings.get_GetExperiment(session, experimentId=run).experiment.state]
+
+
+def _create_model(client: Determined, model: str) -> None:
+    try:
+        client.create_model(model, description="Releases of cdl")
+    except sdk.APIException as error:
+        if error.status_code != 409:  # 409: somebody was faster, and that is as good
+            raise
+
+
+def _version(client: Determined, model: str, digest: str) -> int | None:
+    """Find the version of a digest; of two that a lost reply made, the first."""
+    versions = client.get_model(model).list_versions()
+    found = [v.model_version for v in versions if (v.metadata or {}).get(DIGEST) == digest]
+    return min(found, default=None)

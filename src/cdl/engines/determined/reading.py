@@ -1,0 +1,165 @@
+"""Read runs, trials, logs and metrics; remembers what cannot change."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from determined.common import api
+from determined.common.api import bindings, logs
+from determined.common.api import errors as sdk
+
+from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, RunSeen
+
+from .config import EVALUATION, key_of
+from .door import there
+from .translate import (
+    GONE,
+    PHASE_OF,
+    checkpoint_seen,
+    last_words,
+    measurement_of,
+    moment,
+    searcher_of,
+    slot_seconds,
+    slots_of,
+    trial_status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GROUP = "evaluation"
+TAIL = 300
+REMEMBERED = 512
+
+
+class Reader:
+    """What there is at one master. A run that ended does not change, until somebody continues it."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._over: dict[tuple[int, str], RunSeen] = {}
+
+    def runs(self, session: api.Session, labels: Sequence[str]) -> list[bindings.v1Experiment]:
+        """Give the runs that carry all of the labels, oldest first; archived and deleted ones are left out."""
+
+        def page(offset: int) -> bindings.v1GetExperimentsResponse:
+            return bindings.get_GetExperiments(
+                session,
+                labels=labels,
+                archived=False,
+                offset=offset,
+                sortBy=bindings.v1GetExperimentsRequestSortBy.ID,
+                orderBy=bindings.v1OrderBy.ASC,
+            )
+
+        found = [e for answer in api.read_paginated(page) for e in answer.experiments]
+        # The filter is the server's; what it means by `all of` has changed before.
+        return [e for e in found if set(labels) <= set(e.labels or ()) and not e.archived and e.state not in GONE]
+
+    def seen(self, session: api.Session, run: bindings.v1Experiment) -> RunSeen:
+        """Read one run with its trials."""
+        phase = PHASE_OF[run.state]
+        remembered = (run.id, str(run.endTime))
+        if phase.over and remembered in self._over:
+            return self._over[remembered]
+        searcher, slots, now = searcher_of(run.config), slots_of(run.config), datetime.now(UTC)
+        trials = self._trials(session, run.id)
+        held = {trial.id: _allocations(session, trial) for trial in trials}
+        measures = EVALUATION in (run.labels or ())
+        seen = RunSeen(
+            key=key_of(run.labels),
+            id=str(run.id),
+            phase=phase,
+            started_at=moment(run.startTime),
+            finished_at=moment(run.endTime) if phase.over else None,
+            trials=tuple(trial_status(trial, searcher, held[trial.id]) for trial in trials),
+            best=_best(session, run.id) if phase.over and not measures else None,
+            measurement=_measurement(session, trials) if phase.over and measures else None,
+            slot_seconds=sum(slot_seconds(allocations, slots, now) for allocations in held.values()),
+            failure=_failure(session, trials) if phase is RunPhase.FAILED else "",
+        )
+        if _is_complete(seen, measures=measures):
+            while len(self._over) >= REMEMBERED:
+                self._over.pop(next(iter(self._over)), None)
+            self._over[remembered] = seen
+        return seen
+
+    def _trials(self, session: api.Session, run: int) -> list[bindings.trialv1Trial]:
+        def page(offset: int) -> bindings.v1GetExperimentTrialsResponse:
+            return bindings.get_GetExperimentTrials(
+                session,
+                experimentId=run,
+                offset=offset,
+                sortBy=bindings.v1GetExperimentTrialsRequestSortBy.ID,
+                orderBy=bindings.v1OrderBy.ASC,
+            )
+
+        trials = [t for answer in api.read_paginated(page) for t in answer.trials]
+        for trial in trials:
+            if trial.state is bindings.trialv1State.STOPPING_COMPLETED:
+                _tell(session, trial)
+        return trials
+
+
+def _is_complete(seen: RunSeen, *, measures: bool) -> bool:
+    """The last log lines and metrics may arrive after the end; until they have, look again."""
+    match seen.phase:
+        case RunPhase.FAILED:
+            return bool(seen.failure)
+        case RunPhase.SUCCEEDED:
+            return (seen.measurement if measures else seen.best) is not None
+        case _:
+            return seen.phase.over
+
+
+def _allocations(session: api.Session, trial: bindings.trialv1Trial) -> list[bindings.v1Allocation]:
+    tasks = trial.taskIds or ([trial.taskId] if trial.taskId else [])
+    answers = [there(partial(bindings.get_GetTask, session, taskId=task)) for task in tasks]
+    return [a for answer in answers if answer is not None for a in answer.task.allocations or ()]
+
+
+def _tell(session: api.Session, trial: bindings.trialv1Trial) -> None:
+    """Pass on to a trial what its search has already decided: to stop.
+
+    The masters 0.38.0 and 0.38.1 decide it and then never tell the process, which would train on to its own end.
+    Looking is the one thing that happens as long as a run goes on, and who is told twice stops once: so it is here.
+    """
+    for allocation in _allocations(session, trial):
+        if allocation.endTime:
+            continue
+        body = bindings.v1AllocationPendingPreemptionSignalRequest(allocationId=allocation.allocationId)
+        try:
+            bindings.post_AllocationPendingPreemptionSignal(session, allocationId=allocation.allocationId, body=body)
+        except (sdk.APIException, sdk.ForbiddenException):
+            continue  # it has just gone, or we may not: then it stops at its own end
+
+
+def _best(session: api.Session, run: int) -> CheckpointSeen | None:
+    answer = bindings.get_GetExperimentCheckpoints(
+        session,
+        id=run,
+        limit=1,
+        sortByAttr=bindings.checkpointv1SortBy.SEARCHER_METRIC,
+        states=[bindings.checkpointv1State.COMPLETED],
+    )
+    return checkpoint_seen(answer.checkpoints[0]) if answer.checkpoints else None
+
+
+def _measurement(session: api.Session, trials: Sequence[bindings.trialv1Trial]) -> Measurement | None:
+    if not trials:
+        return None
+    answers = bindings.get_GetMetrics(session, trialIds=[t.id for t in trials], group=GROUP)
+    reports = [report for answer in answers for report in answer.metrics]
+    document = reports[-1].metrics.get("avg_metrics") if reports else None
+    return measurement_of(document) if document else None
+
+
+def _failure(session: api.Session, trials: Sequence[bindings.trialv1Trial]) -> str:
+    failed = next((t for t in trials if t.state is bindings.trialv1State.ERROR), None)
+    if failed is None:
+        return ""
+    words = last_words(line.log or line.message for line in logs.trial_logs(session, failed.id, tail=TAIL))
+    return f"trial {failed.id}: {words}" if words else ""

@@ -1,0 +1,196 @@
+"""Between Determined's types and ours; pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from determined.common.api.bindings import experimentv1State, trialv1State
+
+from cdl.api.v1alpha1.experiment import TrialStatus
+from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from determined.common.api.bindings import trialv1Trial, v1Allocation, v1Checkpoint
+    from pydantic import JsonValue
+
+E = experimentv1State
+PHASE_OF: dict[experimentv1State, RunPhase] = {
+    E.UNSPECIFIED: RunPhase.QUEUED,
+    E.QUEUED: RunPhase.QUEUED,
+    E.PULLING: RunPhase.QUEUED,
+    E.STARTING: RunPhase.QUEUED,
+    E.ACTIVE: RunPhase.RUNNING,
+    E.RUNNING: RunPhase.RUNNING,
+    E.PAUSED: RunPhase.PAUSED,
+    E.STOPPING_COMPLETED: RunPhase.STOPPING,
+    E.STOPPING_CANCELED: RunPhase.STOPPING,
+    E.STOPPING_KILLED: RunPhase.STOPPING,
+    E.STOPPING_ERROR: RunPhase.STOPPING,
+    E.COMPLETED: RunPhase.SUCCEEDED,
+    E.CANCELED: RunPhase.CANCELED,
+    E.ERROR: RunPhase.FAILED,
+    E.DELETING: RunPhase.CANCELED,
+    E.DELETED: RunPhase.CANCELED,
+    E.DELETE_FAILED: RunPhase.CANCELED,
+}
+GONE = frozenset({E.DELETING, E.DELETED})
+"""Somebody deletes the run at the engine: for us it is not there."""
+T = trialv1State
+TRIAL_PHASE_OF: dict[trialv1State, RunPhase] = {
+    T.UNSPECIFIED: RunPhase.QUEUED,
+    T.QUEUED: RunPhase.QUEUED,
+    T.PULLING: RunPhase.QUEUED,
+    T.STARTING: RunPhase.QUEUED,
+    T.ACTIVE: RunPhase.RUNNING,
+    T.RUNNING: RunPhase.RUNNING,
+    T.PAUSED: RunPhase.PAUSED,
+    T.STOPPING_COMPLETED: RunPhase.STOPPING,
+    T.STOPPING_CANCELED: RunPhase.STOPPING,
+    T.STOPPING_KILLED: RunPhase.STOPPING,
+    T.STOPPING_ERROR: RunPhase.STOPPING,
+    T.COMPLETED: RunPhase.SUCCEEDED,
+    T.CANCELED: RunPhase.CANCELED,
+    T.ERROR: RunPhase.FAILED,
+}
+RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::\s.*)?$")
+RANK = re.compile(r"^\[rank=\d+\]\s*")
+WORDS = 400
+"""How much of a trial's last words fits into a status."""
+
+
+def moment(text: str | None) -> datetime | None:
+    """Read a time of the wire."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text)
+
+
+def trial_status(
+    trial: trialv1Trial, searcher: Mapping[str, JsonValue], allocations: Iterable[v1Allocation]
+) -> TrialStatus:
+    """Read a trial: its times are those of its processes, where there were any."""
+    begun = [at for a in allocations if (at := moment(a.startTime)) is not None]
+    phase = TRIAL_PHASE_OF[trial.state]
+    return TrialStatus(
+        id=trial.id,
+        state=phase.value,
+        hparams=dict(trial.hparams),
+        metric=_best(trial, searcher),
+        steps=trial.totalBatchesProcessed,
+        stopped_early=phase is RunPhase.SUCCEEDED and _fell_behind(trial, searcher),
+        started_at=min(begun, default=moment(trial.startTime)),
+        finished_at=moment(trial.endTime) if phase.over else None,
+    )
+
+
+def slot_seconds(allocations: Iterable[v1Allocation], slots: int, now: datetime) -> float:
+    """Add up how long slots were held; a slot is held until its process is gone."""
+    total = 0.0
+    for allocation in allocations:
+        begun = moment(allocation.startTime)
+        if begun is not None:
+            total += max(((moment(allocation.endTime) or now) - begun).total_seconds(), 0) * slots
+    return total
+
+
+def slots_of(config: Mapping[str, JsonValue]) -> int:
+    """How many slots each trial holds."""
+    resources = config.get("resources")
+    slots = resources.get("slots_per_trial", 1) if isinstance(resources, dict) else 1
+    return slots if isinstance(slots, int) else 1
+
+
+def searcher_of(config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The part of a configuration that says what is searched and by which metric."""
+    found = config.get("searcher")
+    return found if isinstance(found, dict) else {}
+
+
+def _best(trial: trialv1Trial, searcher: Mapping[str, JsonValue]) -> float | None:
+    if trial.bestValidation is None:
+        return None
+    return number(trial.bestValidation.metrics.avgMetrics.get(str(searcher.get("metric"))))
+
+
+def _fell_behind(trial: trialv1Trial, searcher: Mapping[str, JsonValue]) -> bool:
+    """The search ended it: its last validation came before the time that a search runs to."""
+    limit, clock = number(searcher.get("max_time")), searcher.get("time_metric")
+    if limit is None or clock is None or trial.latestValidation is None:
+        return False
+    reached = number(trial.latestValidation.metrics.avgMetrics.get(str(clock)))
+    return reached is not None and reached < limit
+
+
+def number(value: object) -> float | None:
+    """Give a finite number; the wire writes the others as words."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def checkpoint_seen(found: v1Checkpoint) -> CheckpointSeen | None:
+    """Read a checkpoint; None when it was never measured by the searcher's metric."""
+    training = found.training
+    metric = number(training.searcherMetric)
+    if metric is None or training.trialId is None:
+        return None
+    config = training.experimentConfig or {}
+    return CheckpointSeen(
+        uuid=found.uuid,
+        uri=_checkpoint_uri(config.get("checkpoint_storage") or {}, found.uuid),
+        trial=training.trialId,
+        metric=metric,
+        hparams=dict(training.hparams or {}),
+    )
+
+
+def _checkpoint_uri(storage: Mapping[str, JsonValue], uuid: str) -> str:
+    """Say where the files of a checkpoint lie."""
+    match storage.get("type"):
+        case "directory":
+            return _file(str(storage.get("container_path")), uuid)
+        case "shared_fs":
+            inner = str(storage.get("storage_path") or "")
+            host = str(storage.get("host_path"))
+            return _file(inner if inner.startswith("/") else f"{host}/{inner}", uuid)
+        case "s3":
+            prefix = str(storage.get("prefix") or "").strip("/")
+            return "/".join(part for part in ("s3:/", str(storage.get("bucket")), prefix, uuid) if part)
+        case other:
+            return f"{other}://{uuid}"
+
+
+def _file(folder: str, uuid: str) -> str:
+    return f"file://{folder.rstrip('/')}/{uuid}"
+
+
+def measurement_of(document: Mapping[str, JsonValue]) -> Measurement:
+    """Read what an evaluation reported under the group `evaluation`."""
+    per_class, checkpoint = _table(document.get("perClass")), _table(document.get("checkpoint"))
+    return Measurement(
+        metrics=_numbers(document.get("metrics")),
+        per_class={name: _numbers(row) for name, row in per_class.items()},
+        files={path: str(sha) for path, sha in _table(checkpoint.get("files")).items()},
+        environment=_table(document.get("environment")),
+        raw=dict(document),
+    )
+
+
+def _numbers(value: JsonValue) -> dict[str, float]:
+    return {name: n for name, v in _table(value).items() if (n := number(v)) is not None}
+
+
+def _table(value: JsonValue) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """Choose the line of a trial's log that says why it ended: the exception's own, else the last one."""
+    said = [text for line in lines if (text := RANK.sub("", line).strip())]
+    raised = next((line for line in reversed(said) if RAISED.match(line)), "")
+    return (raised or (said[-1] if said else ""))[:WORDS]
