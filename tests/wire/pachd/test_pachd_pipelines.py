@@ -413,3 +413,56 @@ def test_a_datum_is_described(pachd, client):
     assert (code, text) == ("UNKNOWN", f"datum {'0' * 64} could not be found for job ID {job.job.id}")
     nowhere = pps.Job(pipeline=job.job.pipeline, id="0" * 32)
     assert refused(client.pps.inspect_job, job=nowhere)[0] == "NOT_FOUND"
+
+
+def test_a_linked_folder_and_an_unreadable_one(pachd, client):
+    repo = pachd.repo()
+    pachd.put(repo, {"/a": b"1"})
+    script = "cd /pfs/out; mkdir d; head -c 300000 /dev/zero > d/big; ln -s d again; ln -s d _first"
+    linked = pachd.pipeline(repo, script)
+    assert state(pachd.job(linked)) == "JOB_SUCCESS"
+    assert {name: len(body) for name, body in pachd.output(linked).items()} == {
+        "/d/big": 300_000,
+        "/again/big": 300_000,
+        "/_first/big": 300_000,
+    }
+    # A path longer than a file system allows fails the attempt, not the server.
+    long = pachd.pipeline(
+        repo, "cd /pfs/out; n=$(printf 'x%.0s' $(seq 250)); mkdir $n; ln -s $n/$n/$n l", datum_tries=1
+    )
+    assert state(pachd.job(long)) == "JOB_FAILURE"
+
+
+def test_an_edge_that_never_propagates(pachd, client):
+    repo = pachd.repo()
+    pachd.put(repo, {"/a": b"1"})
+    pipeline = pps.Pipeline(name=f"quiet-{repo.name}")
+    source = pps.PfsInput(repo=repo.name, glob="/*", name="in", propagation_spec=pfs.PropagationSpec(never=True))
+    transform = pps.Transform(cmd=["sh"], stdin=[COPY])
+    client.pps.create_pipeline(pipeline=pipeline, input=pps.Input(pfs=source), transform=transform)
+    pachd.job(pipeline)
+    pachd.put(repo, {"/b": b"2"})
+    assert len(list(client.pps.list_job(pipeline=pipeline))) == 1
+    assert pachd.output(pipeline) == {"/a": b"1"}
+
+
+def test_squashing_a_whole_set_keeps_what_its_children_read(pachd, client):
+    repo = pachd.repo()
+    first = pachd.put(repo, {"/a": b"1"})
+    pipeline = pachd.pipeline(repo, COPY)
+    pachd.job(pipeline)
+    second = pachd.put(repo, {"/b": b"2"})
+    pachd.job(pipeline)
+    third = pachd.put(repo, {"/c": b"3"})
+    pachd.job(pipeline)
+    code, text = refused(client.pfs.squash_commit, commit=second)
+    assert (code, "ask for recursive" in text) == ("UNKNOWN", True)
+    client.pfs.squash_commit(commit=second, recursive=True)
+    assert pachd.read(third) == {"/a": b"1", "/b": b"2", "/c": b"3"}
+    assert pachd.output(pipeline) == {"/a": b"1", "/b": b"2", "/c": b"3"}
+    left = {j.job.id for j in client.pps.list_job(pipeline=pipeline, history=-1)}
+    assert (third.id in left, second.id in left) == (True, False)
+    assert client.pfs.commit_exists(first)
+    # The next job still builds on what is left.
+    pachd.put(repo, {"/d": b"4"})
+    assert counts(pachd.job(pipeline)) == (1, 3, 0, 0, 4)

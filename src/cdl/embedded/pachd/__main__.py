@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -70,6 +71,9 @@ def main() -> int:
     except FolderError as error:
         print(f"pachd: {error}", file=sys.stderr)
         return 2
+    except (sqlite3.OperationalError, OSError) as error:
+        print(f"pachd: stopped, because {given.data} cannot be written: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

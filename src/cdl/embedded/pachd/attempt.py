@@ -18,7 +18,7 @@ from cdl.embedded.pachd.logs import Line, Logs
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError
-from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.store import is_full, now
 from cdl.embedded.pachd.trees import Entry, Index
 from cdl.embedded.pachd.wire import Msg
 
@@ -102,6 +102,16 @@ class Attempts:
 
     async def _attempt(self, task: _Task, outcome: Outcome) -> bool:
         """Try once; a failure that err_cmd takes care of marks the outcome as recovered."""
+        try:
+            return await self._steps(task, outcome)
+        except OSError as error:  # such as a folder that user code made unreadable; a full disk is nobody's attempt
+            if is_full(error):
+                raise
+            task.say(f"attempt failed: {error}")
+            return False
+
+    async def _steps(self, task: _Task, outcome: Outcome) -> bool:
+        """Stage, run, upload; on failure run err_cmd."""
         began = time.monotonic_ns()
         outcome.download_bytes = await asyncio.to_thread(task.bench.lay, self._engine.blobs, task.files)
         laid = time.monotonic_ns()

@@ -72,9 +72,10 @@ class Bench:
         """Take what user code wrote, in batches of bounded size. In a thread."""
         batch: list[tuple[str, Held]] = []
         size = 0
-        for file, path in _walk(self.out, "", frozenset()):
-            plain = not file.is_symlink() and file.stat().st_nlink == 1
-            held = blobs.take_file(file, move=plain and self.out in file.resolve().parents)
+        found = list(_walk(self.out, "", frozenset()))
+        alone = not any(linked for _, _, linked in found)  # a link may lead to what would be moved away
+        for file, path, _ in found:
+            held = blobs.take_file(file, move=alone and file.stat().st_nlink == 1)
             blobs.settle(held)
             batch.append((path, held))
             size += len(held.body)
@@ -100,8 +101,8 @@ def _prefix(path: str) -> re.Pattern[str]:
     return re.compile(r"(?<![\w./-])" + re.escape(path.rstrip("/")) + r"(?![\w.-])")
 
 
-def _walk(folder: Path, below: str, above: frozenset[str]) -> Iterator[tuple[Path, str]]:
-    """Give user code's files with their paths in the commit, links followed; refuse what a commit cannot hold."""
+def _walk(folder: Path, below: str, above: frozenset[str], *, linked: bool = False) -> Iterator[tuple[Path, str, bool]]:
+    """Give user code's files with their paths in the commit, and whether a link leads there; refuse what cannot be."""
     real = str(folder.resolve())
     if real in above:
         raise RefusedError(f"{below or '/'} in /pfs/out is a link into itself")
@@ -113,9 +114,9 @@ def _walk(folder: Path, below: str, above: frozenset[str]) -> Iterator[tuple[Pat
         except OSError as error:
             raise RefusedError(f"{path} in /pfs/out is a link to nothing: {error.strerror}") from error
         if stat.S_ISDIR(mode):
-            yield from _walk(file, path, above | {real})
+            yield from _walk(file, path, above | {real}, linked=linked or file.is_symlink())
         elif stat.S_ISREG(mode):
-            yield file, path
+            yield file, path, linked or file.is_symlink()
         else:
             raise RefusedError(f"{path} in /pfs/out is neither a file nor a directory")
 

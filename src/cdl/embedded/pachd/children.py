@@ -84,7 +84,7 @@ class Children:
         self._sock = None
         for run, waiting in self._runs.items():
             if not waiting.done():
-                waiting.set_result(-9)
+                waiting.set_result(-signal.SIGKILL)
                 with contextlib.suppress(ProcessLookupError, KeyError):
                     os.killpg(self._groups[run], signal.SIGKILL)
 
@@ -113,13 +113,18 @@ class Children:
         self._runs[run] = ended
         try:
             socket.send_fds(sock, [order], [write])
+        except OSError:  # the nursery has just died; as if it had taken the program with it
+            del self._runs[run]
+            os.close(read)
+            return -signal.SIGKILL
         finally:
             os.close(write)
         lines = asyncio.create_task(_read_lines(read, say))
         try:
             return await asyncio.shield(ended)
         except asyncio.CancelledError:
-            sock.send(json.dumps({"kill": run}).encode())
+            with contextlib.suppress(OSError):
+                sock.send(json.dumps({"kill": run}).encode())
             await ended
             raise
         finally:

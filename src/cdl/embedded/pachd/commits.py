@@ -170,7 +170,7 @@ def squash(db: sqlite3.Connection, found: list[Commit]) -> None:
             raise RefusedError(f"cannot squash a commit that has no children: {refs.spoken(db, commit)}")
         if any(not child.finished for child in children):
             raise RefusedError(f"cannot squash commit {refs.spoken(db, commit)}: a child has not been finished")
-    for commit in found:
+    for commit in sorted(found, key=lambda c: c.id):  # oldest first: content may pass through several
         if not commit.error:
             for child in _children(db, commit):
                 layers.fold(db, commit.id, child.id)

@@ -10,11 +10,12 @@ from cdl.embedded.pachd.blobs import Blobs
 from cdl.embedded.pachd.store import Store
 from cdl.embedded.pachd.trees import Change, Index, Tree
 
-REMEMBERED = 24  # trees and indexes of finished commits kept in memory
+REMEMBERED = 24  # trees and indexes of finished commits kept in memory, and
+ENTRIES = 400_000  # how many paths they may have together
 LONG = 64  # a chain of this many commits gets a snapshot
 MANY = 50_000  # and so does one of this many changes
 
-T = TypeVar("T")
+T = TypeVar("T", Tree, Index)
 
 
 def _changes(db: sqlite3.Connection, commit: int) -> list[Change]:
@@ -126,5 +127,5 @@ class Layers:
 def _push(kept: OrderedDict[int, T], key: int, value: T) -> None:
     kept[key] = value
     kept.move_to_end(key)
-    while len(kept) > REMEMBERED:
+    while len(kept) > REMEMBERED or (len(kept) > 1 and sum(map(len, kept.values())) > ENTRIES):
         kept.popitem(last=False)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from cdl.embedded.pachd.store import now
 
@@ -28,24 +29,29 @@ class Logs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "logs"
         self._folder.mkdir(exist_ok=True)
-        self._open: dict[Path, TextIO] = {}
+        self._open: dict[Path, BinaryIO] = {}
 
     def _path(self, pipeline: int, job: str) -> Path:
         return self._folder / str(pipeline) / f"{job}.jsonl"
 
     def add(self, pipeline: int, job: str, line: Line) -> None:
-        """Append a line; a reader sees it at once."""
-        path = self._path(pipeline, job)
+        """Append a line; a reader sees it at once. A line that the disk has no room for is lost, no job is."""
+        body = {key: value for key, value in vars(line).items() if value}
+        try:
+            self._file(self._path(pipeline, job)).write(json.dumps(body).encode() + b"\n")
+        except OSError as error:
+            print(f"pachd: a line of job {job}'s log was lost: {error.strerror}", file=sys.stderr)
+
+    def _file(self, path: Path) -> BinaryIO:
+        """Open a job's file once; a line that a crash interrupted is ended first."""
         file = self._open.get(path)
         if file is None:
             path.parent.mkdir(exist_ok=True)
             torn = path.exists() and path.stat().st_size > 0 and not _ends_whole(path)
-            file = self._open[path] = path.open("a", encoding="utf-8")
-            if torn:  # a crash interrupted the last line
-                file.write("\n")
-        body = {key: value for key, value in vars(line).items() if value}
-        file.write(json.dumps(body) + "\n")
-        file.flush()
+            file = self._open[path] = path.open("ab", buffering=0)
+            if torn:
+                file.write(b"\n")
+        return file
 
     def say(self, pipeline: int, job: str, message: str, *, master: bool = False, datum: str = "") -> None:
         """Append a line of the engine's own."""

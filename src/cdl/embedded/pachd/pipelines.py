@@ -102,7 +102,7 @@ def create(db: sqlite3.Connection, spec: Msg, user_json: str, *, update: bool, r
     )
     _write_version(wave, key, version, spec, user_json, salt, repos)
     if not stopped:
-        _connect(wave, spec.output_branch, repos, sources)
+        _connect(wave, spec, repos, sources)
     wave.spread()
 
 
@@ -159,12 +159,14 @@ def _insert(db: sqlite3.Connection, spec: Msg) -> int:
     return key
 
 
-def _connect(wave: Wave, output_branch: str, repos: dict[str, Repo], sources: list[Branch]) -> None:
+def _connect(wave: Wave, spec: Msg, repos: dict[str, Repo], sources: list[Branch]) -> None:
     """Let output and meta depend on the inputs and the spec; both get a new commit."""
     upstream = [*sources, wave.branch(repos["spec"], "master")]
-    for repo, name in ((repos["user"], output_branch), (repos["meta"], "master")):
+    quiet = spec.input.pfs.propagation_spec.never
+    never = frozenset(source.id for source in sources) if quiet else frozenset()
+    for repo, name in ((repos["user"], spec.output_branch), (repos["meta"], "master")):
         branch = wave.branch(repo, name)
-        wave.depend(branch, upstream)
+        wave.depend(branch, upstream, never)
         wave.want(branch)
 
 
@@ -192,7 +194,7 @@ def start(db: sqlite3.Connection, pipeline: Pipeline) -> None:
     wave = Wave(db)
     state = RUNNING if spec.transform.cmd else FAILURE
     db.execute("UPDATE pipelines SET stopped = 0, state = ? WHERE id = ?", (state, pipeline.id))
-    _connect(wave, pipeline.output_branch, _repos(db, pipeline), _sources(wave, spec))
+    _connect(wave, spec, _repos(db, pipeline), _sources(wave, spec))
     wave.spread()
 
 

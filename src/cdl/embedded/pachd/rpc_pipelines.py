@@ -79,6 +79,8 @@ class Pipelines:
         """List pipelines, newest first, with older versions when asked."""
         if request.jq_filter:
             raise absent("pps_v2.API/ListPipeline: jq_filter is not offered by the embedded pachd")
+        if request.commit_set.id or request.page.page_size:
+            raise absent("pps_v2.API/ListPipeline: commit_set and page are not offered by the embedded pachd")
         db = self._store.db
         projects = {p.name or "default" for p in request.projects}
         if request.pipeline.name:

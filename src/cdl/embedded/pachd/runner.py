@@ -18,7 +18,7 @@ from cdl.embedded.pachd.logs import Logs
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError
-from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.store import is_full, now
 from cdl.embedded.pachd.trees import Change, Index, put
 from cdl.embedded.pachd.wire import Msg
 
@@ -84,29 +84,40 @@ class Foreman:
     def _failed(self, key: int, error: BaseException) -> None:
         """End a job that the engine itself could not run, and say why."""
         traceback.print_exception(error, file=sys.stderr)
-        with self._store.write() as db:
-            commits.end_job(db, key, jobs.FAILURE, f"pachd could not run the job: {error}")
+        try:
+            with self._store.write() as db:
+                commits.end_job(db, key, jobs.FAILURE, f"pachd could not run the job: {error}")
+        except sqlite3.OperationalError as full:  # the job stays live and is tried again
+            print(f"pachd: the job's end could not be written down: {full}", file=sys.stderr)
 
     async def _run_job(self, job: Job) -> None:
         while True:
             try:
-                await self._steps(job)
+                await self._steps_or_end(job)
                 return
-            except (OSError, sqlite3.OperationalError) as error:  # a full disk: wait, it may get room again
-                print(f"pachd: job {job.set_id} waits: {error}", file=sys.stderr)
+            except (OSError, sqlite3.OperationalError) as error:
+                if isinstance(error, OSError) and not is_full(error):
+                    raise
+                print(f"pachd: job {job.set_id} waits: {error}", file=sys.stderr)  # it may get room again
                 self._attempts.scrap(job)
                 await asyncio.sleep(2)
-            except RefusedError as error:
-                self._end(job, jobs.FAILURE, error.text)
-                return
             finally:
                 self._logs.done(job.pipeline, job.set_id)
+
+    async def _steps_or_end(self, job: Job) -> None:
+        try:
+            await self._steps(job)
+        except RefusedError as error:
+            self._end(job, jobs.FAILURE, error.text)
 
     async def _steps(self, job: Job) -> None:
         """Take a job from created to finishing."""
         with self._store.write() as db:
             jobs.move(db, job, jobs.STARTING)
         self._say(job, "job created: waiting for its input commits")
+        if not jobs.inputs(self._store.db, job):
+            self._end(job, jobs.UNRUNNABLE, "unrunnable because its input commit was deleted")
+            return
         bad = [c for c in [await self._engine.until(c, FINISHED) for c in jobs.inputs(self._store.db, job)] if c.error]
         if bad:
             self._end(job, jobs.UNRUNNABLE, self._unrunnable(bad))

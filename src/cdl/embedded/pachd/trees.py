@@ -140,10 +140,8 @@ class Index:
                 children[_parent(folder)].append(entry)
         self.order = sorted(self.entries)
 
-    @property
-    def size(self) -> int:
-        """Tell how many bytes there are in all."""
-        return self.entries["/"].size if "/" in self.entries else 0
+    def __len__(self) -> int:
+        return len(self.entries)
 
     def find(self, path: str) -> Entry | None:
         """Find a file or directory by its cleaned path; a file is found first."""
