@@ -105,3 +105,13 @@ def master(tmp_path_factory):
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def seldon(tmp_path_factory):
+    command = f"cdl/serving:test={sys.executable} -m cdl.serving"
+    router = str(free_port())
+    server = Server("seldon", tmp_path_factory.mktemp("seldon") / "state", "--router-port", router, "--image", command)
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,82 @@
+"""Servers of ModelDeployments as SeldonDeployment objects."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from kubernetes import client as kubernetes
+
+from cdl.ports.errors import Rejected
+
+from .door import door, there
+from .translate import GROUP, KEY, OWNER, PLURAL, VERSION, manifest, notes, replacing, serving_seen
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from cdl.api.meta import Key
+    from cdl.reconcile.modeldeployment import ServingSeen, ServingWish
+
+SECONDS = 30
+
+
+class SeldonEngine:
+    """Drives one API server. A SeldonDeployment is called like its ModelDeployment."""
+
+    def __init__(self, api: str | kubernetes.ApiClient, *, image: str) -> None:
+        """Talk to the API server at a URL, or through a client made from a kubeconfig; nothing is asked yet."""
+        if isinstance(api, str):
+            api = kubernetes.ApiClient(kubernetes.Configuration(host=api.rstrip("/")))
+        objects = kubernetes.CustomObjectsApi(api)
+        self._get = partial(objects.get_namespaced_custom_object, _request_timeout=SECONDS)
+        self._create = partial(objects.create_namespaced_custom_object, _request_timeout=SECONDS)
+        self._replace = partial(objects.replace_namespaced_custom_object, _request_timeout=SECONDS)
+        self._delete = partial(objects.delete_namespaced_custom_object, _request_timeout=SECONDS)
+        self._image = image
+
+    def look(self, owner: Key) -> ServingSeen | None:
+        """Report what runs for the owner; changes nothing; None when nothing does.
+
+        The key is the wish's key; phase Available is said only of the wish last served, not of the one before it.
+        """
+        with door(f"looking at ModelDeployment {owner.name}"):
+            live = self._live(owner)
+        return serving_seen(live) if live is not None and _is_ours(owner, live) else None
+
+    def serve(self, owner: Key, wish: ServingWish) -> None:
+        """Make the engine run the wish. A second call with an equal wish changes nothing.
+
+        What answered before goes on answering until the new servers do.
+        """
+        wanted = manifest(owner, wish, self._image)
+        with door(f"serving {wish.release.name}"):
+            live = self._live(owner)
+            if live is None:
+                self._create(**_kind(owner), body=wanted)
+                return
+            if not _is_ours(owner, live):
+                message = f"SeldonDeployment {owner.name} exists and was not made by cdl; rename the ModelDeployment"
+                raise Rejected(message)
+            if notes(live).get(KEY) != wish.key:
+                # The whole object goes, with the version that was read: who was faster is not overwritten.
+                self._replace(**_kind(owner), name=owner.name, body=replacing(live, wanted))
+
+    def remove(self, owner: Key) -> None:
+        """Stop and remove what runs for the owner. Removing what is not there is a success."""
+        with door(f"removing the servers of ModelDeployment {owner.name}"):
+            live = self._live(owner)
+            if live is not None and _is_ours(owner, live):
+                there(lambda: self._delete(**_kind(owner), name=owner.name))
+
+    def _live(self, owner: Key) -> dict[str, JsonValue] | None:
+        found: Any = there(lambda: self._get(**_kind(owner), name=owner.name))
+        return cast("dict[str, JsonValue] | None", found)
+
+
+def _kind(owner: Key) -> dict[str, str]:
+    return {"group": GROUP, "version": VERSION, "namespace": owner.namespace, "plural": PLURAL}
+
+
+def _is_ours(owner: Key, live: dict[str, JsonValue]) -> bool:
+    return notes(live).get(OWNER) == f"{owner.namespace}/{owner.name}"

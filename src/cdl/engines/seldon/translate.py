@@ -1,0 +1,139 @@
+"""Between SeldonDeployment objects and ours; pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1.datapipeline import Resources
+    from cdl.reconcile.modeldeployment import ServingWish
+
+    Table = dict[str, JsonValue]
+
+GROUP, VERSION, PLURAL = "machinelearning.seldon.io", "v1", "seldondeployments"
+KEY, RELEASE, DIGEST, OWNER = "cdl.dev/key", "cdl.dev/release", "cdl.dev/digest", "cdl.dev/owner"
+PHASE_OF: dict[str, ServingPhase] = {
+    "Available": ServingPhase.AVAILABLE,
+    "Creating": ServingPhase.CREATING,
+    "Failed": ServingPhase.FAILED,
+    "": ServingPhase.CREATING,
+}
+"""Seldon's three states; an object that its operator has not seen yet has none."""
+
+
+def manifest(owner: Key, wish: ServingWish, image: str) -> Table:
+    """Write the wish as a SeldonDeployment."""
+    spec: Table = {"name": owner.name, "predictors": [_predictor(wish, image)]}
+    if "seldon" not in wish.spec.predictor.protocols:
+        spec["protocol"] = "v2"
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "SeldonDeployment",
+        "metadata": {
+            "name": owner.name,
+            "namespace": owner.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "cdl"},
+            "annotations": {
+                OWNER: f"{owner.namespace}/{owner.name}",
+                KEY: wish.key,
+                RELEASE: wish.release.name,
+                DIGEST: wish.release.digest,
+            },
+        },
+        "spec": spec,
+    }
+
+
+def replacing(live: Mapping[str, JsonValue], wanted: Table) -> Table:
+    """Give the live object with our spec, labels and annotations; what others noted on it stays."""
+    now, ours = _table(live.get("metadata")), _table(wanted["metadata"])
+    merged = {name: {**_table(now.get(name)), **_table(ours.get(name))} for name in ("labels", "annotations")}
+    return {**wanted, "metadata": {**now, **merged}}
+
+
+def notes(live: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Read the annotations."""
+    return {k: str(v) for k, v in _table(_table(live.get("metadata")).get("annotations")).items()}
+
+
+def serving_seen(live: Mapping[str, JsonValue]) -> ServingSeen:
+    """Read what runs. A status is believed only when it is about the object as it is now."""
+    noted, status, spec = notes(live), _table(live.get("status")), _table(live.get("spec"))
+    state = str(status.get("state") or "") if _is_about(live, status) else ""
+    phase = PHASE_OF.get(state, ServingPhase.CREATING)
+    predictors = [_table(p) for p in _list(spec.get("predictors"))]
+    replicas = status.get("replicas")
+    return ServingSeen(
+        key=noted.get(KEY, ""),
+        release=noted.get(RELEASE, ""),
+        phase=phase,
+        url=str(_table(status.get("address")).get("url") or ""),
+        desired=sum(_count(p.get("replicas"), 1) for p in predictors),
+        ready=_count(replicas, 0) if state else 0,
+        message=str(status.get("description") or "") if state else "",
+    )
+
+
+def _predictor(wish: ServingWish, image: str) -> Table:
+    spec, release = wish.spec, wish.release
+    unit = spec.model.name
+    container: Table = {"name": unit, "image": image, "resources": _resources(spec.predictor.resources)}
+    parameters = {
+        "release_uri": release.document,
+        "release_digest": release.digest,
+        "interface": json.dumps(spec.interface.model_dump(mode="json", by_alias=True), sort_keys=True),
+    }
+    return {
+        # Named by version, so that the next release is another predictor and the old one stays until it is ready.
+        "name": f"v{release.version}",
+        "traffic": 100,
+        "replicas": spec.predictor.replicas,
+        "graph": {
+            "name": unit,
+            "type": "MODEL",
+            "parameters": [{"name": n, "value": v, "type": "STRING"} for n, v in parameters.items()],
+        },
+        "componentSpecs": [{"spec": {"containers": [container]}}],
+    }
+
+
+def _resources(wanted: Resources) -> Table:
+    amounts: Table = {}
+    if wanted.cpu is not None:
+        amounts["cpu"] = f"{wanted.cpu:g}"
+    if wanted.memory is not None:
+        amounts["memory"] = wanted.memory
+    limits = {**amounts, **({"nvidia.com/gpu": str(wanted.gpu)} if wanted.gpu else {})}
+    return {k: v for k, v in (("requests", amounts), ("limits", limits)) if v}
+
+
+def _is_about(live: Mapping[str, JsonValue], status: Table) -> bool:
+    """After a change the old state stands until the operator comes by; its generation, or its names, tell."""
+    observed = status.get("observedGeneration")
+    generation = _table(live.get("metadata")).get("generation")
+    if isinstance(observed, int) and isinstance(generation, int):
+        return observed >= generation
+    name = _table(live.get("metadata")).get("name")
+    wanted = [f"{name}-{_table(p).get('name')}-" for p in _list(_table(live.get("spec")).get("predictors"))]
+    deployed = list(_table(status.get("deploymentStatus")))
+    return all(any(d.startswith(w) for d in deployed) for w in wanted)
+
+
+def _table(value: JsonValue) -> Table:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _count(value: JsonValue, absent: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else absent

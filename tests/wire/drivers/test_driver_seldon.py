@@ -1,0 +1,192 @@
+"""SeldonEngine against the embedded Seldon, with real model servers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import httpx
+import pytest
+from kubernetes import client as kubernetes
+
+from cdl.api.meta import Key
+from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
+from cdl.engines.seldon import SeldonEngine
+from cdl.ports.errors import Rejected, Unavailable
+from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
+from tests.wire.serving.tiny_release import ROWS, TinyRelease
+
+from .conftest import eventually, free_port
+
+NUMBERS = itertools.count()
+GROUP = {"group": "machinelearning.seldon.io", "version": "v1", "plural": "seldondeployments"}
+ROW = {"data": {"ndarray": [[1, 2, 3, 4]]}}
+
+
+@pytest.fixture
+def engine(seldon):
+    return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test")
+
+
+@pytest.fixture
+def objects(seldon):
+    return kubernetes.CustomObjectsApi(kubernetes.ApiClient(kubernetes.Configuration(host=f"http://{seldon.address}")))
+
+
+@pytest.fixture
+def owner():
+    return Key("ModelDeployment", "default", f"rows{next(NUMBERS)}")
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Releases whose answers tell them apart: each scales by its own weight."""
+
+    def make(version: int, weight: float, entrypoint: str = "serve:Rows") -> ReleaseSeen:
+        folder = tmp_path / f"r{version}"
+        folder.mkdir()
+        made = TinyRelease(folder, entrypoint=entrypoint, version=version, weight=weight).write()
+        document = next(p["value"] for p in made.parameters(ROWS) if p["name"] == "release_uri")
+        return ReleaseSeen(f"rows-{version}", version, made.digest, approved=True, document=document)
+
+    return make
+
+
+def wish(release: ReleaseSeen, **predictor) -> ServingWish:
+    spec = {"model": {"name": "rows"}, "interface": ROWS, "predictor": predictor}
+    return ServingWish(release, ModelDeploymentSpec.model_validate(spec))
+
+
+def settled(engine, owner):
+    return eventually(lambda: engine.look(owner), lambda s: s.phase is not ServingPhase.CREATING)
+
+
+def scaled(url: str) -> float:
+    return httpx.post(url, json=ROW).raise_for_status().json()["data"]["ndarray"][0][0] / 10
+
+
+def test_nothing_runs_for_an_unknown_owner(engine, owner):
+    assert engine.look(owner) is None
+
+
+def test_a_release_that_is_served_answers_at_its_url(engine, owner, release):
+    wanted = wish(release(3, 2.0))
+    engine.serve(owner, wanted)
+    seen = settled(engine, owner)
+    assert (seen.phase, seen.key, seen.release) == (ServingPhase.AVAILABLE, wanted.key, "rows-3"), seen.message
+    assert (seen.desired, seen.ready) == (1, 1)
+    assert scaled(seen.url) == pytest.approx(2.0)
+
+
+def test_serving_twice_changes_nothing(engine, owner, objects, release):
+    wanted = wish(release(3, 2.0))
+    engine.serve(owner, wanted)
+    settled(engine, owner)
+    before = objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name)
+    engine.serve(owner, wanted)
+    assert objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name) == before
+
+
+def test_the_old_release_answers_until_the_new_one_does(engine, owner, release):
+    engine.serve(owner, wish(release(3, 2.0)))
+    url = settled(engine, owner).url
+    newer = wish(release(4, 5.0))
+    engine.serve(owner, newer)
+    answers = {scaled(url)}
+    assert engine.look(owner).key == newer.key
+
+    def look():
+        answers.add(scaled(url))
+        return engine.look(owner)
+
+    seen = eventually(look, lambda s: s.phase is ServingPhase.AVAILABLE)
+    assert (seen.release, scaled(seen.url)) == ("rows-4", pytest.approx(5.0))
+    assert answers <= {2.0, 5.0}
+
+
+def test_available_is_never_said_of_the_release_before(engine, owner, release):
+    """At once after a change nothing has looked at it yet; the state that stands there is of the release before."""
+    engine.serve(owner, wish(release(3, 2.0)))
+    settled(engine, owner)
+    broken = wish(release(4, 5.0, entrypoint="serve:Nowhere"))
+    engine.serve(owner, broken)
+    phases = {engine.look(owner).phase for _ in range(20)}
+    phases.add(settled(engine, owner).phase)
+    assert ServingPhase.AVAILABLE not in phases
+
+
+def test_a_release_that_cannot_be_served_says_why_and_the_old_one_stays(engine, owner, release):
+    engine.serve(owner, wish(release(3, 2.0)))
+    url = settled(engine, owner).url
+    engine.serve(owner, wish(release(4, 5.0, entrypoint="serve:Nowhere")))
+    seen = settled(engine, owner)
+    assert (seen.phase, seen.ready) == (ServingPhase.FAILED, 0)
+    assert "Nowhere" in seen.message
+    assert scaled(url) == pytest.approx(2.0)
+
+
+def test_what_others_noted_on_the_object_stays(engine, owner, objects, release):
+    engine.serve(owner, wish(release(3, 2.0)))
+    noted = {"metadata": {"annotations": {"team": "news"}}}
+    objects.patch_namespaced_custom_object(
+        **GROUP, namespace="default", name=owner.name, body=noted, _content_type="application/merge-patch+json"
+    )
+    engine.serve(owner, wish(release(4, 5.0)))
+    live = objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name)
+    assert live["metadata"]["annotations"]["team"] == "news"
+    assert [p["name"] for p in live["spec"]["predictors"]] == ["v4"]
+
+
+def test_removing_stops_it_and_nothing_else(engine, owner, release):
+    other = Key("ModelDeployment", "default", f"{owner.name}-b")
+    shared = release(3, 2.0)
+    engine.serve(owner, wish(shared))
+    engine.serve(other, wish(shared))
+    url = settled(engine, owner).url
+    engine.remove(owner)
+    engine.remove(owner)
+    assert engine.look(owner) is None
+    assert eventually(lambda: httpx.post(url, json=ROW).status_code, lambda code: code == 404)
+    assert scaled(settled(engine, other).url) == pytest.approx(2.0)
+
+
+def test_an_object_of_somebody_else_is_left_alone(engine, owner, objects, release):
+    container = {"name": "m", "image": "cdl/serving:test"}
+    theirs = {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {"name": owner.name},
+        "spec": {
+            "predictors": [
+                {"name": "p", "graph": {"name": "m"}, "componentSpecs": [{"spec": {"containers": [container]}}]}
+            ]
+        },
+    }
+    objects.create_namespaced_custom_object(**GROUP, namespace="default", body=theirs)
+    assert engine.look(owner) is None
+    with pytest.raises(Rejected, match="was not made by cdl"):
+        engine.serve(owner, wish(release(3, 2.0)))
+    engine.remove(owner)
+    left = objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name)
+    assert [p["name"] for p in left["spec"]["predictors"]] == ["p"]
+    objects.delete_namespaced_custom_object(**GROUP, namespace="default", name=owner.name)
+
+
+def test_what_the_api_server_refuses_is_one_sentence(seldon, owner, release):
+    engine = SeldonEngine(f"http://{seldon.address}", image="")
+    with pytest.raises(Rejected, match=r"^serving rows-3: .*image") as caught:
+        engine.serve(owner, wish(release(3, 2.0)))
+    assert "\n" not in str(caught.value)
+
+
+def test_nobody_answering_is_unavailable(owner):
+    with pytest.raises(Unavailable, match="the API server does not answer"):
+        SeldonEngine(f"http://127.0.0.1:{free_port()}", image="x").look(owner)
+
+
+def test_the_interface_reaches_the_server(engine, owner, release):
+    engine.serve(owner, wish(release(3, 2.0)))
+    url = settled(engine, owner).url
+    answer = httpx.post(url, json={"data": {"ndarray": [[1, 2]]}})
+    assert answer.status_code in {400, 422}
+    assert "x" in json.dumps(answer.json())
