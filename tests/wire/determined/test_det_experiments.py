@@ -1,5 +1,7 @@
 """The real SDK drives experiments whose trials are run by the unmodified harness."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.wire.determined.masters import (
@@ -27,7 +29,7 @@ ASHA = {
 
 
 def test_a_trial_runs_to_its_end(client: Determined) -> None:
-    experiment = create(client, {"loss": 0.6})
+    experiment = create(client, {"loss": 0.6}, checkpoint_storage={"save_trial_latest": 9})
     assert ends(experiment) == "COMPLETED"
     (trial,) = experiment.list_trials()
     assert trial.hparams == {"loss": 0.6}
@@ -40,6 +42,18 @@ def test_a_trial_runs_to_its_end(client: Determined) -> None:
     assert best.training.validation_metrics["avgMetrics"]["loss"] == pytest.approx(0.2)
     reports = list(client.iter_trials_metrics([trial.id], "training"))
     assert [report.steps_completed for report in reports] == [1, 2, 3]
+
+
+def test_only_good_and_late_checkpoints_are_kept(client: Determined) -> None:
+    experiment = create(client, {"epochs": 4, "best_at": 2})
+    assert ends(experiment) == "COMPLETED"
+    until(lambda: len(experiment.list_checkpoints()) == 2)
+    assert [kept.metadata["steps_completed"] for kept in experiment.list_checkpoints()] == [2, 4]
+    path = f"/api/v1/experiments/{experiment.id}/checkpoints?states=STATE_DELETED"
+    gone = client._session.get(path).json()["checkpoints"]
+    assert sorted(one["metadata"]["steps_completed"] for one in gone) == [1, 3]
+    root = Path(experiment.config["checkpoint_storage"]["container_path"])
+    assert not any((root / one["uuid"]).exists() for one in gone)
 
 
 def test_a_task_tells_when_user_code_ran(client: Determined) -> None:
@@ -108,6 +122,15 @@ def test_pause_and_activate_continue_from_the_checkpoint(client: Determined) -> 
         experiment.activate()
 
 
+def test_a_pause_before_user_code_runs_costs_nothing(client: Determined, server: Server) -> None:
+    experiment = create(client, {"epochs": 1})
+    experiment.pause()
+    until(lambda: server.trial_processes() == [])
+    assert state(experiment) == "PAUSED"
+    experiment.activate()
+    assert ends(experiment) == "COMPLETED"
+
+
 def test_cancel_lets_the_trial_checkpoint(client: Determined) -> None:
     experiment = create(client, {"epochs": 99, "pause": 0.2})
     until(lambda: "epoch 1 of run 1" in (logs(experiment) if experiment.list_trials() else ""))
@@ -166,7 +189,7 @@ def test_nan_never_wins(client: Determined) -> None:
 def test_invalid_hyperparameters_are_replaced(client: Determined) -> None:
     invalid = {"type": "categorical", "vals": [True, False]}
     searcher = {"name": "random", "max_trials": 2}
-    experiment = create(client, {"epochs": 1, "invalid": invalid}, searcher, reproducibility={"experiment_seed": 0})
+    experiment = create(client, {"epochs": 1, "invalid": invalid}, searcher, reproducibility={"experiment_seed": 4})
     assert ends(experiment) == "COMPLETED"
     valid = [trial for trial in experiment.list_trials() if not trial.hparams["invalid"]]
     assert len(valid) == 2

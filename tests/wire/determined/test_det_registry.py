@@ -18,7 +18,7 @@ from tests.wire.determined.masters import (
 
 @pytest.fixture(scope="module")
 def trained(server: Server) -> Experiment:
-    experiment = create(server.client(), {"epochs": 2})
+    experiment = create(server.client(), {"epochs": 2}, checkpoint_storage={"save_trial_latest": 9})
     assert ends(experiment) == "COMPLETED"
     return experiment
 

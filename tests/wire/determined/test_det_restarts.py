@@ -9,7 +9,7 @@ from tests.wire.determined.masters import Server, create, ends, free_port, logs,
 
 def test_a_killed_master_finds_its_trial_again(own_server: Server) -> None:
     client = own_server.client()
-    experiment = create(client, {"epochs": 10, "pause": 0.3})
+    experiment = create(client, {"epochs": 10, "pause": 0.3}, checkpoint_storage={"save_trial_latest": 99})
     until(lambda: "epoch 2 of run 1" in (logs(experiment) if experiment.list_trials() else ""))
     running = {process.pid for process in own_server.trial_processes()}
     own_server.kill()

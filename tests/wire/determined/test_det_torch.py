@@ -1,21 +1,17 @@
 """PyTorch trials as they are written for Determined, unchanged."""
 
-from tests.wire.determined.masters import Determined, Server, create, ends, logs, state, until
+import pytest
+
+from tests.wire.determined.masters import Determined, Experiment, Server, create, ends, logs, state, until
 
 ACCURACY = {"metric": "accuracy", "smaller_is_better": False}
 
 
-def test_a_trial_with_the_trainer(client: Determined) -> None:
-    experiment = create(client, searcher=ACCURACY, program="torch")
-    assert ends(experiment) == "COMPLETED", logs(experiment, tail=40)
-    best, other = experiment.list_checkpoints()
-    assert best.metadata["framework"].startswith("torch-")
-    accuracies = [c.training.validation_metrics["avgMetrics"]["accuracy"] for c in (best, other)]
-    assert accuracies == sorted(accuracies, reverse=True)
-
-
-def test_the_legacy_entrypoint(client: Determined) -> None:
-    experiment = create(
+@pytest.fixture(scope="module")
+def trained(server: Server) -> dict[str, Experiment]:
+    """Both ways of starting a PyTorchTrial, side by side."""
+    client = server.client()
+    legacy = create(
         client,
         {"global_batch_size": 16},
         ACCURACY | {"max_length": {"batches": 8}},
@@ -23,8 +19,20 @@ def test_the_legacy_entrypoint(client: Determined) -> None:
         entrypoint="model_def:Linear",
         min_validation_period={"batches": 4},
     )
-    assert ends(experiment) == "COMPLETED", logs(experiment, tail=40)
-    (trial,) = experiment.list_trials()
+    found = {"legacy": legacy, "trainer": create(client, searcher=ACCURACY, program="torch")}
+    for experiment in found.values():
+        assert ends(experiment) == "COMPLETED", logs(experiment, tail=40)
+    return found
+
+
+def test_a_trial_with_the_trainer(trained: dict[str, Experiment]) -> None:
+    best = trained["trainer"].list_checkpoints()[0]
+    assert best.metadata["framework"].startswith("torch-")
+    assert best.training.validation_metrics["avgMetrics"]["accuracy"] > 0.8
+
+
+def test_the_legacy_entrypoint(client: Determined, trained: dict[str, Experiment]) -> None:
+    (trial,) = trained["legacy"].list_trials()
     reports = client.iter_trials_metrics([trial.id], "validation")
     assert [report.steps_completed for report in reports] == [4, 8]
 

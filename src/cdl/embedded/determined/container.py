@@ -15,23 +15,20 @@ from cdl.embedded.determined.config import variables
 from cdl.embedded.determined.records import Allocation, Experiment, Trial
 
 SITE = Path(__file__).with_name("site")
-MARK = "DET_ALLOCATION_ID"
-FOLDER = "CDL_ALLOCATION_DIR"
+# Marks every process of an allocation. The allocation's id would not do: it follows from the seed,
+# so two masters on one machine may use the same ones.
+MARK = "CDL_ALLOCATION_DIR"
 PORTS = ("C10D_PORT", "DTRAIN_SSH_PORT")
 PEER_PORTS = 16  # the harness adds a rank to each of its two base ports
 # The exit code goes to a file: after a restart the master is no longer the parent.
 SCRIPT = """
-(
-  set -e
-  python3 -m determined.exec.prep_container --download_context_directory --resources --rendezvous
-  if test -f startup-hook.sh; then . ./startup-hook.sh; fi
-  exec python3 -m determined.exec.launch
-)
+python3 "$0"
 code=$?
 echo "$code" > "$CDL_ALLOCATION_DIR/exit.new" && mv "$CDL_ALLOCATION_DIR/exit.new" "$CDL_ALLOCATION_DIR/exit"
 exit "$code"
 """
-PASSED_ON = ("LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "CDL_DATA")
+COMMAND = ["/bin/sh", "-c", SCRIPT, str(SITE / "cdl_container.py")]
+PASSED_ON = ("LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def _surroundings(place: Place, pythonpath: str, allocation: Allocation) -> dict
         "HOME": str(place.home),
         "PYTHONPATH": f"{SITE}:{pythonpath}" if pythonpath else str(SITE),
         "PYTHONUNBUFFERED": "1",
-        FOLDER: str(folder),
+        MARK: str(folder),
     }
     if sys.platform == "linux":
         found["GLOO_SOCKET_IFNAME"] = "lo"  # peers are on this machine, whatever its name resolves to
@@ -112,7 +109,7 @@ def _identity(place: Place, trial: Trial, allocation: Allocation, user: tuple[st
         "DET_CONTAINER_ID": allocation.id,
         "DET_SLOT_IDS": json.dumps(allocation.slot_ids),
         "DET_TASK_ID": allocation.task_id,
-        MARK: allocation.id,
+        "DET_ALLOCATION_ID": allocation.id,
         "DET_SESSION_TOKEN": allocation.token,
         "DET_TASK_TYPE": "TRIAL",
         "DET_RESOURCES_ID": allocation.id,

@@ -5,17 +5,19 @@ import contextlib
 import json
 import secrets
 import shutil
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
 
-from cdl.embedded.determined import container, processes
+from cdl.embedded.determined import container, processes, storage
 from cdl.embedded.determined.container import Place
 from cdl.embedded.determined.fields import whole
 from cdl.embedded.determined.ledger import Ledger
 from cdl.embedded.determined.lifecycle import Lifecycle
 from cdl.embedded.determined.logs import Growth
 from cdl.embedded.determined.records import Allocation, Experiment, Trial
+from cdl.embedded.determined.retention import superfluous
 from cdl.embedded.determined.states import (
     ACTIVE,
     ENDS,
@@ -28,6 +30,7 @@ from cdl.embedded.determined.states import (
 TICK = 1.0
 WATCH = 0.1
 GRACE = 3.0
+TROUBLE = (sqlite3.Error, OSError)  # a full disk: nothing is lost, the next look tries again
 HARNESS_TMP = Path("/tmp")  # noqa: S108 - the harness writes these two there, whatever TMPDIR says
 LEFT_BEHIND = ("tensorboard-{}-*", "pid_server-{}")
 
@@ -52,7 +55,9 @@ class Engine:
         for allocation in self.ledger.live_allocations():
             self._watch(allocation.id, None)
         while not self.closing:
-            self.settle()
+            with contextlib.suppress(*TROUBLE):
+                self.settle()
+                await self._tidy()
             await asyncio.sleep(TICK)
 
     def settle(self) -> None:
@@ -91,10 +96,19 @@ class Engine:
         if waiting:
             await asyncio.wait(waiting, timeout=GRACE)
         for allocation in self.ledger.live_allocations():
-            await asyncio.to_thread(processes.kill, allocation.id)
+            await asyncio.to_thread(processes.kill, self.place.folder(allocation.id))
             self._finish(allocation.id, None)
         for task in (*self._watchers.values(), *self._killers.values()):
             task.cancel()
+
+    async def _tidy(self) -> None:
+        """Delete the checkpoints that ended experiments do not ask to keep."""
+        for experiment in self.ledger.untidied_experiments():
+            doomed = superfluous(self.ledger, experiment) if storage.reachable(experiment.storage) else []
+            for found in doomed:
+                left = await asyncio.to_thread(storage.remove, experiment.storage, found.uuid, ["*"])
+                self.store.update("checkpoints", found.uuid, state="DELETED", resources=json.dumps(left))
+            self.store.update("experiments", experiment.id, tidied=1)
 
     def _signal(self, allocation: Allocation) -> None:
         trial = self.ledger.trial(allocation.trial_id)
@@ -115,7 +129,7 @@ class Engine:
         if allocation.id in self._killers and not self._killers[allocation.id].done():
             return
         self.store.update("allocations", allocation.id, killed=1)
-        self._killers[allocation.id] = asyncio.create_task(_kill(allocation.id))
+        self._killers[allocation.id] = asyncio.create_task(_kill(self.place.folder(allocation.id)))
 
     def _start_waiting(self) -> None:
         """Start trials first come, first served; a big one at the head is not overtaken."""
@@ -191,22 +205,31 @@ class Engine:
     async def _wait(self, allocation_id: str, child: subprocess.Popen[bytes] | None) -> None:
         pid = child.pid if child else self._adopted_pid(allocation_id)
         allocation = self.ledger.allocation(allocation_id)
+        folder = self.place.folder(allocation_id)
         growth = Growth(self.place.log(allocation.trial_id, allocation.run_id))
-        while pid and _running(child, pid, allocation_id):
+        while pid and _running(child, pid, folder):
             growth.note()
             await asyncio.sleep(WATCH)
         growth.note()
-        code = processes.exit_code(self.place.folder(allocation_id))
+        code = processes.exit_code(folder)
         if code is None and child is not None:
             code = child.returncode
-        await asyncio.to_thread(processes.kill, allocation_id)
-        self._finish(allocation_id, code)
+        await asyncio.to_thread(processes.kill, folder)
+        await self._finish_surely(allocation_id, code)
+
+    async def _finish_surely(self, allocation_id: str, code: int | None) -> None:
+        """Try until the end is on disk; a full disk may be emptied."""
+        while True:
+            with contextlib.suppress(*TROUBLE):
+                self._finish(allocation_id, code)
+                return
+            await asyncio.sleep(TICK)
 
     def _adopted_pid(self, allocation_id: str) -> int | None:
-        pid = self.ledger.allocation(allocation_id).pid
-        if pid and processes.alive(pid, allocation_id):
+        pid, folder = self.ledger.allocation(allocation_id).pid, self.place.folder(allocation_id)
+        if pid and processes.alive(pid, folder):
             return pid
-        found = processes.marked(allocation_id)
+        found = processes.marked(folder)
         return found[0].pid if found else None
 
     def _finish(self, allocation_id: str, code: int | None) -> None:
@@ -247,12 +270,12 @@ class Engine:
                 out.write(f"INFO: master: {line}\n".encode())
 
 
-async def _kill(allocation_id: str) -> None:
-    await asyncio.to_thread(processes.kill, allocation_id)
+async def _kill(folder: Path) -> None:
+    await asyncio.to_thread(processes.kill, folder)
 
 
-def _running(child: subprocess.Popen[bytes] | None, pid: int, allocation_id: str) -> bool:
-    return child.poll() is None if child else processes.alive(pid, allocation_id)
+def _running(child: subprocess.Popen[bytes] | None, pid: int, folder: Path) -> bool:
+    return child.poll() is None if child else processes.alive(pid, folder)
 
 
 def _clean(folder: Path, allocation_id: str) -> None:

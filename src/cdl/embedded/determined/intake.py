@@ -1,5 +1,6 @@
 """What trials report, taken in so that a report that comes twice changes nothing."""
 
+import re
 import time
 
 from cdl.embedded.determined import records
@@ -11,6 +12,7 @@ from cdl.embedded.determined.records import Trial
 from cdl.embedded.determined.store import Store, dump
 from cdl.embedded.determined.web import seconds
 
+NAME = re.compile(r"[\w-]+")  # it becomes a folder's name
 BUILT_IN = ("training", VALIDATION)
 
 
@@ -53,8 +55,8 @@ class Intake:
         """
         uuid, task_id = text(body, "uuid"), text(body, "taskId")
         steps = as_number(section(body, "metadata").get("steps_completed"))
-        if not uuid or steps is None:
-            raise invalid("a checkpoint needs uuid and metadata.steps_completed")
+        if not NAME.fullmatch(uuid) or steps is None:
+            raise invalid(f"a checkpoint needs a uuid and metadata.steps_completed, found uuid {uuid!r}")
         with self.store.transaction():
             trial = self.ledger.trial_of_task(task_id)
             self.store.run("DELETE FROM checkpoints WHERE uuid = ? AND task_id = ?", uuid, task_id)

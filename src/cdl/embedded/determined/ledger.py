@@ -40,6 +40,13 @@ class Ledger:
         )
         return [records.experiment(row) for row in found]
 
+    def untidied_experiments(self) -> list[Experiment]:
+        """Return the ended ones whose checkpoints have not been sorted out."""
+        found = self.store.rows(
+            "SELECT * FROM experiments WHERE tidied = 0 AND state IN ('COMPLETED', 'CANCELED', 'ERROR') ORDER BY id"
+        )
+        return [records.experiment(row) for row in found]
+
     def trial(self, trial_id: int) -> Trial:
         """Return one trial.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from cdl.embedded.determined.container import MARK, SCRIPT
+from cdl.embedded.determined.container import COMMAND, MARK
 
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 KILL_WAIT = 10.0
@@ -24,7 +24,7 @@ def start(env: dict[str, str], work: Path, log: Path) -> subprocess.Popen[bytes]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
-            ["/bin/sh", "-c", SCRIPT],
+            COMMAND,
             cwd=work,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -34,34 +34,34 @@ def start(env: dict[str, str], work: Path, log: Path) -> subprocess.Popen[bytes]
         )
 
 
-def marked(allocation_id: str) -> list[psutil.Process]:
+def marked(folder: Path) -> list[psutil.Process]:
     """Return the live processes of an allocation, oldest first."""
     found = []
     for process in psutil.process_iter():
         if process.pid == os.getpid():
             continue
         with contextlib.suppress(*GONE, psutil.AccessDenied, OSError):
-            if process.environ().get(MARK) == allocation_id:
+            if process.environ().get(MARK) == str(folder):
                 found.append((process.create_time(), process.pid, process))
     return [process for _, _, process in sorted(found, key=lambda each: each[:2])]
 
 
-def alive(pid: int, allocation_id: str) -> bool:
+def alive(pid: int, folder: Path) -> bool:
     """Say whether pid still is a process of this allocation."""
     with contextlib.suppress(*GONE, psutil.AccessDenied, OSError):
         process = psutil.Process(pid)
         if process.status() != psutil.STATUS_ZOMBIE:
-            return bool(process.environ().get(MARK) == allocation_id)
+            return bool(process.environ().get(MARK) == str(folder))
     return False
 
 
-def kill(allocation_id: str) -> bool:
+def kill(folder: Path) -> bool:
     """Kill until no process of the allocation is left; say whether that succeeded.
 
     A process may fork while it is being looked for, hence the rounds.
     """
     deadline = time.monotonic() + KILL_WAIT
-    while processes := marked(allocation_id):
+    while processes := marked(folder):
         for process in processes:
             with contextlib.suppress(*GONE):
                 process.send_signal(signal.SIGKILL)

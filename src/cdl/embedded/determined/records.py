@@ -26,6 +26,7 @@ class Experiment:
     notes: str
     parent_id: int | None
     progress: float
+    tidied: bool
 
     @property
     def live(self) -> bool:
@@ -150,7 +151,7 @@ def experiment(row: sqlite3.Row) -> Experiment:
     """Read an experiment."""
     held = dict(row)
     held |= {"config": load(row["config"]), "search": load(row["search"])}
-    return Experiment(**held | {"archived": bool(row["archived"])})
+    return Experiment(**held | {flag: bool(row[flag]) for flag in ("archived", "tidied")})
 
 
 def trial(row: sqlite3.Row) -> Trial:

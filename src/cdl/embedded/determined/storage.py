@@ -13,13 +13,18 @@ from cdl.embedded.determined.fields import Tree, text
 BLOCK = 1 << 20
 
 
+def reachable(storage: Tree) -> bool:
+    """Say whether the files are on this machine."""
+    return storage.get("type") == "directory"
+
+
 def folder(storage: Tree, uuid: str) -> Path:
     """Return the folder of a checkpoint.
 
     Raises:
         ApiError: the storage is not a directory here, or the files are gone.
     """
-    if storage.get("type") != "directory":
+    if not reachable(storage):
         raise ApiError(
             Code.UNIMPLEMENTED,
             f"checkpoint {uuid} lies in {storage.get('type')} storage; download it directly from there",
@@ -41,9 +46,15 @@ def archive(path: Path, mode: Literal["w", "w:gz"]) -> Iterator[bytes]:
 
 
 def remove(storage: Tree, uuid: str, globs: list[str]) -> dict[str, str]:
-    """Delete matching files and return the sizes of what remains; no globs only looks."""
+    """Delete matching files and return the sizes of what remains; no globs only looks.
+
+    Raises:
+        ApiError: the storage is not a directory here.
+    """
+    if not reachable(storage):
+        raise ApiError(Code.UNIMPLEMENTED, f"checkpoint {uuid} lies in {storage.get('type')} storage; delete it there")
     path = Path(text(storage, "container_path")) / uuid
-    if storage.get("type") != "directory" or not path.is_dir():
+    if not path.is_dir():
         return {}
     for pattern in globs:
         for found in list(path.glob(pattern)):

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS experiments (
     original TEXT NOT NULL, search TEXT NOT NULL, model_def TEXT NOT NULL,
     user_id INTEGER NOT NULL, start_time REAL NOT NULL, end_time REAL,
     archived INTEGER NOT NULL DEFAULT 0, notes TEXT NOT NULL DEFAULT '', parent_id INTEGER,
-    progress REAL NOT NULL DEFAULT 0);
+    progress REAL NOT NULL DEFAULT 0, tidied INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS trials (
     id INTEGER PRIMARY KEY AUTOINCREMENT, experiment_id INTEGER NOT NULL, request_id TEXT NOT NULL,
     task_id TEXT NOT NULL UNIQUE, seed INTEGER NOT NULL, hparams TEXT NOT NULL,

@@ -109,6 +109,8 @@ class Experiments:
                 changed["checkpoint_storage"] = _retention(found, section(call.body, "checkpointStorage"))
             notes = text(call.body, "notes", default=found.notes)
             self.master.store.update("experiments", found.id, config=dump(changed), notes=notes)
+            if "checkpointStorage" in call.body:
+                self.master.store.update("experiments", found.id, tidied=0)
         return {"experiment": views.experiment(self.ledger, self.ledger.experiment(call.id()))}
 
     def activate(self, call: Call) -> Answer:
@@ -155,8 +157,9 @@ class Experiments:
                     self.master.store.run(f"DELETE FROM {table} WHERE trial_id = ?", trial.id)  # noqa: S608 - constants
             self.master.store.run("DELETE FROM trials WHERE experiment_id = ?", found.id)
             self.master.store.run("DELETE FROM experiments WHERE id = ?", found.id)
-        for one in checkpoints:
-            storage.remove(found.storage, one.uuid, ["*"])
+        if storage.reachable(found.storage):
+            for one in checkpoints:
+                storage.remove(found.storage, one.uuid, ["*"])
         return {}
 
     def add_label(self, call: Call) -> Answer:
@@ -238,7 +241,7 @@ class Experiments:
 
     def _unsaved(self, full: Tree, original: str, call: Call) -> Tree:
         start = time.time()
-        shape = Experiment(0, "PAUSED", full, original, {}, "", call.user.id, start, None, False, "", None, 0.0)
+        shape = Experiment(0, "PAUSED", full, original, {}, "", call.user.id, start, None, False, "", None, 0.0, False)
         return views.experiment(self.ledger, shape)
 
     def _done(self) -> Answer:

@@ -72,7 +72,6 @@ class EventFile:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Make a new file in the folder."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
         EventFile._count += 1
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{EventFile._count}"
         self.path = Path(folder) / name
@@ -82,6 +81,7 @@ class EventFile:
         """Append a record: length, its guard, the event, its guard."""
         length = struct.pack("<Q", len(event))
         guards = [struct.pack("<I", masked_crc(part)) for part in (length, event)]
+        self.path.parent.mkdir(parents=True, exist_ok=True)  # the shared temporary folder may be swept
         with self.path.open("ab") as out:
             out.write(length + guards[0] + event + guards[1])
 

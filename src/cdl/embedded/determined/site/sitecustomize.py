@@ -146,8 +146,14 @@ def _writer_wanted(name: str) -> bool:
     return importlib.machinery.PathFinder.find_spec("tensorboard") is None
 
 
+def _launches() -> bool:
+    """Say whether this process is the one that starts the user's entrypoint."""
+    words = sys.orig_argv[1:3]
+    return words == ["-m", "determined.exec.launch"] or words[:1] == [str(Path(__file__).with_name("cdl_container.py"))]
+
+
 if FOLDER:
     sys.meta_path.insert(0, _First())
     sys.meta_path.append(_Last())
-    if "determined.exec.launch" in sys.orig_argv:
+    if _launches():
         sys.addaudithook(_note_launches)

@@ -19,7 +19,7 @@ def main() -> None:
         while epoch < hparams.get("epochs", 3):
             epoch += 1
             time.sleep(hparams.get("pause", 0.0))
-            loss = hparams.get("loss", 1.0) / epoch
+            loss = hparams.get("loss", 1.0) / (9 if epoch == hparams.get("best_at") else epoch)
             core.train.report_training_metrics(steps_completed=epoch, metrics={"loss": loss})
             core.train.report_validation_metrics(
                 steps_completed=epoch, metrics={"loss": float("nan") if hparams.get("nan") else loss, "epochs": epoch}
