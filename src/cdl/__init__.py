@@ -1,0 +1,1 @@
+"""Continuous Deep Learning: models kept in production true to what is in git."""
