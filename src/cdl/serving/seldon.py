@@ -227,4 +227,4 @@ def _plain(name: str, value: object) -> object:
         return [_plain(f"{name}[{number}]", item) for number, item in enumerate(value)]
     array = plain_array(name, value)
     listed: list[object] = (_text_array(array) if array.dtype.kind in "OUS" else array).tolist()
-    return listed[0] if np.ndim(value) == 0 else listed
+    return listed[0] if np.asarray(value).ndim == 0 else listed
