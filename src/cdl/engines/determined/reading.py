@@ -23,7 +23,6 @@ from .translate import (
     moment,
     searcher_of,
     slot_seconds,
-    slots_of,
     trial_status,
 )
 
@@ -65,8 +64,8 @@ class Reader:
         remembered = (run.id, str(run.endTime))
         if phase.over and remembered in self._over:
             return self._over[remembered]
-        searcher, slots, now = searcher_of(run.config), slots_of(run.config), datetime.now(UTC)
-        trials = self._trials(session, run.id)
+        searcher, now = searcher_of(run.config), datetime.now(UTC)
+        trials = self.trials(session, run.id)
         held = {trial.id: _allocations(session, trial) for trial in trials}
         measures = EVALUATION in (run.labels or ())
         seen = RunSeen(
@@ -78,7 +77,7 @@ class Reader:
             trials=tuple(trial_status(trial, searcher, held[trial.id]) for trial in trials),
             best=_best(session, run.id) if phase.over and not measures else None,
             measurement=_measurement(session, trials) if phase.over and measures else None,
-            slot_seconds=sum(slot_seconds(allocations, slots, now) for allocations in held.values()),
+            slot_seconds=sum(slot_seconds(allocations, now) for allocations in held.values()),
             failure=_failure(session, trials) if phase is RunPhase.FAILED else "",
         )
         if _is_complete(seen, measures=measures):
@@ -87,7 +86,7 @@ class Reader:
             self._over[remembered] = seen
         return seen
 
-    def _trials(self, session: api.Session, run: int) -> list[bindings.trialv1Trial]:
+    def trials(self, session: api.Session, run: int) -> list[bindings.trialv1Trial]:
         def page(offset: int) -> bindings.v1GetExperimentTrialsResponse:
             return bindings.get_GetExperimentTrials(
                 session,

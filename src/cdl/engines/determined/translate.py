@@ -88,21 +88,14 @@ def trial_status(
     )
 
 
-def slot_seconds(allocations: Iterable[v1Allocation], slots: int, now: datetime) -> float:
+def slot_seconds(allocations: Iterable[v1Allocation], now: datetime) -> float:
     """Add up how long slots were held; a slot is held until its process is gone."""
     total = 0.0
     for allocation in allocations:
         begun = moment(allocation.startTime)
         if begun is not None:
-            total += max(((moment(allocation.endTime) or now) - begun).total_seconds(), 0) * slots
+            total += max(((moment(allocation.endTime) or now) - begun).total_seconds(), 0) * allocation.slots
     return total
-
-
-def slots_of(config: Mapping[str, JsonValue]) -> int:
-    """How many slots each trial holds."""
-    resources = config.get("resources")
-    slots = resources.get("slots_per_trial", 1) if isinstance(resources, dict) else 1
-    return slots if isinstance(slots, int) else 1
 
 
 def searcher_of(config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
