@@ -64,10 +64,21 @@ def runner(settings: Settings) -> Runner:
 
 
 def logs(settings: Settings, key: Key) -> Iterator[str]:
-    """Read what the programs of a resource printed."""
-    world = engines(settings)
-    readers = {"DataPipeline": world.data, "Experiment": world.training, "ModelDeployment": world.serving}
-    raise NotImplementedError(readers, key)
+    """Read what the programs of a resource printed; a Release runs none."""
+    from cdl.engines.determined.logs import DeterminedLogs
+    from cdl.engines.pachyderm.logs import PachydermLogs
+    from cdl.engines.seldon.logs import SeldonLogs
+
+    match key.kind:
+        case "DataPipeline":
+            return PachydermLogs(settings.pachd).lines(key)
+        case "Experiment":
+            user, password = settings.determined_user, settings.determined_password
+            return DeterminedLogs(settings.determined, user=user, password=password).lines(key)
+        case "ModelDeployment":
+            return SeldonLogs(settings.seldon).lines(key)
+        case _:
+            return iter(())
 
 
 class LocalFeed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1 import ModelDeployment
 
 TIMEOUT_SECONDS = 30
+LOADING = re.compile(r"^cdl_model_load_(?P<name>\w+)\{.*\} (?P<value>[0-9.]+)$", re.MULTILINE)
 KNOWN = {".txt": "text", ".json": "numbers"}
 
 
@@ -51,6 +53,20 @@ def ask(deployment: ModelDeployment, file: Path) -> Answer:
         message = f"{deployment.status.url} does not answer: {error}; `cdl run FOLDER` brings it up"
         raise Refusal(message) from error
     return _answer(told, (time.perf_counter() - begun) * 1000)
+
+
+def loading(deployment: ModelDeployment) -> tuple[float, float] | None:
+    """When the server of a model loaded the project's class: Unix times of begin and end; None when nobody says."""
+    base, _, _ = deployment.status.url.partition("/api/")
+    try:
+        with urllib.request.urlopen(f"{base}/metrics", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
+            text = response.read().decode()
+    except (OSError, ValueError):
+        return None
+    found = {m["name"]: float(m["value"]) for m in LOADING.finditer(text)}
+    if not {"start_seconds", "seconds"} <= found.keys():
+        return None
+    return found["start_seconds"], found["start_seconds"] + found["seconds"]
 
 
 def _rows(deployment: ModelDeployment, file: Path) -> list[object]:

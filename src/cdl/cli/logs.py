@@ -9,7 +9,7 @@ from cdl.api.meta import Key
 
 from .context import settings_of
 from .get import kind_named
-from .platform import log_of
+from .platform import log_of, reached
 from .refusal import Refusal, one_sentence
 
 PROCESSES = ("operator", "pachd", "determined", "seldon")
@@ -35,5 +35,5 @@ def command(kind: str, name: str | None, namespace: str) -> None:
         message = f"logs {kind}: which one? cdl logs KIND NAME, or one of {', '.join(PROCESSES)}"
         raise Refusal(message)
     with one_sentence():
-        for line in compose.logs(settings, Key(kind_named(kind), namespace, name)):
+        for line in compose.logs(reached(settings), Key(kind_named(kind), namespace, name)):
             click.echo(line)

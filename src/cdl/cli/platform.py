@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from cdl.settings import Settings
 
-NAMES = ("pachd", "determined", "seldon", "seldon-router")
+ENGINES = ("pachd", "determined", "seldon")
+NAMES = (*ENGINES, "seldon-router")
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
 
 
@@ -42,11 +43,7 @@ def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> Pla
     try:
         with stack.alone():
             at = ports(home, NAMES, wished)
-            pachd, determined, seldon = (
-                f"grpc://127.0.0.1:{at['pachd']}",
-                f"http://127.0.0.1:{at['determined']}",
-                f"http://127.0.0.1:{at['seldon']}",
-            )
+            pachd, determined, seldon = _addresses(at)
             operator = _operator(settings, pachd, determined, seldon)
             started = stack.start(_engines(settings, at)) + stack.start((operator,))
     except (StackError, OSError) as error:
@@ -68,6 +65,21 @@ def take_down(settings: Settings) -> tuple[str, ...]:
         raise Refusal(str(error)) from error
 
 
+def reached(settings: Settings) -> Settings:
+    """Fill in where the engines of this machine answer.
+
+    Raises:
+        Refusal: they do not run.
+    """
+    down = [name for name in ENGINES if name not in running(settings)]
+    if down:
+        message = f"{', '.join(down)} does not run; `cdl run FOLDER` starts it"
+        raise Refusal(message)
+    at = ports(settings.home.resolve(), NAMES)
+    pachd, determined, seldon = _addresses(at)
+    return settings.model_copy(update={"pachd": pachd, "determined": determined, "seldon": seldon})
+
+
 def running(settings: Settings) -> dict[str, int]:
     """The processes that run, with their ids."""
     if not settings.home.exists():
@@ -78,6 +90,11 @@ def running(settings: Settings) -> dict[str, int]:
 def log_of(settings: Settings, name: str) -> Path:
     """Where a process of the platform writes its log."""
     return Stack(settings.home.resolve()).log(name)
+
+
+def _addresses(at: Mapping[str, int]) -> tuple[str, str, str]:
+    pachd, determined, seldon = (at[name] for name in ENGINES)
+    return f"grpc://127.0.0.1:{pachd}", f"http://127.0.0.1:{determined}", f"http://127.0.0.1:{seldon}"
 
 
 def _engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:

@@ -9,10 +9,10 @@ import click
 
 from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, ModelDeployment, Release
 
-from .asking import ask
+from .asking import ask, loading
 from .refusal import Refusal
 from .screen import table
-from .timing import stages
+from .timing import Stage, stages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 SAMPLES = 3
+WIDTH = 32
+"""Characters of an identity that people compare; `cdl lineage` shows all of it."""
 
 
 def show(store: LocalStore, keys: Sequence[Key], watch: Watch, begun: datetime, folder: Path) -> None:
@@ -43,7 +45,8 @@ def show(store: LocalStore, keys: Sequence[Key], watch: Watch, begun: datetime, 
     for deployment in served:
         _answers(deployment, folder)
     if pipelines and experiments:
-        _times(pipelines[0], experiments[0], begun, ended, watch)
+        loads = [span for span in map(loading, served) if span is not None]
+        _times(watch, stages(pipelines[0], experiments[0], begun, ended, loads))
     for deployment in served:
         _next(deployment, folder)
 
@@ -127,7 +130,7 @@ def _identity(member: object) -> str:
         return str(member)
     for name in ("digest", "version", "snapshot", "commit"):
         if member.get(name):
-            return f"{name} {member[name]}"
+            return f"{name} {str(member[name])[:WIDTH]}"
     parts = (f"{k} {_identity(v)}" for k, v in member.items() if v)
     return "; ".join(parts) or "-"
 
@@ -153,11 +156,10 @@ def _samples(folder: Path) -> list[Path]:
     return sorted(p for p in inside.iterdir() if p.is_file())[:SAMPLES] if inside.is_dir() else []
 
 
-def _times(pipeline: DataPipeline, experiment: Experiment, begun: datetime, ended: datetime, watch: Watch) -> None:
+def _times(watch: Watch, parts: Sequence[Stage]) -> None:
     if not watch.worked:
         click.echo(f"nothing changed, so nothing was run again; looked in {watch.elapsed:.1f} s")
         return
-    parts = stages(pipeline, experiment, begun, ended)
     rows = [(p.name, f"{p.wall:.1f} s", f"{p.user:.1f} s", f"{p.platform:.1f} s") for p in parts]
     whole = (f"{sum(x):.1f} s" for x in ([p.wall for p in parts], [p.user for p in parts], [p.platform for p in parts]))
     table("time", ("STAGE", "WALL", "USER CODE", "PLATFORM"), [*rows, ("all", *whole)])

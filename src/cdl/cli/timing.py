@@ -31,11 +31,13 @@ class Stage:
         return max(0.0, self.wall - self.user)
 
 
-def stages(pipeline: DataPipeline, experiment: Experiment, begun: datetime, ended: datetime) -> tuple[Stage, ...]:
+def stages(
+    pipeline: DataPipeline, experiment: Experiment, begun: datetime, ended: datetime, loading: Iterable[Interval] = ()
+) -> tuple[Stage, ...]:
     """Cut the way from begun to ended at the moments the conditions changed.
 
-    User code is the time in which at least one trial or evaluation program ran. Built-in steps, start-up of engines
-    and of the model server all count as the platform's.
+    User code is the time in which at least one trial or evaluation program ran, or a model server loaded the
+    project's class (`loading`, in Unix time). Built-in steps and the start-up of engines count as the platform's.
     """
     marks = [
         ("data", _since(pipeline.status, ConditionType.DATA_READY)),
@@ -43,7 +45,7 @@ def stages(pipeline: DataPipeline, experiment: Experiment, begun: datetime, ende
         ("evaluate, release", _since(experiment.status, ConditionType.RELEASED)),
         ("serve", ended),
     ]
-    ran = _user_code(experiment)
+    ran = [*_user_code(experiment), *loading]
     cut, found = begun, []
     for name, mark in marks:
         to = min(max(mark or cut, cut), ended)

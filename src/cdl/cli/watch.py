@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, Resource
 from cdl.api.v1alpha1.resource import Status
 
@@ -88,7 +88,9 @@ def _lines(resource: Resource) -> Iterator[str]:
     if isinstance(resource, Experiment):
         yield from _trials(resource)
     if ready is not None and _status(resource).observed_generation == resource.metadata.generation:
-        yield f"{ready.reason:<16} {ready.message}"
+        # what somebody else is doing is told by that resource itself
+        waits = ready.reason in {Reason.WAITING_FOR_DATA, Reason.WAITING_FOR_RELEASE}
+        yield f"{ready.reason:<16} {'' if waits else ready.message}".rstrip()
 
 
 def _jobs(pipeline: DataPipeline) -> Iterator[str]:

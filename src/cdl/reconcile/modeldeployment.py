@@ -129,7 +129,8 @@ def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
         approved = [r for r in seen.releases if r.approved]
         if approved:
             return max(approved, key=lambda r: r.version)
-        waiting = f"{len(seen.releases)} releases wait for approval" if seen.releases else "there is no release yet"
+        names = ", ".join(r.name for r in seen.releases)
+        waiting = f"no release is approved, there are: {names}" if names else "there is no release yet"
         return busy(Reason.WAITING_FOR_RELEASE, f"model {model.name}: {waiting}")
     pinned = next((r for r in seen.releases if r.version == model.version), None)
     if pinned is None:

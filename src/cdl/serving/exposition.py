@@ -17,7 +17,11 @@ Labels = tuple[tuple[str, str], ...]
 class Exposition:
     """Counts requests, feedback and what the model itself reports."""
 
-    def __init__(self, labels: Mapping[str, str], release: Mapping[str, str]) -> None:
+    def __init__(
+        self, labels: Mapping[str, str], release: Mapping[str, str], loading: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
+        """Take the labels of every sample, and when the model's own code began to load (Unix time) and for how long."""
+        self._loading = loading
         self._labels: Labels = tuple(labels.items())
         self._release: Labels = tuple(release.items())
         self._lock = threading.Lock()
@@ -62,6 +66,12 @@ class Exposition:
                 "# HELP cdl_release_info The release being served.",
                 "# TYPE cdl_release_info gauge",
                 f"cdl_release_info{_spelt(self._labels + self._release)} 1",
+                "# HELP cdl_model_load_start_seconds Unix time at which the model's own code began to load.",
+                "# TYPE cdl_model_load_start_seconds gauge",
+                f"cdl_model_load_start_seconds{_spelt(self._labels)} {self._loading[0]:.3f}",
+                "# HELP cdl_model_load_seconds Seconds the model's own code took to import, build, load and warm up.",
+                "# TYPE cdl_model_load_seconds gauge",
+                f"cdl_model_load_seconds{_spelt(self._labels)} {self._loading[1]:.3f}",
                 f"# HELP {REQUESTS} Seconds a request took.",
                 f"# TYPE {REQUESTS} histogram",
             ]

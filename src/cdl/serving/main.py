@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import uvloop
@@ -63,9 +64,11 @@ def load(environment: Environment, workspace: Path) -> Served:
     unpacked = unpack(release, workspace)
     serve_first = tuple(reversed(unpacked.code))
     parameters = {**environment.parameters, "model_uri": str(unpacked.checkpoint)}
+    begun = time.time()
     model = build(release.entrypoint, serve_first, parameters)
     model.load()
     _warm_up(model, interface)
+    loading = (begun, time.time() - begun)
     labels = {
         "deployment_name": environment.deployment,
         "predictor_name": environment.predictor,
@@ -74,7 +77,7 @@ def load(environment: Environment, workspace: Path) -> Served:
         "model_image": environment.image,
         "model_version": release.version,
     }
-    exposition = Exposition(labels, {"release": release.name, "digest": release.digest})
+    exposition = Exposition(labels, {"release": release.name, "digest": release.digest}, loading)
     return Served(environment.unit or release.model, release, model, interface, _class_names(model), exposition)
 
 

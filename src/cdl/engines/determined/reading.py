@@ -87,6 +87,8 @@ class Reader:
         return seen
 
     def trials(self, session: api.Session, run: int) -> list[bindings.trialv1Trial]:
+        """Give the trials of a run, oldest first; one that its search has stopped is told so."""
+
         def page(offset: int) -> bindings.v1GetExperimentTrialsResponse:
             return bindings.get_GetExperimentTrials(
                 session,
