@@ -67,7 +67,7 @@ class Caller(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(501, "this router does not switch protocols")
+            pass  # nobody here switches protocols: the request is answered as if it had not asked, and is the last
         except httptools.HttpParserError as error:
             self._refuse(400, f"the request is not HTTP/1.1: {error}")
         if self._head_size > HEAD_LIMIT and (self._arriving is None or not self._arriving.method):
@@ -111,7 +111,7 @@ class Caller(asyncio.Protocol):
         if message is None:
             return
         message.method = self._parser.get_method()
-        message.keep_alive = self._parser.should_keep_alive()
+        message.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         message.chunks_allowed = self._parser.get_http_version() != "1.0"
         self._head_size = 0
         announced = message.header(b"content-length")

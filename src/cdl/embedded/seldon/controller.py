@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from cdl.embedded.seldon.store import Event, Store
 
 LOG = logging.getLogger("cdl.embedded.seldon")
 RETRY_SECONDS = 2.0
+STRAYS_SECONDS = 10.0
 
 
 class Deployment:
@@ -39,7 +41,7 @@ class Deployment:
         self._current: Plan | None = None  # what is served
         self._target: Plan | None = None  # what is wished for
         self._remembered: Plan | None = None
-        self._since = 0.0
+        self._since: float | None = None  # when the wished set began to be not ready
         self._alarm: asyncio.TimerHandle | None = None
         before = controller.store.served(*self.key)
         if before is not None and meta(before).get("uid") == self.uid:
@@ -57,9 +59,8 @@ class Deployment:
             self._target = None
             self._retire()
             return status.failed(str(reason), whole(meta(document).get("generation")), before, now())
-        loop = asyncio.get_running_loop()
         if self._target is None or self._target.wishes != target.wishes:
-            self._since = loop.time()
+            self._since = None
         self._target = target
         self._ensure(target)
         seen = self._seen(target)
@@ -109,18 +110,27 @@ class Deployment:
 
     def _seen(self, target: Plan) -> status.Seen:
         servers = {wish: self.servers[wish] for wish in target.wishes}
+        ready = frozenset(wish for wish, server in servers.items() if server.endpoint is not None)
+        at = asyncio.get_running_loop().time()
+        if target.wishes <= ready:
+            self._since = None
+        elif self._since is None:
+            self._since = at
         return status.Seen(
-            ready=frozenset(wish for wish, server in servers.items() if server.endpoint is not None),
+            ready=ready,
             last_words={wish: server.last_words for wish, server in servers.items() if server.last_words},
-            overdue=asyncio.get_running_loop().time() - self._since >= target.deadline_seconds,
+            overdue=self._since is not None and at - self._since >= target.deadline_seconds,
         )
 
     def _set_alarm(self, target: Plan) -> None:
+        """Look again when the deadline passes: nothing else will happen then."""
         if self._alarm is not None:
             self._alarm.cancel()
+            self._alarm = None
         loop = asyncio.get_running_loop()
-        at = self._since + target.deadline_seconds
-        self._alarm = loop.call_at(at, self._controller.notice, self.key) if at > loop.time() else None
+        if self._since is not None and self._since + target.deadline_seconds > loop.time():
+            at = self._since + target.deadline_seconds
+            self._alarm = loop.call_at(at, self._controller.notice, self.key)
 
 
 class Controller:
@@ -230,4 +240,13 @@ def _end_strays(mark: str) -> None:
             if process.environ().get(MARK) == mark:
                 process.kill()
                 strays.append(process)
-    psutil.wait_procs(strays, timeout=10)
+    deadline = time.monotonic() + STRAYS_SECONDS
+    while any(map(_alive, strays)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)  # a zombie is somebody else's to reap
+    except psutil.Error:
+        return False

@@ -28,7 +28,7 @@ from cdl.embedded.seldon.store import Store
 
 LOG = logging.getLogger("cdl.embedded.seldon")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
 
 
 class Unstartable(Exception):  # noqa: N818 - said of a program
@@ -140,6 +140,8 @@ async def _left(callers: set[Caller]) -> None:
     until = loop.time() + LEAVE_SECONDS
     while callers and loop.time() < until:  # noqa: ASYNC110 - connections end one by one; there is no one event
         await asyncio.sleep(0.02)
+    for caller in list(callers):
+        caller.hang_up()
 
 
 async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Future[None] | None) -> None:

@@ -39,6 +39,7 @@ class Server:
         self.endpoint: Endpoint | None = None
         self.last_words = ""  # what it said when it ended before it was ready; empty once it is ready
         self.starts = 0
+        self._stopping = False
         self._command = command
         self._log = log
         self._mark = mark
@@ -54,6 +55,7 @@ class Server:
 
     async def stop(self, *, drain: bool = True) -> None:
         """Take it out of service, let its callers finish, end it with everything it started."""
+        self._stopping = True
         endpoint, self.endpoint = self.endpoint, None
         if endpoint is not None:
             if drain and not await endpoint.drained(DRAIN_SECONDS):
@@ -73,7 +75,11 @@ class Server:
         failures = 0
         while True:
             began = loop.time()
-            was_ready = await self._once()
+            try:
+                was_ready = await self._once()
+            except OSError as error:  # no log, no process: a full disk, too many processes
+                was_ready, self.last_words = False, f"it could not be started: {error.strerror or error}"
+                self._changed()
             if was_ready and loop.time() - began > STABLE_SECONDS:
                 failures = 0
             delay = BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS) - 1)]
@@ -107,7 +113,7 @@ class Server:
         while not ended.done():
             healthy = not self.wish.probed or await answers_ready("127.0.0.1", port)
             failed = 0 if healthy else failed + 1
-            if healthy and self.endpoint is None and not ended.done():
+            if healthy and self.endpoint is None and not ended.done() and not self._stopping:
                 was_ready, self.last_words = True, ""
                 self.endpoint = Endpoint("127.0.0.1", port)
                 self._changed()
