@@ -173,10 +173,37 @@ def test_a_refused_write_leaves_nothing(pachd, client):
     target = pfs.Commit(branch=master(repo))
     stream = [
         pfs.ModifyFileRequest(set_commit=target),
-        pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/fine", raw=b"1")),
+        pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/fine", raw=b"1" * 400_000)),
         pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/not*fine", raw=b"1")),
     ]
     code, text = refused(client.pfs.modify_file, iter(stream))
     assert (code, "'*'" in text) == ("UNKNOWN", True)
     assert list(client.pfs.list_commit(repo=repo)) == []
+    assert list((pachd.folder / "incoming").iterdir()) == []
     assert "set_commit" in refused(client.pfs.modify_file, iter(stream[1:2]))[1]
+
+
+def test_content_passes_through_several_squashed_commits(pachd, client):
+    one, two, both = (pachd.repo() for _ in range(3))
+    client.pfs.create_branch(branch=master(both), provenance=[master(one), master(two)])
+
+    def write(path):
+        """Write into the open commit downstream and close it, as a pipeline would."""
+        head = client.pfs.inspect_branch(branch=master(both)).head
+        client.pfs.put_file_from_bytes(commit=head, path=path, data=b"1")
+        client.pfs.finish_commit(commit=head, force=True)
+        client.pfs.wait_commit(head)
+        return head
+
+    write("/0")
+    first = pachd.put(one, {"/a": b"1"})
+    write("/1")
+    pachd.put(two, {"/b": b"1"})
+    write("/2")
+    pachd.put(one, {"/c": b"1"})
+    last = write("/3")
+    # Both middle commits depend on `first`, and go with it.
+    client.pfs.squash_commit(commit=first, recursive=True)
+    assert len(list(client.pfs.list_commit(repo=both))) == 2
+    assert sorted(pachd.read(last)) == ["/0", "/1", "/2", "/3"]
+    assert pachd.read(pachd.head(one)) == {"/a": b"1", "/c": b"1"}

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from cdl.embedded.pachd.refusals import RefusedError, invalid, missing
@@ -208,18 +209,18 @@ def _up(db: sqlite3.Connection, found: Commit, steps: int, text: str) -> Commit:
 
 
 def _from_root(db: sqlite3.Connection, found: Commit, number: int, text: str) -> Commit:
-    line = lineage(db, found)
+    line = list(lineage(db, found))
     if not 1 <= number <= len(line):
         raise missing(f"commit {text} not found: the branch has {len(line)} commits, counted from 1")
     return line[-number]
 
 
-def lineage(db: sqlite3.Connection, start: Commit) -> list[Commit]:
-    """Read a commit and its ancestors, newest first."""
-    line = [start]
-    while (parent := line[-1].parent) is not None:
-        line.append(commit_by_id(db, parent))
-    return line
+def lineage(db: sqlite3.Connection, start: Commit) -> Iterator[Commit]:
+    """Read a commit and its ancestors, newest first, one by one: a history can be long."""
+    found: Commit | None = start
+    while found is not None:
+        yield found
+        found = find_commit(db, found.parent) if found.parent is not None else None
 
 
 def spoken(db: sqlite3.Connection, found: Commit) -> str:

@@ -1,5 +1,6 @@
 """Handlers for commits and commit sets."""
 
+import itertools
 from collections.abc import AsyncIterator, Iterable
 
 from cdl.embedded.pachd import commits, layers, refs, views, wire
@@ -113,9 +114,7 @@ class Commits:
         if bounded:
             top = refs.commit(db, self._in_repo(end, request.repo))
             bottom = refs.commit(db, self._in_repo(start, request.repo)).id if _named(start) else None
-            line = refs.lineage(db, top)
-            cut = next((at for at, row in enumerate(line) if row.id == bottom), len(line))
-            return line[:cut]
+            return itertools.takewhile(lambda row: row.id != bottom, refs.lineage(db, top))
         order = "ORDER BY id" if request.reverse else "ORDER BY id DESC"
         if request.repo.name:
             return refs.commits(db, f"WHERE repo = ? {order}", (refs.repo(db, request.repo).id,))

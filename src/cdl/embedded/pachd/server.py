@@ -43,6 +43,9 @@ def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Serv
             ("grpc.max_receive_message_length", MESSAGE_LIMIT),
             ("grpc.max_send_message_length", MESSAGE_LIMIT),
             ("grpc.so_reuseport", 0),
+            # Clients may ask every few seconds whether the connection still lives, also between calls.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
         ]
     )
     handlers: dict[str, door.Unary | door.Stream] = {}
