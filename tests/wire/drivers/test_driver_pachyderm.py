@@ -163,18 +163,36 @@ def test_a_half_written_ingest_is_not_visible_and_does_not_block(engine, sdk, ow
     assert [c.error for c in commits(sdk, repo)] == ["", "abandoned"]
 
 
-def test_a_crash_on_top_of_a_good_head_asks_for_the_files_again(engine, sdk, owner, news):
+def test_a_crash_on_top_of_a_good_head_changes_nothing_that_counts(engine, sdk, owner, news):
+    programs = engine.look(owner, SPEC).programs
+    for which in Side:
+        engine.ingest(owner, which, "k1", news)
+    ensure(engine, owner, SPEC, programs)
+    before = done(engine, owner, SPEC)
+    half_written(sdk, f"{owner.name}-train", "cdl:k2")
+    assert engine.look(owner, SPEC) == before
+
+
+def test_a_branch_that_a_crash_left_is_healed_before_a_step_is_changed(engine, sdk, owner, news):
+    programs = engine.look(owner, SPEC).programs
+    for which in Side:
+        engine.ingest(owner, which, "k1", news)
+    half_written(sdk, f"{owner.name}-train", "cdl:k2")
+    ensure(engine, owner, SPEC, programs)
+    seen = done(engine, owner, SPEC)
+    assert side(seen, Side.TRAIN).ingest == "k1"
+    assert (seen.manifests[0].digest, seen.manifests[0].files) == (seen.manifests[1].digest, 2)
+
+
+def test_the_ingest_after_a_crash_has_the_files_of_its_own_folder(engine, sdk, owner, news):
     repo = f"{owner.name}-train"
     engine.ingest(owner, Side.TRAIN, "k1", news)
-    good = side(engine.look(owner, RAW), Side.TRAIN).head
-    half_written(sdk, repo, "cdl:k2")
-    seen = side(engine.look(owner, RAW), Side.TRAIN)
-    assert (seen.head, seen.ingest) == (good, None)
-    engine.ingest(owner, Side.TRAIN, "k1", news)
-    seen = side(engine.look(owner, RAW), Side.TRAIN)
-    assert seen.ingest == "k1"
-    assert seen.head != good
-    assert set(content(sdk, repo, seen.head)) == {f"/{n}" for n in NEWS}
+    for key in ("k1", "k2"):
+        half_written(sdk, repo, "cdl:k2")
+        engine.ingest(owner, Side.TRAIN, key, news)
+        seen = side(engine.look(owner, RAW), Side.TRAIN)
+        assert seen.ingest == key
+        assert set(content(sdk, repo, seen.head)) == {f"/{n}" for n in NEWS}
 
 
 def test_somebody_elses_open_commit_is_left_alone(engine, sdk, owner, news):

@@ -11,15 +11,14 @@ from pachyderm_sdk.api import pfs, pps
 
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.ports.errors import Rejected
-from cdl.reconcile.datapipeline import DataSeen, SideSeen, StepSeen
+from cdl.reconcile.datapipeline import DataSeen, Report, SideSeen, StepSeen
 
 from .door import door, there
-from .intake import files_of, make_way, rewrite
+from .intake import files_of, heal, rewrite
 from .programs import programs_below
 from .reading import Reader
 from .translate import (
     CODE,
-    INGEST,
     OWNER,
     PIPELINE_BROKEN,
     WISH,
@@ -38,6 +37,8 @@ from .translate import (
 from .wire import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
     from cdl.reconcile.datapipeline import ManifestSeen, StepWish
@@ -77,7 +78,7 @@ class PachydermEngine:
         """
         with door(f"looking at DataPipeline {owner.name}"):
             sides = tuple(self._side(owner, side) for side in Side)
-            steps = tuple(self._step(owner, side, n, spec) for side in Side for n in range(len(spec.steps)))
+            steps = tuple(step for side in sides for step in self._steps(owner, side, spec))
             manifests = (self._manifest(owner, side, spec, steps) for side in sides)
             return DataSeen(
                 sides=sides,
@@ -97,8 +98,8 @@ class PachydermEngine:
         files = files_of(folder)
         with door(f"ingest {key} into {name}"):
             repo = self._ensure_repo(owner, name)
-            head = make_way(self._client, repo, self._reader.branch_head(project, name))
-            if head is not None and head.good and head.description == f"{INGEST}{key}":
+            head = self._heal(project, repo)
+            if head is not None and head.ingest == key:
                 return
             rewrite(self._client, repo, key, folder, files, by_url=self._reads_itself(folder))
 
@@ -113,14 +114,15 @@ class PachydermEngine:
         project, name = project_of(owner), pipeline_name(owner, wish.step.name, side)
         spec = pipeline_spec(owner, side, wish, reads, self._image, self._prefix)
         with door(f"pipeline {name}"):
-            if not reads:
-                self._ensure_repo(owner, input_repo(owner, side))
             now = self._reader.pipeline(project, name)
             noted = notes_of(now) if now is not None else {}
             if now is not None and noted.get(OWNER) != owner_mark(owner):
                 sentence = f"pipeline {name} exists and belongs to {noted.get(OWNER, 'somebody else')}"
                 raise Rejected(sentence)
             if noted.get(WISH) != wish.digest:
+                if not reads:
+                    # A new output is made from the branch's newest commit, whatever became of that.
+                    self._heal(project, self._ensure_repo(owner, input_repo(owner, side)))
                 self._client.pps.create_pipeline_v2(
                     create_pipeline_request_json=spec,
                     update=now is not None,
@@ -140,29 +142,32 @@ class PachydermEngine:
 
     def _side(self, owner: Key, side: Side) -> SideSeen:
         project, name = project_of(owner), input_repo(owner, side)
-        newest = self._reader.branch_head(project, name)
-        head = self._reader.good_head(project, name, newest)
+        head = self._reader.good_head(project, name, self._reader.branch_head(project, name))
         if head is None:
             return SideSeen(side, name)
         files = self._reader.files(project, name, head.id)
-        return SideSeen(side, name, head.id, _ingest_of(head, newest), len(files), sum(f.size for f in files))
+        return SideSeen(side, name, head.id, head.ingest, len(files), sum(f.size for f in files))
 
-    def _step(self, owner: Key, side: Side, number: int, spec: DataPipelineSpec) -> StepSeen:
-        step, project = spec.steps[number].name, project_of(owner)
-        name = pipeline_name(owner, step, side)
-        before = pipeline_name(owner, spec.steps[number - 1].name, side) if number else input_repo(owner, side)
+    def _steps(self, owner: Key, side: SideSeen, spec: DataPipelineSpec) -> Iterator[StepSeen]:
+        before, commit = side.repo, side.head or ""
+        for step in spec.steps:
+            seen = self._step(owner, side.side, step.name, before, commit)
+            yield seen
+            before, commit = pipeline_name(owner, step.name, side.side), seen.head
+
+    def _step(self, owner: Key, side: Side, step: str, before: str, commit: str) -> StepSeen:
+        project, name = project_of(owner), pipeline_name(owner, step, side)
         pipeline = self._reader.pipeline(project, name)
         if pipeline is None:
             return StepSeen(step, side, None)
         wish = notes_of(pipeline).get(WISH, "")
         broken = str(pipeline.reason) if PIPELINE_BROKEN[pps.PipelineState(pipeline.state)] else ""
-        head = self._reader.branch_head(project, name)
+        head = self._reader.output(project, name, before, commit)
         if head is None:
             return StepSeen(step, side, wish, failure=broken)
         job = self._reader.job(project, name, head.id)
         done = head.good and (job is None or pps.JobState(job.state) is pps.JobState.JOB_SUCCESS)
-        failure = self._reader.failure(project, name, job) if job is not None else head.error
-        seen = StepSeen(
+        return StepSeen(
             step=step,
             side=side,
             wish=wish,
@@ -170,9 +175,9 @@ class PachydermEngine:
             head=head.id,
             job=job_status(step, side, job) if job is not None else None,
             done=done,
-            failure=failure or broken,
+            failure=(self._reader.failure(project, name, job) if job is not None else head.error) or broken,
+            report=self._reader.report(project, name, head.id) if done else Report(),
         )
-        return seen if not done else _with_report(seen, self._reader, project, name)
 
     def _manifest(
         self, owner: Key, side: SideSeen, spec: DataPipelineSpec, steps: tuple[StepSeen, ...]
@@ -187,6 +192,12 @@ class PachydermEngine:
             return None
         entries = self._reader.files(project_of(owner), repo, commit)
         return manifest(side.side, repo, commit, entries, spec.labels, rows)
+
+    def _heal(self, project: str, repo: pfs.Repo) -> CommitSeen | None:
+        """Close what a dead writer of ours left open, and give the newest commit whose content counts."""
+        newest = self._reader.branch_head(project, repo.name)
+        good = self._reader.good_head(project, repo.name, newest)
+        return heal(self._client, repo, newest, good)
 
     def _ensure_repo(self, owner: Key, name: str) -> pfs.Repo:
         project = project_of(owner)
@@ -218,31 +229,6 @@ class PachydermEngine:
 
     def _reads_itself(self, folder: Path) -> bool:
         return self._file_root is not None and folder.resolve().is_relative_to(self._file_root)
-
-
-def _ingest_of(head: CommitSeen, newest: CommitSeen | None) -> str | None:
-    """Name the ingest that made the head.
-
-    A newer commit that failed, or that a dead writer of ours left open, takes the name away: steps have begun to
-    read it, so the files must be written again. While somebody else writes, the head stays what it is.
-    """
-    spoilt = newest is not None and newest.id != head.id and (newest.finished or newest.description.startswith(INGEST))
-    named = head.description.startswith(INGEST) and not spoilt
-    return head.description.removeprefix(INGEST) if named else None
-
-
-def _with_report(seen: StepSeen, reader: Reader, project: str, repo: str) -> StepSeen:
-    return StepSeen(
-        step=seen.step,
-        side=seen.side,
-        wish=seen.wish,
-        input=seen.input,
-        head=seen.head,
-        job=seen.job,
-        done=seen.done,
-        failure=seen.failure,
-        report=reader.report(project, repo, seen.head),
-    )
 
 
 def _is_loopback(address: str) -> bool:

@@ -49,24 +49,37 @@ def abandon(client: Client, commit: pfs.Commit) -> None:
     client.pfs.inspect_commit(commit=commit, wait=pfs.CommitState.FINISHED)
 
 
-def make_way(client: Client, repo: pfs.Repo, head: CommitSeen | None) -> CommitSeen | None:
-    """Close what a dead writer of ours left open and give the head as it is then.
+def heal(client: Client, repo: pfs.Repo, newest: CommitSeen | None, good: CommitSeen | None) -> CommitSeen | None:
+    """Make the branch end with what counts: close a dead writer's commit and put an empty one on top.
+
+    Gives what counts then: an empty commit has the content of the newest one before it without an error.
 
     Raises:
         Conflict: somebody else is writing; their commit is left alone.
     """
-    if head is None or head.finished:
-        return head
-    if not head.description.startswith(INGEST):
-        message = f"repository {repo.name}: somebody else is writing commit {head.id[:12]}; it must be finished first"
-        raise Conflict(message)
-    commit = commit_named(repo, head.id)
+    if newest is None or newest.good:
+        return good
+    if not newest.finished:
+        if newest.ingest is None:
+            message = (
+                f"repository {repo.name}: somebody else is writing commit {newest.id[:12]}; it must be finished first"
+            )
+            raise Conflict(message)
+        _close(client, commit_named(repo, newest.id))
+    if good is None:
+        return None
+    branch = pfs.Branch(repo=repo, name=BRANCH)
+    fresh = commit_named(repo, client.pfs.start_commit(branch=branch, description=good.description).id)
+    client.pfs.finish_commit(commit=fresh, description=good.description)
+    return commit_seen(client.pfs.inspect_commit(commit=fresh, wait=pfs.CommitState.FINISHED))
+
+
+def _close(client: Client, commit: pfs.Commit) -> None:
     try:
         abandon(client, commit)
     except grpc.RpcError:
         # It was closed already and Pachyderm is still checking it: wait for that instead.
-        return commit_seen(client.pfs.inspect_commit(commit=commit, wait=pfs.CommitState.FINISHED))
-    return commit_seen(client.pfs.inspect_commit(commit=commit))
+        client.pfs.inspect_commit(commit=commit, wait=pfs.CommitState.FINISHED)
 
 
 def files_of(folder: Path) -> dict[str, Path]:

@@ -62,11 +62,23 @@ class Reader:
         """Give the newest commit whose content counts: finished, without error, not made by Pachyderm itself."""
         if newest is None or (newest.good and not newest.automatic):
             return newest
+        return next((c for c in self._chain(project, repo, newest) if c.good and not c.automatic), None)
+
+    def output(self, project: str, repo: str, before: str, commit: str) -> CommitSeen | None:
+        """Give the newest output that was made from a commit of the repository before it, else the newest of all.
+
+        Outputs begin when their input does: one that a dead or strange writer has begun must not hide the last whole.
+        """
+        newest = self.branch_head(project, repo)
+        if newest is None or not commit or newest.reads.get(before) == commit:
+            return newest
+        chain = self._chain(project, repo, newest)
+        return next((c for c in chain if c.reads.get(before) == commit), newest)
+
+    def _chain(self, project: str, repo: str, newest: CommitSeen) -> Iterator[CommitSeen]:
         handle = repo_named(project, repo)
-        chain = self._client.pfs.list_commit(
-            repo=handle, to=commit_named(handle, newest.id), number=LOOKED_BACK, all=True
-        )
-        return next((c for c in map(commit_seen, chain) if c.good and not c.automatic), None)
+        to = commit_named(handle, newest.id)
+        return map(commit_seen, self._client.pfs.list_commit(repo=handle, to=to, number=LOOKED_BACK, all=True))
 
     def files(self, project: str, repo: str, commit: str) -> tuple[Entry, ...]:
         """List the files of a finished commit."""

@@ -76,6 +76,11 @@ class CommitSeen:
         """Its content counts."""
         return self.finished and not self.error
 
+    @property
+    def ingest(self) -> str | None:
+        """Key of the ingest that made it; None: somebody else did."""
+        return self.description.removeprefix(INGEST) if self.description.startswith(INGEST) else None
+
 
 def project_of(owner: Key) -> str:
     """The project of a resource: Kubernetes' and Pachyderm's default are one."""
