@@ -77,6 +77,8 @@ def test_s3_passes_untouched() -> None:
     ("written", "said"),
     [
         ("a: b: c", "not YAML"),
+        (SMALLEST[:-1] + ", data: {since: 2020-01-01}}", "not JSON: Object of type date"),
+        (SMALLEST[:-1] + ", data: {clip: .inf}}", "not JSON: Out of range float"),
         ("[]", "<config> must be an object"),
         ("{learning_rate: 1, searcher: {name: single, metric: m}}", "property 'learning_rate' is not"),
         ("{entrypoint: a, searcher: {name: single, metric: m, budget: 1}}", "property 'budget' is not"),

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.wire.determined.masters import Server, create, ends, free_port, logs, state, until
+from tests.wire.determined.masters import Server, config, create, ends, free_port, logs, state, until
 
 
 def test_a_killed_master_finds_its_trial_again(own_server: Server) -> None:
@@ -26,15 +26,31 @@ def test_a_killed_master_finds_its_trial_again(own_server: Server) -> None:
     assert len(experiment.list_checkpoints()) == 10
 
 
-def test_a_trial_that_ended_while_the_master_was_dead_is_counted(own_server: Server) -> None:
-    experiment = create(own_server.client(), {"epochs": 0, "pause": 0.0})
-    until(lambda: state(experiment) in ("STARTING", "RUNNING"))
+def allocations(server: Server) -> list[dict]:
+    session = server.client()._session
+    task = session.get("/api/v1/trials/1").json()["trial"]["taskId"]
+    return session.get(f"/api/v1/tasks/{task}").json()["task"]["allocations"]
+
+
+def test_a_trial_that_ended_while_the_master_was_dead_is_not_run_again(own_server: Server) -> None:
+    experiment = create(own_server.client(), entrypoint="echo begun; sleep 1")
+    until(lambda: "begun\n" in (logs(experiment) if experiment.list_trials() else ""))
     own_server.kill()
-    # The harness retries for minutes; it can only end once the master answers again, or by its death.
+    until(lambda: own_server.trial_processes() == [])
+    own_server.start()
+    assert ends(experiment) == "COMPLETED"
+    assert [one["statusCode"] for one in allocations(own_server)] == [0]
+
+
+def test_a_trial_that_was_lost_with_the_machine_runs_again_without_blame(own_server: Server) -> None:
+    experiment = create(own_server.client(), {"epochs": 1})
+    until(own_server.trial_processes)
+    own_server.kill()
     for process in own_server.trial_processes():
         process.kill()
     own_server.start()
     assert ends(experiment) == "COMPLETED"
+    assert [one["exitReason"] for one in allocations(own_server)] == ["lost", ""]
     assert own_server.client()._session.get("/api/v1/trials/1").json()["trial"]["restarts"] == 0
 
 
@@ -103,3 +119,13 @@ def test_trials_see_nothing_of_the_operator(own_server: Server) -> None:
     assert "BARE=\n" in seen
     assert "OMP_NUM_THREADS=1\n" in seen
     assert f"HOME={own_server.data}/home\n" in seen
+
+
+def test_a_startup_hook_shapes_what_follows(own_server: Server, tmp_path: Path) -> None:
+    model = tmp_path / "hooked"
+    model.mkdir()
+    (model / "startup-hook.sh").write_text("export FROM_HOOK=here\n")
+    wish = config(entrypoint="env")
+    experiment = own_server.client().create_experiment(wish, model)
+    assert ends(experiment) == "COMPLETED"
+    assert "FROM_HOOK=here\n" in logs(experiment)

@@ -1,5 +1,6 @@
 """An experiment config as a person writes it, made complete as a real master would."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -112,6 +113,11 @@ def parse(written: str) -> Tree:
         raise invalid(f"invalid experiment configuration: not YAML: {_one_line(error)}") from error
     if not isinstance(found, dict):
         raise invalid("invalid experiment configuration: <config> must be an object")
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        # YAML knows dates and infinities; quoting them makes them strings.
+        raise invalid(f"invalid experiment configuration: <config>: not JSON: {error}") from error
     return {str(key): value for key, value in found.items()}
 
 

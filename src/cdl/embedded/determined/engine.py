@@ -268,6 +268,7 @@ class Engine:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as out:
                 out.write(f"INFO: master: {line}\n".encode())
+        Growth(log).note()
 
 
 async def _kill(folder: Path) -> None:

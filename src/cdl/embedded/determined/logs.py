@@ -58,16 +58,30 @@ class Growth:
                 with self.notes.open("a") as out:
                     out.write(f"{size} {time.time():.3f}\n")
 
-    def times(self) -> Callable[[int], float]:
-        """Return a function from an offset in the log to when it was reached."""
+    def read(self) -> "Times":
+        """Return what has been noted so far."""
         with contextlib.suppress(OSError, ValueError):
             pairs = [line.split() for line in self.notes.read_text().splitlines()]
-            sizes, when = [int(pair[0]) for pair in pairs], [float(pair[1]) for pair in pairs]
-            return lambda offset: when[at] if (at := bisect_right(sizes, offset)) < len(when) else self._now()
-        return lambda _offset: self._now()
+            return Times([int(pair[0]) for pair in pairs], [float(pair[1]) for pair in pairs])
+        return Times([], [])
 
-    def _now(self) -> float:
-        return self.log.stat().st_mtime
+
+@dataclass(frozen=True)
+class Times:
+    """Sizes of a log, rising, and when each was reached."""
+
+    sizes: list[int]
+    when: list[float]
+
+    @property
+    def noted(self) -> int:
+        """How much of the log has a time."""
+        return self.sizes[-1] if self.sizes else 0
+
+    def at(self, offset: int) -> float | None:
+        """Return when the log held this offset, None when nobody has noted it yet."""
+        place = bisect_right(self.sizes, offset)
+        return self.when[place] if place < len(self.sizes) else None
 
 
 class TrialLog:
@@ -80,20 +94,24 @@ class TrialLog:
         self._count = 0
 
     def fresh(self, *, final: bool = True) -> Iterator[Line]:
-        """Yield what was written since the last call; a line without its end waits unless final."""
+        """Yield what was written since the last call.
+
+        Unless final, what has no time yet waits, and so does a line without its end: a line
+        is shown once, and the same way to everybody.
+        """
         for path in self._files():
-            start = self._offsets.get(path, 0)
+            start, times = self._offsets.get(path, 0), Growth(path).read()
             with path.open("rb") as file:
                 file.seek(start)
-                block = file.read()
+                block = file.read() if final else file.read(max(times.noted - start, 0))
             if not final:
                 block = block[: block.rfind(b"\n") + 1]
             self._offsets[path] = start + len(block)
-            times = Growth(path).times()
+            fallback = path.stat().st_mtime
             for raw in block.split(b"\n")[: None if block and not block.endswith(b"\n") else -1]:
                 self._count += 1
                 text = raw.rstrip(b"\r").decode(errors="replace")
-                yield Line(self._count, int(path.stem), text, times(start))
+                yield Line(self._count, int(path.stem), text, times.at(start) or fallback)
                 start += len(raw) + 1
 
     async def follow(self, ended: Callable[[], bool]) -> AsyncIterator[Line]:

@@ -1,6 +1,7 @@
 """Records as the wire's objects; ``determined.common.api.bindings`` is the schema.
 
-This is the only module that knows the bindings. A field that is missing or misspelt fails here.
+Only this module and ``registry_views`` know the bindings: a field that is missing or misspelt
+fails there.
 """
 
 import math
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from determined.common.api import bindings
 
-from cdl.embedded.determined.fields import Tree, as_number, section, text
+from cdl.embedded.determined.fields import Tree, as_number, section, text, whole
 from cdl.embedded.determined.ledger import Ledger
 from cdl.embedded.determined.logs import Line
 from cdl.embedded.determined.records import Allocation, Checkpoint, Experiment, Report, Trial
@@ -16,6 +17,7 @@ from cdl.embedded.determined.states import ACTIVE, PAUSED, RUNNING, TERMINATED
 from cdl.embedded.determined.web import User, stamp
 
 WORKSPACE = PROJECT = "Uncategorized"
+HALVING = ("async_halving", "adaptive_asha")
 
 
 def user(found: User) -> Tree:
@@ -58,7 +60,7 @@ def experiment(ledger: Ledger, found: Experiment) -> Tree:
             labels=[str(label) for label in _list(found.config.get("labels"))],
             description=text(found.config, "description"),
             notes=found.notes,
-            progress=found.progress,
+            progress=_progress(found, trials),
             endTime=stamp(found.end_time),
             duration=int((found.end_time or found.start_time) - found.start_time),
             hyperparameters=section(found.config, "hyperparameters"),
@@ -188,6 +190,11 @@ def workload(found: Report) -> Tree:
     return _json(shown) if shown else {}
 
 
+def checkpoint_workload(found: Checkpoint) -> Tree:
+    """Show a checkpoint as the summary of a workload."""
+    return _json(_saved(found))
+
+
 def log_line(trial_id: int, allocation: str, line: Line) -> Tree:
     """Show one log line."""
     rank = f"[rank={line.rank}] " if line.rank is not None else ""
@@ -225,48 +232,6 @@ def task(found: Trial, allocations: Mapping[str, tuple[Allocation, float | None]
 def allocation(found: Allocation, launched: float | None) -> Tree:
     """Show one allocation."""
     return _json(_allocation(found, launched))
-
-
-def model(row: Mapping[str, object], labels: list[str], meta: Tree, versions: int, username: str) -> Tree:
-    """Show a registered model."""
-    return _json(
-        bindings.v1Model(
-            archived=bool(row["archived"]),
-            creationTime=_stamp(as_number(row["created"]) or 0),
-            id=int(str(row["id"])),
-            lastUpdatedTime=_stamp(as_number(row["updated"]) or 0),
-            metadata=meta,
-            name=str(row["name"]),
-            numVersions=versions,
-            userId=int(str(row["user_id"])),
-            username=username,
-            workspaceId=1,
-            description=str(row["description"]),
-            labels=labels,
-            notes=str(row["notes"]),
-        )
-    )
-
-
-def model_version(row: Mapping[str, object], parent: Tree, saved: Tree, labels: list[str], meta: Tree) -> Tree:
-    """Show one version of a model with its checkpoint."""
-    return _json(
-        bindings.v1ModelVersion(
-            checkpoint=bindings.v1Checkpoint.from_json(saved),
-            creationTime=_stamp(as_number(row["created"]) or 0),
-            id=int(str(row["id"])),
-            lastUpdatedTime=_stamp(as_number(row["updated"]) or 0),
-            model=bindings.v1Model.from_json(parent),
-            version=int(str(row["version"])),
-            name=str(row["name"]),
-            comment=str(row["comment"]),
-            notes=str(row["notes"]),
-            labels=labels,
-            metadata=meta,
-            userId=int(str(row["user_id"])),
-            username=text(parent, "username"),
-        )
-    )
 
 
 def checkpoint_score(ledger: Ledger, parent: Experiment, found: Checkpoint, name: str = "") -> float | None:
@@ -331,13 +296,17 @@ def _best_checkpoint(
     if not scored:
         return None
     best = min(scored, key=lambda pair: pair[0])[1]
+    return _saved(best)
+
+
+def _saved(found: Checkpoint) -> "bindings.v1CheckpointWorkload":
     return bindings.v1CheckpointWorkload(
-        state=bindings.checkpointv1State.COMPLETED,
-        totalBatches=best.steps,
-        uuid=best.uuid,
-        endTime=stamp(best.report_time),
-        resources=best.resources,
-        metadata=best.metadata,
+        state=bindings.checkpointv1State(f"STATE_{found.state}"),
+        totalBatches=found.steps,
+        uuid=found.uuid,
+        endTime=stamp(found.report_time),
+        resources=found.resources,
+        metadata=found.metadata,
     )
 
 
@@ -373,6 +342,14 @@ def _summary(values: list[object]) -> Tree:
 def _wall_clock(ledger: Ledger, found: Trial) -> float:
     ended = [a for a in ledger.allocations(found.id) if a.end_time is not None]
     return sum((a.end_time or 0) - a.start_time for a in ended)
+
+
+def _progress(found: Experiment, trials: Iterable[Trial]) -> float:
+    """Return how far a search is; where trials all run to their end, what they say counts too."""
+    if not found.live or text(found.config, "searcher", "name") in HALVING:
+        return found.progress
+    wanted = max(whole(found.config, "searcher", "max_trials", default=1), len(list(trials)))
+    return max(found.progress, min(sum(trial.progress for trial in trials) / wanted, 1.0))
 
 
 def _size(found: Checkpoint) -> int:

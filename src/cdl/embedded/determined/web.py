@@ -115,7 +115,7 @@ async def _body(request: Request) -> Tree:
     if not raw:
         return {}
     try:
-        found = json.loads(raw)
+        found = json.loads(raw, parse_constant=str)  # NaN and infinities travel as strings
     except ValueError as error:
         raise invalid(f"the request body is not JSON: {error}") from error
     if not isinstance(found, dict):

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 
-from cdl.embedded.determined import views
+from cdl.embedded.determined import registry_views, views
 from cdl.embedded.determined.errors import ApiError, Code, invalid, missing, refused
 from cdl.embedded.determined.fields import Tree, section, text, texts
 from cdl.embedded.determined.master import Master
@@ -197,7 +197,7 @@ class Registry:
         count = self.store.row("SELECT count(*) AS n FROM model_versions WHERE model_id = ?", row["id"])
         username = self.master.ledger.username(int(row["user_id"]))
         held = int(count["n"]) if count else 0
-        return views.model(dict(row), json.loads(row["labels"]), load(row["metadata"]), held, username)
+        return registry_views.model(dict(row), json.loads(row["labels"]), load(row["metadata"]), held, username)
 
     def _version_row(self, row: sqlite3.Row, number: int) -> sqlite3.Row:
         found = self.store.row("SELECT * FROM model_versions WHERE model_id = ? AND version = ?", row["id"], number)
@@ -209,7 +209,7 @@ class Registry:
         found = self._version_row(row, number)
         saved = views.checkpoint(self.master.ledger, self.master.ledger.checkpoint(found["checkpoint"]))
         labels, meta = json.loads(found["labels"]), load(found["metadata"])
-        return views.model_version(dict(found), self._model(row), saved, labels, meta)
+        return registry_views.model_version(dict(found), self._model(row), saved, labels, meta)
 
 
 def _check_name(name: str) -> None:

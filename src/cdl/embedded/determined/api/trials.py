@@ -77,9 +77,10 @@ class Trials:
             for report in self.ledger.reports(trial.id)
             if report.kind in kinds
         ]
-        for saved in self.ledger.checkpoints(trial.id):
-            shape = {"state": f"STATE_{saved.state}", "totalBatches": saved.steps, "uuid": saved.uuid}
-            done.append((saved.steps, {"checkpoint": shape | {"resources": saved.resources}}))
+        done += [
+            (saved.steps, {"checkpoint": views.checkpoint_workload(saved)})
+            for saved in self.ledger.checkpoints(trial.id)
+        ]
         ordered = sorted(done, key=lambda each: each[0])
         return page(call, "workloads", [dict(shape) for _, shape in ordered])
 
