@@ -71,6 +71,7 @@ format: $(VENV)/.tests  ## Let ruff rewrite what it can
 
 generate: $(VENV)/.tests  ## Write again every file that is made from another
 	@$(BIN)/python -m cdl.kube.crds
+	@$(BIN)/python docs/reference/render.py
 
 lock: $(VENV)/.uv  ## Resolve requirements/*.txt again (UPGRADE=1 takes the newest)
 	@$(INSTALL) --lock $(UPGRADE)

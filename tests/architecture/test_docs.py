@@ -1,5 +1,6 @@
 """The pages cannot lie cheaply: links lead somewhere, commands exist, decisions are numbered, words are defined."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -113,3 +114,15 @@ def test_the_glossary_is_in_order_and_has_no_forbidden_word():
     words = re.findall(r"^\*\*([^*]+)\*\*", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
     assert len(words) >= 25
     assert words == sorted(words, key=str.lower)
+
+
+PROGRAM = "import json, render; print(json.dumps({name: page() for name, page in render.PAGES.items()}))"
+
+
+def test_the_reference_is_what_the_code_says():
+    folder = ROOT / "docs" / "reference"
+    made = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+    stale = [name for name, page in json.loads(made).items() if (folder / name).read_text() != page]
+    assert stale == [], "run `make generate` and commit docs/reference"

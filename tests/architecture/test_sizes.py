@@ -5,6 +5,7 @@ import ast
 from tests.architecture.tree import modules, offenders, syntax
 
 MODULE_LINES = 400
+SUITE_LINES = 600  # a suite is a list: it is read by its names, not from end to end
 FUNCTION_LINES = 60
 
 OURS = modules("src/cdl", "pipelines", "use_cases", "operators")
@@ -25,7 +26,8 @@ def long_functions(tree: ast.AST) -> list[str]:
 
 
 def test_a_module_is_read_in_one_sitting():
-    assert offenders(OURS + TESTS, lambda path: max(0, lines_of(path.read_text()) - MODULE_LINES)) == {}
+    assert offenders(OURS, lambda path: max(0, lines_of(path.read_text()) - MODULE_LINES)) == {}
+    assert offenders(TESTS, lambda path: max(0, lines_of(path.read_text()) - SUITE_LINES)) == {}
 
 
 def test_a_function_fits_on_a_screen():
