@@ -105,7 +105,7 @@ def test_every_acknowledged_write_is_there_however_often_it_dies(own_pachd):
                 return
             acknowledged.append(body)
 
-    for _ in range(4):
+    for _ in range(3):
         before = len(acknowledged)
         writer = threading.Thread(target=write_on, args=(server.client,))
         writer.start()

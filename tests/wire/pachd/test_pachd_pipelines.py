@@ -466,3 +466,75 @@ def test_squashing_a_whole_set_keeps_what_its_children_read(pachd, client):
     # The next job still builds on what is left.
     pachd.put(repo, {"/d": b"4"})
     assert counts(pachd.job(pipeline)) == (1, 3, 0, 0, 4)
+
+
+def test_long_and_strange_lines_are_kept(pachd, client):
+    repo = pachd.repo()
+    pachd.put(repo, {"/a": b"1"})
+    pipeline = pachd.pipeline(repo, r"head -c 200000 /dev/zero | tr '\0' x; echo; printf '\377|'; printf 'no end'")
+    job = pachd.job(pipeline)
+    text = "".join(line.message for line in client.pps.get_logs(job=job.job) if line.user)
+    assert text == "x" * 200_000 + "\ufffd|no end"
+
+
+def test_a_pipeline_in_a_project(pachd, client):
+    project = pfs.Project(name="teams")
+    client.pfs.create_project(project=project)
+    repo = pfs.Repo(name="raw", project=project)
+    client.pfs.create_repo(repo=repo)
+    pachd.put(repo, {"/a": b"1"})
+    text = json.dumps({**spec(repo), "pipeline": {"name": "step", "project": {"name": "teams"}}})
+    client.pps.create_pipeline_v2(create_pipeline_request_json=text)
+    pipeline = pps.Pipeline(name="step", project=project)
+    assert state(pachd.job(pipeline)) == "JOB_SUCCESS"
+    assert pachd.read(pachd.head(pfs.Repo(name="step", project=project))) == {"/a": b"1"}
+    assert not client.pps.pipeline_exists(pps.Pipeline(name="step"))
+    assert [p.pipeline.name for p in client.pps.list_pipeline(projects=[project])] == ["step"]
+    assert [j.job.pipeline.project.name for j in client.pps.list_job(projects=[project])] == ["teams"]
+
+
+def test_an_autoscaling_pipeline_stands_by(pachd, client):
+    repo = pachd.repo()
+    pachd.put(repo, {"/a": b"1"})
+    pipeline = pachd.pipeline(repo, COPY, autoscaling=True)
+    pachd.job(pipeline)
+    info = client.pps.inspect_pipeline(pipeline=pipeline)
+    assert pps.PipelineState(info.state).name == "PIPELINE_STANDBY"
+    assert pps.JobState(info.last_job_state).name == "JOB_SUCCESS"
+    client.pps.rerun_pipeline(pipeline=pipeline, reprocess=True)
+    assert counts(pachd.job(pipeline))[:2] == (1, 0)
+    versions = [p.version for p in client.pps.list_pipeline(pipeline=pipeline, history=-1)]
+    assert versions == [2, 1]
+
+
+def test_a_subscription_sees_a_job_through_its_states(pachd, client):
+    repo = pachd.repo()
+    pipeline = pachd.pipeline(repo, COPY)
+    pachd.job(pipeline)
+    commit = client.pfs.start_commit(branch=pfs.Branch(repo=repo, name="master"))
+    seen = []
+    for info in client.pps.subscribe_job(pipeline=pipeline):
+        if not seen:
+            client.pfs.finish_commit(commit=commit)
+        seen.append(state(info))
+        if seen[-1] == "JOB_SUCCESS":
+            break
+    assert seen[0] in {"JOB_CREATED", "JOB_STARTING"}
+    assert info.job.id == commit.id
+    sets = [s.job_set.id for s in client.pps.list_job_set()]
+    assert sets.index(commit.id) == 0
+    client.pps.delete_job(job=info.job)
+    assert not client.pps.job_exists(info.job)
+    assert client.pfs.commit_exists(pfs.Commit(repo=pfs.Repo(name=pipeline.name), id=commit.id))
+
+
+def test_two_pipelines_on_one_input_do_not_meet(pachd, client):
+    repo = pachd.repo()
+    one, two = (
+        pachd.pipeline(repo, f"sleep 0.1; echo {word} >> /pfs/in/a; cp /pfs/in/a /pfs/out/") for word in ("one", "two")
+    )
+    commit = pachd.put(repo, {"/a": b""})
+    # The same datum id in both, at the same time.
+    jobs = list(client.pps.inspect_job_set(job_set=pps.JobSet(id=commit.id), wait=True))
+    assert len({d.datum.id for j in jobs for d in client.pps.list_datum(job=j.job)}) == 1
+    assert [pachd.output(p) for p in (one, two)] == [{"/a": b"one\n"}, {"/a": b"two\n"}]

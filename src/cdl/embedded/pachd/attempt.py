@@ -61,7 +61,8 @@ class Attempts:
         self._logs = logs
 
     def _folder(self, job: Job) -> Path:
-        return self._engine.options.folder.absolute() / "scratch" / job.set_id[:12]
+        """Tell where a job's benches stand: never where another job's, or this one's before a crash, stood."""
+        return self._engine.options.folder.absolute() / "scratch" / f"{job.id}-{job.restart}"
 
     def scrap(self, job: Job) -> None:
         """Remove what a job left on its benches."""
@@ -71,7 +72,7 @@ class Attempts:
         self, job: Job, pipeline: Pipeline, spec: Msg, source: Commit, index: Index, row: DatumRow
     ) -> Outcome:
         """Try a datum until it succeeds or its tries are used up."""
-        bench = Bench(self._folder(job) / f"{job.id}-{row.id[:16]}", self._engine.options, spec.input.pfs)
+        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, spec.input.pfs)
         timeout = spec.datum_timeout.ToNanoseconds() / 1e9
         task = _Task(
             bench,
