@@ -8,24 +8,52 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import httptools
 
 from cdl.embedded.seldon import framing
 from cdl.embedded.seldon.endpoint import Endpoint
-from cdl.embedded.seldon.framing import Message
+from cdl.embedded.seldon.framing import Headers, Message
 from cdl.embedded.seldon.routes import Key, Route, Routes
 from cdl.embedded.seldon.shadows import Shadows
-from cdl.embedded.seldon.upstream import Lost, Upstream, connected, give_back
-
-if TYPE_CHECKING:
-    from cdl.embedded.seldon.caller import Caller
+from cdl.embedded.seldon.upstream import Lost, Sink, Upstream, connected, give_back
 
 LOG = logging.getLogger("cdl.embedded.seldon")
 PATH = re.compile(rb"/seldon/(?P<namespace>[a-z0-9.-]+)/(?P<name>[a-z0-9.-]+)(?P<rest>/.*)?", re.DOTALL)
 PREDICTION = re.compile(rb"/(api/v[01]\.[01]/predictions|predict|v2/models/.+/infer|v2/models/infer)/?(\?.*)?")
 RETRY_AFTER = (b"retry-after", b"1")
+
+
+class AnswerSink(Sink, Protocol):
+    """Where an answer goes, and how far it got."""
+
+    begun: bool
+    status: int
+
+    def end(self) -> None:
+        """Write the end of the body."""
+        ...
+
+
+class Asker(Protocol):
+    """The side of a connection that waits for an answer."""
+
+    def say(self, message: Message, status: int, sentence: str, headers: Headers) -> None:
+        """Answer with a sentence of the router's own."""
+        ...
+
+    def show(self, message: Message, body: bytes, content_type: bytes) -> None:
+        """Answer with a page of the router's own."""
+        ...
+
+    def sink(self, message: Message, added: Headers, upstream: Upstream) -> AnswerSink:
+        """Give the place where a model server's answer goes."""
+        ...
+
+    def hang_up(self) -> None:
+        """Break the connection."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +86,7 @@ class Router:
         self._seconds: defaultdict[tuple[str, str, str], float] = defaultdict(float)
         self._shadows = Shadows()
 
-    async def answer(self, message: Message, caller: Caller) -> None:
+    async def answer(self, message: Message, caller: Asker) -> None:
         """Answer one request on the caller's connection."""
         began = perf_counter()
         try:
@@ -117,7 +145,7 @@ class Router:
         prefix = path[: len(path) - len(match["rest"] or b"")]
         return Call(message, key, route, rest, prefix, framing.puid_of(message))
 
-    async def _forward(self, call: Call, caller: Caller) -> tuple[str, int]:
+    async def _forward(self, call: Call, caller: Asker) -> tuple[str, int]:
         failed: Endpoint | None = None
         for _ in range(2):  # a connection that cannot be made is the one failure that is tried again
             chosen = call.route.choose(self._chance.random(), self._routes.turn(), failed)
@@ -148,7 +176,7 @@ class Router:
         )
         return "", 503
 
-    async def _exchange(self, call: Call, caller: Caller, predictor: str, upstream: Upstream) -> int:
+    async def _exchange(self, call: Call, caller: Asker, predictor: str, upstream: Upstream) -> int:
         added = [(framing.ROUTE, predictor.encode()), self._puid(call)]
         sink = caller.sink(call.message, added, upstream)
         request = framing.request_bytes(call.message, call.path, call.prefix, call.puid)
@@ -178,7 +206,7 @@ class Router:
 
     # -- the router's own pages ---------------------------------------------------------------------------------------
 
-    def _answer_itself(self, message: Message, caller: Caller) -> None:
+    def _answer_itself(self, message: Message, caller: Asker) -> None:
         if message.target.partition(b"?")[0] == b"/metrics":
             caller.show(message, self.text().encode(), b"text/plain; version=0.0.4; charset=utf-8")
         else:

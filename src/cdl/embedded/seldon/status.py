@@ -50,8 +50,7 @@ def status_of(plan: Plan, seen: Seen, router: str, before: Object, at: str) -> O
     }
     if description:
         status["description"] = description
-    ready = state == AVAILABLE
-    status["conditions"] = _conditions(ready, state, description, before, at)
+    status["conditions"] = _conditions(state, description, before, at)
     return status
 
 
@@ -63,7 +62,7 @@ def failed(sentence: str, generation: int, before: Object, at: str) -> Object:
         "state": FAILED,
         "observedGeneration": generation,
         "description": sentence,
-        "conditions": _conditions(False, FAILED, sentence, before, at),
+        "conditions": _conditions(FAILED, sentence, before, at),
     }
 
 
@@ -101,14 +100,15 @@ def _services(plan: Plan) -> Object:
     return services
 
 
-def _conditions(ready: bool, state: str, description: str, before: Object, at: str) -> list[Object]:  # noqa: FBT001
+def _conditions(state: str, description: str, before: Object, at: str) -> list[Object]:
+    ready = "True" if state == AVAILABLE else "False"
     reason = {AVAILABLE: "Deployment has minimum availability", CREATING: "Deployments are not ready"}
     wanted: list[Object] = [
-        {"type": "DeploymentsReady", "status": _word(ready), "reason": reason.get(state, "Deployments have failed")},
+        {"type": "DeploymentsReady", "status": ready, "reason": reason.get(state, "Deployments have failed")},
         {"type": "HpasReady", "status": "True", "reason": "No HPAs defined"},
         {"type": "KedaReady", "status": "True", "reason": "No KEDA resources defined"},
         {"type": "PdbsReady", "status": "True", "reason": "No PDBs defined"},
-        {"type": "Ready", "status": _word(ready), "reason": reason.get(state, "Deployments have failed")},
+        {"type": "Ready", "status": ready, "reason": reason.get(state, "Deployments have failed")},
         {"type": "ServicesReady", "status": "True", "reason": "All services created"},
     ]
     old = {text(mapping(entry).get("type")): mapping(entry) for entry in listing(before.get("conditions"))}
@@ -119,7 +119,3 @@ def _conditions(ready: bool, state: str, description: str, before: Object, at: s
         same = known.get("status") == condition["status"]
         condition["lastTransitionTime"] = known.get("lastTransitionTime", at) if same else at
     return wanted
-
-
-def _word(claim: bool) -> str:  # noqa: FBT001 - a claim turned into the word for it
-    return "True" if claim else "False"
