@@ -33,17 +33,19 @@ RECONCILED = (DataPipeline, Experiment, ModelDeployment)
 
 
 class World:
-    """Engines in memory that share a weather, and an operator that can be killed and started again."""
+    """Engines in memory, each with its own weather under one sky, and an operator that can be killed."""
 
     def __init__(self, folder: Path) -> None:
         """Publish one archive of news; nothing else is there."""
-        self.weather = Weather()
-        self.resources = MemoryResources(self.weather)
-        self.sources = MemorySources(folder, self.weather)
-        self.data = MemoryData(self.weather)
-        self.training = MemoryTraining(self.weather)
-        self.serving = MemoryServing(self.weather)
-        self.artifacts = MemoryArtifacts(folder, self.weather)
+        self.sky = Weather()
+        names = ("resources", "sources", "data", "training", "serving", "artifacts")
+        self.weather = {name: Weather(sky=self.sky) for name in names}
+        self.resources = MemoryResources(self.weather["resources"])
+        self.sources = MemorySources(folder, self.weather["sources"])
+        self.data = MemoryData(self.weather["data"])
+        self.training = MemoryTraining(self.weather["training"])
+        self.serving = MemoryServing(self.weather["serving"])
+        self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
         self.sources.places["https://example.test/articles.tar"] = archive(NEWS)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self._reconcilers: dict[str, Reconciler[Any, Any, Any, Any]] = {}
@@ -61,6 +63,11 @@ class World:
     def turn(self, key: Key) -> timedelta | None:
         """Let the operator look at one resource once."""
         return self._reconcilers[key.kind].turn(key.namespace, key.name)
+
+    def clear_up(self) -> None:
+        """Let nothing go wrong any more."""
+        for weather in (self.sky, *self.weather.values()):
+            weather.clear_up()
 
     def advance(self) -> None:
         """Let a minute pass at every engine."""
@@ -92,5 +99,5 @@ class World:
             quiet = quiet + 1 if self.resources.writes == before else 0
             if quiet == 4:
                 return done + 1
-        message = f"still writing after {rounds} rounds; last calls: {self.weather.calls[-12:]}"
+        message = f"still writing after {rounds} rounds; last calls: {self.sky.calls[-12:]}"
         raise RuntimeError(message)

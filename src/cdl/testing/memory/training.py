@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cdl.reconcile.experiment import TrainWish
 
 TICK = timedelta(minutes=1)
+LENGTH = 2 * TICK
+"""How long every run uses its one slot."""
 
 
 @dataclass(slots=True)
@@ -108,7 +110,8 @@ class MemoryTraining:
                     run.phase, run.started_at = RunPhase.RUNNING, self.now
                 case RunPhase.RUNNING:
                     run.slot_seconds += TICK.total_seconds()
-                    self._end(run, RunPhase.FAILED if self._failure(run) else RunPhase.SUCCEEDED)
+                    if run.slot_seconds >= LENGTH.total_seconds():
+                        self._end(run, RunPhase.FAILED if self._failure(run) else RunPhase.SUCCEEDED)
 
     def _find(self, owner: Key, key: str) -> Run | None:
         return next((r for r in self.runs if (r.owner, r.key) == (owner, key) and not r.archived), None)

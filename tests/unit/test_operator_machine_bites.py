@@ -1,0 +1,108 @@
+"""The machine that plays operator is tested too: break the loop or the core, and it notices."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from cdl.api.canonical import short
+from cdl.loop import Reconciler
+from cdl.reconcile import datapipeline, modeldeployment
+from cdl.testing.memory import MemoryData, MemoryServing, MemoryTraining
+from tests.unit.test_operator_machine import Operator
+
+QUICK = settings(
+    max_examples=200,
+    stateful_step_count=30,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def never_a_finalizer(monkeypatch):
+    monkeypatch.setattr("cdl.loop.reconciler.FINALIZER", "kubernetes")
+    monkeypatch.setattr("cdl.testing.memory.MemoryResources.write_finalizers", lambda *_: None)
+
+
+def steps_forget_what_they_read(monkeypatch):
+    def digest(wish):
+        return short([wish.step.model_dump(mode="json"), wish.code])
+
+    monkeypatch.setattr(datapipeline.StepWish, "digest", property(digest))
+    honest = MemoryData.ensure_step
+
+    def by_digest(engine, owner, side, wish, reads):
+        now = engine._owners[owner].pipelines.get((side, wish.step.name)) if owner in engine.owners else None
+        if now is None or now.wish.digest != wish.digest:
+            honest(engine, owner, side, wish, reads)
+
+    monkeypatch.setattr(MemoryData, "ensure_step", by_digest)
+
+
+def runs_are_called_by_chance(monkeypatch):
+    numbers = iter(range(10**9))
+    deciding = importlib.import_module("cdl.reconcile.experiment.decide")
+    monkeypatch.setattr(deciding, "train_key", lambda *_: f"run-{next(numbers)}")
+
+
+def old_runs_are_never_stopped(monkeypatch):
+    monkeypatch.setattr(MemoryTraining, "stop", lambda *_: None)
+    honest = MemoryTraining.advance
+
+    def only_the_newest_goes_on(engine):
+        before = {id(run): run.phase for run in engine.runs[:-1]}
+        honest(engine)
+        for run in engine.runs[:-1]:
+            run.phase = before[id(run)]
+
+    monkeypatch.setattr(MemoryTraining, "advance", only_the_newest_goes_on)
+
+
+def any_release_is_served(monkeypatch):
+    def choose(spec, seen):
+        return max(seen.releases, key=lambda r: r.version) if seen.releases else honest(spec, seen)
+
+    honest = modeldeployment._choose
+    monkeypatch.setattr(modeldeployment, "_choose", choose)
+
+
+def nothing_is_forgotten(monkeypatch):
+    monkeypatch.setattr(MemoryServing, "remove", lambda *_: None)
+
+
+def says_nothing_after_trouble(monkeypatch):
+    monkeypatch.setattr(Reconciler, "_report", lambda *_: None)
+
+
+def decides_by_the_clock(monkeypatch):
+    honest = datapipeline._success
+
+    def success(dataset, seen):
+        return f"{honest(dataset, seen)} at {seen.at}"
+
+    monkeypatch.setattr(datapipeline, "_success", success)
+
+
+SABOTAGE = [
+    never_a_finalizer,
+    steps_forget_what_they_read,
+    runs_are_called_by_chance,
+    old_runs_are_never_stopped,
+    any_release_is_served,
+    nothing_is_forgotten,
+    says_nothing_after_trouble,
+    decides_by_the_clock,
+]
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGE, ids=lambda sabotage: sabotage.__name__)
+def test_the_machine_notices(sabotage, monkeypatch):
+    sabotage(monkeypatch)
+    with pytest.raises((AssertionError, RuntimeError, AttributeError, KeyError)):
+        run_state_machine_as_test(Operator, settings=QUICK)
