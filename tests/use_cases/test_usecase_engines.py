@@ -1,6 +1,8 @@
 """The customers on the embedded engines: raw files in, a checkpoint and its evaluation out, over the real SDKs."""
 
 import json
+import subprocess
+import sys
 import tarfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +85,8 @@ def config(case, block, cache, **changes):
     made = yaml.safe_load((USE_CASES / case / "model/const.yaml").read_text())
     made["integrations"] = {"pachyderm": block}
     made["environment"] = {"environment_variables": [f"CDL_CACHE={cache}", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1"]}
+    # The look-alikes are so easy that accuracies tie, and of equals anyone may be kept; losses differ.
+    made["searcher"] |= {"metric": "loss", "smaller_is_better": True}
     made["max_restarts"] = 0
     made["hyperparameters"] |= changes.pop("hyperparameters", {})
     return made | changes
@@ -222,3 +226,14 @@ def test_a_commit_nobody_made_is_named(store, tmp_path):
     block = dataset(store[1], "news-validate", "0" * 32)
     with pytest.raises(TrainingError, match="cannot fetch dataset version default/news-validate@0000"):
         fetch_version(version(block), tmp_path)
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_nothing_half_done(news_side, tmp_path):
+    ask = f"from cdl.training.data import *; fetch_version({version(news_side)!r}, Path({str(tmp_path)!r}))"
+    shell = 'ulimit -f 0; exec "$0" -B -c "$1"'  # no file may grow beyond nothing
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable, ask], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(f"below {tmp_path}/default/news-validate: File too large")
+    assert [path.suffix for path in (tmp_path / "default/news-validate").iterdir()] == [".lock"]

@@ -129,9 +129,19 @@ def _download(dataset: Dataset, folder: Path) -> None:
         with client.pfs.pfs_tar_file(pfs.File(commit=commit, path=FILES)) as archive:
             if unpack(archive, folder) == 0:
                 raise TrainingError(f"dataset version {name} holds no files")
-    except (grpc.RpcError, ValueError, tarfile.TarError) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, grpc.RpcError) else error
-        reason = cause.details() if isinstance(cause, grpc.Call) else str(cause)
+    except (grpc.RpcError, ConnectionError, ValueError, tarfile.TarError) as error:
         raise TrainingError(
-            f"cannot fetch dataset version {name} from {dataset.host}:{dataset.port}: {reason}"
+            f"cannot fetch dataset version {name} from {dataset.host}:{dataset.port}: {_reason(error)}"
         ) from error
+    except OSError as error:
+        raise TrainingError(f"cannot write dataset version {name} below {folder.parent}: {error.strerror}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Find the store's own words: the SDK wraps some of its errors."""
+    import grpc
+
+    for seen in (error, error.__cause__, error.__context__):
+        if isinstance(seen, grpc.Call):
+            return str(seen.details())
+    return str(error)
