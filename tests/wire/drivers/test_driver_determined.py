@@ -82,10 +82,6 @@ def over(engine, owner, key):
     return eventually(look, lambda r: r is not None and r.phase.over)
 
 
-def test_an_unknown_owner_is_an_empty_report(engine, owner):
-    assert engine.look(owner) == ()
-
-
 @pytest.fixture(scope="session")
 def trained(engine, code):
     owner = Key("Experiment", "default", "trained")
@@ -120,14 +116,6 @@ def test_starting_twice_makes_one_run_with_labels_data_and_variables(engine, sdk
     engine.stop(owner, "k-config")
 
 
-def test_an_ended_run_is_never_revived(engine, sdk, owner, code):
-    engine.start(owner, "k-ended", wish(code, epochs=1))
-    before = over(engine, owner, "k-ended")
-    engine.start(owner, "k-ended", wish(code, epochs=1))
-    assert engine.look(owner) == (before,)
-    assert len(runs_at_master(sdk, "k-ended")) == 1
-
-
 def test_two_that_start_at_the_same_moment_end_with_one(master, artifacts, sdk, owner, code, tmp_path):
     engines = [make_engine(master, artifacts, "127.0.0.1:1", tmp_path) for _ in range(3)]
     barrier, faults = threading.Barrier(len(engines)), []
@@ -148,25 +136,6 @@ def test_two_that_start_at_the_same_moment_end_with_one(master, artifacts, sdk, 
         engines[0].start(owner, "k-race", wish(code, epochs=1))
     assert len(runs_at_master(sdk, "k-race")) == 1
     assert over(engines[0], owner, "k-race").phase is RunPhase.SUCCEEDED
-
-
-def test_a_paused_leftover_is_woken(engine, sdk, owner, code):
-    engine.start(owner, "k-paused", wish(code, epochs=1, pause=0.5))
-    (run,) = runs_at_master(sdk, "k-paused")
-    run.pause()
-    eventually(lambda: engine.look(owner)[0], lambda r: r.phase is RunPhase.PAUSED)
-    engine.start(owner, "k-paused", wish(code, epochs=1, pause=0.5))
-    assert over(engine, owner, "k-paused").phase is RunPhase.SUCCEEDED
-
-
-def test_stopping_ends_the_run_and_nothing_else(engine, owner, code):
-    engine.start(owner, "k-a", wish(code, epochs=100, pause=0.2))
-    engine.start(owner, "k-b", wish(code, epochs=1))
-    engine.stop(owner, "k-a")
-    engine.stop(owner, "k-a")
-    engine.stop(owner, "never-there")
-    assert over(engine, owner, "k-a").phase is RunPhase.CANCELED
-    assert over(engine, owner, "k-b").phase is RunPhase.SUCCEEDED
 
 
 def test_a_search_says_who_was_stopped_early(engine, owner, code):
@@ -224,33 +193,9 @@ def test_an_evaluation_measures_the_best_checkpoint_on_the_test_side(engine, tra
     assert run.best is None
 
 
-def test_a_digest_is_one_version_for_ever(engine, trained, sdk, owner):
-    best = trained.best
-    model = f"model-{owner.name}"
-    assert [engine.register(model, best.uuid, d) for d in ("sha256:aa", "sha256:aa", "sha256:bb", "sha256:aa")] == [
-        1,
-        1,
-        2,
-        1,
-    ]
-    assert [v.checkpoint.uuid for v in sdk.get_model(model).list_versions()] == [best.uuid] * 2
-
-
 def test_registering_an_unknown_checkpoint_is_one_sentence(engine, owner):
     with pytest.raises(Conflict, match=r"^registering a version of model .*not-a-checkpoint"):
         engine.register(f"model-{owner.name}", "not-a-checkpoint", "sha256:cc")
-
-
-def test_forgetting_stops_and_archives_everything_of_the_owner(engine, sdk, owner, code):
-    other = Key("Experiment", "default", f"{owner.name}x")
-    engine.start(owner, "k-f1", wish(code, epochs=100, pause=0.2))
-    engine.start(other, "k-f2", wish(code, epochs=1))
-    engine.forget(owner)
-    engine.forget(owner)
-    assert engine.look(owner) == ()
-    archived = sdk.list_experiments(labels=["cdl-key=k-f1"])
-    assert [(e.archived, e.state.name) for e in archived] == [(True, "CANCELED")]
-    assert over(engine, other, "k-f2").phase is RunPhase.SUCCEEDED
 
 
 def test_a_changed_archive_is_refused(engine, owner, code):

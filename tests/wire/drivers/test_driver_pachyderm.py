@@ -97,14 +97,6 @@ def done(engine, owner, spec):
     return eventually(lambda: engine.look(owner, spec), lambda s: len(s.manifests) == len(Side))
 
 
-def test_an_unknown_owner_is_an_empty_report(engine, owner):
-    seen = engine.look(owner, SPEC)
-    assert [(s.side, s.head, s.ingest) for s in seen.sides] == [(Side.TRAIN, None, None), (Side.TEST, None, None)]
-    assert {s.wish for s in seen.steps} == {None}
-    assert len(seen.steps) == 4
-    assert seen.manifests == ()
-
-
 def test_programs_are_what_the_folder_holds(engine, owner):
     assert set(engine.look(owner, RAW).programs) == {"checks", "idx/validate", "text/clean"}
 
@@ -131,12 +123,6 @@ def test_an_empty_folder_empties_the_side(engine, sdk, owner, folder):
     engine.ingest(owner, Side.TEST, "k2", folder({}))
     seen = side(engine.look(owner, RAW), Side.TEST)
     assert (seen.ingest, seen.files) == ("k2", 0)
-
-
-def test_ingesting_twice_makes_one_commit(engine, sdk, owner, news):
-    engine.ingest(owner, Side.TRAIN, "k1", news)
-    engine.ingest(owner, Side.TRAIN, "k1", news)
-    assert len(commits(sdk, f"{owner.name}-train")) == 1
 
 
 def test_a_path_that_pachyderm_does_not_take_is_one_sentence(engine, owner, folder):
@@ -207,14 +193,6 @@ def test_somebody_elses_open_commit_is_left_alone(engine, sdk, owner, news):
     assert (seen.ingest, seen.files) == (None, 4)
 
 
-def test_without_steps_the_input_is_the_dataset(engine, owner, news):
-    engine.ingest(owner, Side.TRAIN, "k1", news)
-    engine.ingest(owner, Side.TEST, "k1", news)
-    train, test = engine.look(owner, RAW).manifests
-    assert (train.repo, train.files, train.label_rows) == (f"{owner.name}-train", 3, 3)
-    assert (train.digest, train.label_digest) == (test.digest, test.label_digest)
-
-
 def test_steps_run_over_both_sides_and_report(engine, sdk, owner, news):
     programs = engine.look(owner, SPEC).programs
     for which in Side:
@@ -245,42 +223,6 @@ def test_ensuring_a_step_twice_runs_nothing(engine, sdk, owner, news):
     assert after == before
     jobs = sdk.pps.list_job(pipeline=pps.Pipeline(name=f"{owner.name}-clean-train"), history=-1)
     assert len(list(jobs)) == 1
-
-
-def test_new_files_process_only_what_changed(engine, owner, news):
-    programs = engine.look(owner, SPEC).programs
-    for which in Side:
-        engine.ingest(owner, which, "k1", news)
-    ensure(engine, owner, SPEC, programs)
-    first = done(engine, owner, SPEC)
-    (news / "sport" / "2.txt").write_bytes(b"one more goal in extra time")
-    engine.ingest(owner, Side.TRAIN, "k2", news)
-    second = eventually(
-        lambda: engine.look(owner, SPEC),
-        lambda s: len(s.manifests) == 2 and s.manifests[0].commit != first.manifests[0].commit,
-    )
-    clean = next(s for s in second.steps if s.step == "clean" and s.side is Side.TRAIN)
-    assert (clean.job.processed, clean.job.skipped) == (1, 1)
-    assert second.manifests[0].files == 3
-    assert second.manifests[1] == first.manifests[1]
-
-
-def test_a_changed_wish_processes_everything_again(engine, owner, news):
-    programs = engine.look(owner, SPEC).programs
-    for which in Side:
-        engine.ingest(owner, which, "k1", news)
-    ensure(engine, owner, SPEC, programs)
-    done(engine, owner, SPEC)
-    stricter = SPEC.model_copy(update={"checks": (SPEC.checks[0].model_copy(update={"min_length": 38}),)})
-    ensure(engine, owner, stricter, programs)
-    wanted = [w.digest for w in wishes(stricter, programs)]
-    seen = eventually(
-        lambda: engine.look(owner, stricter),
-        lambda s: len(s.manifests) == 2 and [x.wish for x in s.steps][:2] == wanted,
-    )
-    validated = next(s for s in seen.steps if s.step == "validate")
-    assert (validated.job.processed, validated.job.skipped) == (2, 0)
-    assert validated.report.rejected == {"enough-text": 2}
 
 
 def test_more_workers_process_nothing_again(engine, owner, news):
@@ -338,20 +280,6 @@ def test_namespaces_are_projects(engine, sdk, news):
     assert [side(engine.look(o, RAW), Side.TRAIN).ingest for o in owners] == ["default", "team-a"]
     engine.forget(owners[1])
     assert [side(engine.look(o, RAW), Side.TRAIN).ingest for o in owners] == ["default", None]
-
-
-def test_forgetting_removes_what_was_made_and_nothing_else(engine, sdk, owner, news):
-    other = Key("DataPipeline", "default", f"{owner.name}x")
-    programs = engine.look(owner, SPEC).programs
-    for key in (owner, other):
-        engine.ingest(key, Side.TRAIN, "k1", news)
-        engine.ingest(key, Side.TEST, "k1", news)
-        ensure(engine, key, SPEC, programs)
-    engine.forget(owner)
-    engine.forget(owner)
-    left = {r.repo.name for r in sdk.pfs.list_repo(type="user")}
-    assert not {n for n in left if n.startswith(f"{owner.name}-")}
-    assert len(done(engine, other, SPEC).manifests) == 2
 
 
 def test_nobody_answering_is_unavailable(owner):

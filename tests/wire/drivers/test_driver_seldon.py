@@ -65,19 +65,6 @@ def scaled(url: str) -> float:
     return httpx.post(url, json=ROW).raise_for_status().json()["data"]["ndarray"][0][0] / 10
 
 
-def test_nothing_runs_for_an_unknown_owner(engine, owner):
-    assert engine.look(owner) is None
-
-
-def test_a_release_that_is_served_answers_at_its_url(engine, owner, release):
-    wanted = wish(release(3, 2.0))
-    engine.serve(owner, wanted)
-    seen = settled(engine, owner)
-    assert (seen.phase, seen.key, seen.release) == (ServingPhase.AVAILABLE, wanted.key, "rows-3"), seen.message
-    assert (seen.desired, seen.ready) == (1, 1)
-    assert scaled(seen.url) == pytest.approx(2.0)
-
-
 def test_serving_twice_changes_nothing(engine, owner, objects, release):
     wanted = wish(release(3, 2.0))
     engine.serve(owner, wanted)
@@ -85,44 +72,6 @@ def test_serving_twice_changes_nothing(engine, owner, objects, release):
     before = objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name)
     engine.serve(owner, wanted)
     assert objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name) == before
-
-
-def test_the_old_release_answers_until_the_new_one_does(engine, owner, release):
-    engine.serve(owner, wish(release(3, 2.0)))
-    url = settled(engine, owner).url
-    newer = wish(release(4, 5.0))
-    engine.serve(owner, newer)
-    answers = {scaled(url)}
-    assert engine.look(owner).key == newer.key
-
-    def look():
-        answers.add(scaled(url))
-        return engine.look(owner)
-
-    seen = eventually(look, lambda s: s.phase is ServingPhase.AVAILABLE)
-    assert (seen.release, scaled(seen.url)) == ("rows-4", pytest.approx(5.0))
-    assert answers <= {2.0, 5.0}
-
-
-def test_available_is_never_said_of_the_release_before(engine, owner, release):
-    """At once after a change nothing has looked at it yet; the state that stands there is of the release before."""
-    engine.serve(owner, wish(release(3, 2.0)))
-    settled(engine, owner)
-    broken = wish(release(4, 5.0, entrypoint="serve:Nowhere"))
-    engine.serve(owner, broken)
-    phases = {engine.look(owner).phase for _ in range(20)}
-    phases.add(settled(engine, owner).phase)
-    assert ServingPhase.AVAILABLE not in phases
-
-
-def test_a_release_that_cannot_be_served_says_why_and_the_old_one_stays(engine, owner, release):
-    engine.serve(owner, wish(release(3, 2.0)))
-    url = settled(engine, owner).url
-    engine.serve(owner, wish(release(4, 5.0, entrypoint="serve:Nowhere")))
-    seen = settled(engine, owner)
-    assert (seen.phase, seen.ready) == (ServingPhase.FAILED, 0)
-    assert "Nowhere" in seen.message
-    assert scaled(url) == pytest.approx(2.0)
 
 
 def test_what_others_noted_on_the_object_stays(engine, owner, objects, release):
@@ -135,19 +84,6 @@ def test_what_others_noted_on_the_object_stays(engine, owner, objects, release):
     live = objects.get_namespaced_custom_object(**GROUP, namespace="default", name=owner.name)
     assert live["metadata"]["annotations"]["team"] == "news"
     assert [p["name"] for p in live["spec"]["predictors"]] == ["v4"]
-
-
-def test_removing_stops_it_and_nothing_else(engine, owner, release):
-    other = Key("ModelDeployment", "default", f"{owner.name}-b")
-    shared = release(3, 2.0)
-    engine.serve(owner, wish(shared))
-    engine.serve(other, wish(shared))
-    url = settled(engine, owner).url
-    engine.remove(owner)
-    engine.remove(owner)
-    assert engine.look(owner) is None
-    assert eventually(lambda: httpx.post(url, json=ROW).status_code, lambda code: code == 404)
-    assert scaled(settled(engine, other).url) == pytest.approx(2.0)
 
 
 def test_an_object_of_somebody_else_is_left_alone(engine, owner, objects, release):

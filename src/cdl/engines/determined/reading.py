@@ -75,8 +75,8 @@ class Reader:
             started_at=moment(run.startTime),
             finished_at=moment(run.endTime) if phase.over else None,
             trials=tuple(trial_status(trial, searcher, held[trial.id]) for trial in trials),
-            best=_best(session, run.id) if phase.over and not measures else None,
-            measurement=_measurement(session, trials) if phase.over and measures else None,
+            best=_best(session, run.id) if phase is RunPhase.SUCCEEDED and not measures else None,
+            measurement=_measurement(session, trials) if phase is RunPhase.SUCCEEDED and measures else None,
             slot_seconds=sum(slot_seconds(allocations, now) for allocations in held.values()),
             failure=_failure(session, trials) if phase is RunPhase.FAILED else "",
         )

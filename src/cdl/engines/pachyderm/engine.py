@@ -24,6 +24,7 @@ from .translate import (
     WISH,
     CommitSeen,
     input_repo,
+    is_over,
     job_status,
     manifest,
     notes_of,
@@ -166,6 +167,8 @@ class PachydermEngine:
         if head is None:
             return StepSeen(step, side, wish, failure=broken)
         job = self._reader.job(project, name, head.id)
+        if job is not None and is_over(job) and not head.finished:
+            head = self._reader.commit(project, name, head.id) or head  # it ended between the two questions
         done = head.good and (job is None or pps.JobState(job.state) is pps.JobState.JOB_SUCCESS)
         return StepSeen(
             step=step,

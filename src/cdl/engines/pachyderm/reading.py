@@ -12,7 +12,7 @@ from pachyderm_sdk.api import pfs, pps
 from cdl.reconcile.datapipeline import Report
 
 from . import wire
-from .door import absent, there
+from .door import there
 from .translate import (
     BRANCH,
     JOB_STATE,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .wire import Entry
 
-REPORTS = "/_reports/*.json"
+REPORTS = "/_reports"
 REMEMBERED = 256
 LOOKED_BACK = 20
 LOG_LINES = 200
@@ -55,7 +55,12 @@ class Reader:
         branch = there(lambda: self._client.pfs.inspect_branch(branch=pfs.Branch(repo=handle, name=BRANCH)))
         if branch is None or not branch.head or not branch.head.id:
             return None
-        found = there(lambda: self._client.pfs.inspect_commit(commit=commit_named(handle, branch.head.id)))
+        return self.commit(project, repo, str(branch.head.id))
+
+    def commit(self, project: str, repo: str, commit: str) -> CommitSeen | None:
+        """Give a commit, whatever its state."""
+        handle = commit_named(repo_named(project, repo), commit)
+        found = there(lambda: self._client.pfs.inspect_commit(commit=handle))
         return commit_seen(found) if found is not None else None
 
     def good_head(self, project: str, repo: str, newest: CommitSeen | None) -> CommitSeen | None:
@@ -125,16 +130,12 @@ class Reader:
         return f"{reason}: {said[-1]}" if said else reason
 
     def _report_files(self, project: str, repo: str, commit: str) -> Iterator[bytes]:
-        file = pfs.File(commit=commit_named(repo_named(project, repo), commit), path=REPORTS)
-        try:
-            packed = b"".join(piece.value for piece in self._client.pfs.get_file_tar(file=file))
-        except grpc.RpcError as error:
-            if absent(error):
-                return
-            raise
-        if not packed:
+        handle = commit_named(repo_named(project, repo), commit)
+        # A folder that is not there lists as empty; asking for it as a tar would be an error, and noise in the log.
+        if not any(True for _ in self._client.pfs.list_file(file=pfs.File(commit=handle, path=REPORTS))):
             return
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        found = self._client.pfs.get_file_tar(file=pfs.File(commit=handle, path=f"{REPORTS}/*.json"))
+        with tarfile.open(fileobj=io.BytesIO(b"".join(piece.value for piece in found))) as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() else None
                 if content is not None:

@@ -45,6 +45,7 @@ JOB_STATE: dict[pps.JobState, str] = {
     pps.JobState.JOB_FINISHING: "FINISHING",
     pps.JobState.JOB_UNRUNNABLE: "UNRUNNABLE",
 }
+OVER = frozenset({"FAILURE", "SUCCESS", "KILLED", "UNRUNNABLE"})
 LOST = frozenset({"FAILURE", "KILLED", "UNRUNNABLE"})
 PIPELINE_BROKEN: dict[pps.PipelineState, bool] = {
     pps.PipelineState.PIPELINE_STATE_UNKNOWN: False,
@@ -134,6 +135,11 @@ def commit_seen(found: pfs.CommitInfo) -> CommitSeen:
         automatic=bool(found.origin and pfs.OriginKind(found.origin.kind) is pfs.OriginKind.AUTO),
         reads={str(c.repo.name or c.branch.repo.name): str(c.id) for c in found.direct_provenance},
     )
+
+
+def is_over(found: pps.JobInfo) -> bool:
+    """The job will not change any more."""
+    return JOB_STATE[pps.JobState(found.state)] in OVER
 
 
 def job_status(step: str, side: Side, found: pps.JobInfo) -> JobStatus:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
-from pachyderm_sdk import Client
+from pachyderm_sdk import Client, constants
 from pachyderm_sdk.api import pfs
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ STREAM_SECONDS = 1800.0
 FILE = 1
 """FileType.FILE."""
 LENGTH_DELIMITED = 2
+QUICK_TO_RETURN = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 2000)]
+"""A channel that has found nobody waits up to two minutes before it knocks again; ours is asked every few seconds."""
 
 Untyped = Any  # grpc and the SDK have no types; what leaves this module has
 
@@ -53,6 +55,8 @@ class _Deadlines(
 
 def connect(address: str, token: str | None) -> Client:
     """Make the SDK's client; no call is made yet."""
+    options = constants.GRPC_CHANNEL_OPTIONS  # one list for every client there is; the SDK takes options nowhere else
+    options.extend(option for option in QUICK_TO_RETURN if option not in options)
     client = Client.from_pachd_address(address, auth_token=token)
     client._channel = grpc.intercept_channel(client._channel, _Deadlines())  # noqa: SLF001 - the SDK has no other door to its channel
     client._init_api()  # noqa: SLF001 - binds the methods to that channel
