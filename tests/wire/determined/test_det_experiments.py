@@ -56,6 +56,13 @@ def test_only_good_and_late_checkpoints_are_kept(client: Determined) -> None:
     assert not any((root / one["uuid"]).exists() for one in gone)
 
 
+def test_of_equal_checkpoints_the_one_that_leads_the_list_is_kept(client: Determined) -> None:
+    experiment = create(client, {"epochs": 4, "loss": 0.0})
+    assert ends(experiment) == "COMPLETED"
+    until(lambda: len(experiment.list_checkpoints()) == 2)
+    assert [kept.metadata["steps_completed"] for kept in experiment.list_checkpoints()] == [1, 4]
+
+
 def test_a_task_tells_when_user_code_ran(client: Determined) -> None:
     experiment = create(client, {"epochs": 1, "pause": 0.5})
     trial = experiment.await_first_trial()

@@ -73,7 +73,9 @@ def test_sessions_and_history_survive(own_server: Server) -> None:
     assert ends(experiment) == "COMPLETED"
     client.create_model("kept").register_version(experiment.list_checkpoints()[0].uuid)
     own_server.kill()
+    (own_server.data / "runs" / "left-behind" / "work").mkdir(parents=True)
     own_server.start()
+    until(lambda: list((own_server.data / "runs").iterdir()) == [])
     assert [found.id for found in client.list_experiments(labels=["kept"])] == [experiment.id]
     assert client.get_model("kept").get_version().model_version == 1
     assert "epoch 1 of run 1" in logs(experiment)

@@ -1,6 +1,7 @@
 """What comes over the wire twice, late, or wrong."""
 
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -165,3 +166,15 @@ def test_the_cluster_introduces_itself(server: Server, user: dict) -> None:
     assert me.user.username == "determined"
     users = bindings.v1GetUsersResponse.from_json(ask(server, "GET", "/api/v1/users", **user)[1])
     assert {each.username for each in users.users} == {"admin", "determined"}
+
+
+def test_a_store_that_cannot_be_written_is_said_and_survived(server: Server, user: dict) -> None:
+    other = sqlite3.connect(server.data / "master.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    status, answer = ask(server, "POST", "/api/v1/models", {"name": "unlucky"}, **user)
+    assert (status, answer["error"]["reason"]) == (507, "ResourceExhausted")
+    assert "could not store the change" in answer["error"]["error"]
+    other.execute("ROLLBACK")
+    other.close()
+    assert ask(server, "GET", "/api/v1/models/unlucky", **user)[0] == 404
+    assert ask(server, "POST", "/api/v1/models", {"name": "unlucky"}, **user)[0] == 200

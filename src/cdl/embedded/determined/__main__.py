@@ -45,7 +45,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _lock(data: Path) -> IO[bytes]:
     """Take the data folder for this process alone; the lock goes when the process does."""
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds the tokens of sessions
     held = (data / "lock").open("ab")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -52,8 +52,12 @@ class Engine:
 
     async def run(self) -> None:
         """Adopt what a previous master left running, then keep the world settled."""
-        for allocation in self.ledger.live_allocations():
-            self._watch(allocation.id, None)
+        live = [allocation.id for allocation in self.ledger.live_allocations()]
+        for folder in self.place.folder("").iterdir():
+            if folder.name not in live:  # a master died between an end and its sweeping
+                _clean(folder, folder.name)
+        for allocation_id in live:
+            self._watch(allocation_id, None)
         while not self.closing:
             with contextlib.suppress(*TROUBLE):
                 self.settle()

@@ -26,8 +26,9 @@ def superfluous(ledger: Ledger, found: Experiment) -> list[Checkpoint]:
 
 def _best(ledger: Ledger, parent: Experiment, saved: Iterable[Checkpoint], limit: str) -> set[str]:
     sign = 1 if parent.smaller_is_better else -1
+    """Equal scores keep the order of the listing, so that the one that leads it is the one that stays."""
     scored = [(sign * score, c.uuid) for c in saved if (score := views.checkpoint_score(ledger, parent, c)) is not None]
-    return {uuid for _, uuid in sorted(scored)[: whole(parent.storage, limit)]}
+    return {uuid for _, uuid in sorted(scored, key=lambda pair: pair[0])[: whole(parent.storage, limit)]}
 
 
 def _in_use(ledger: Ledger) -> set[str]:

@@ -77,7 +77,7 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._depth = 0
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=1000"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(SCHEMA)
 
@@ -116,7 +116,7 @@ class Store:
         """Insert a row and return its row id; table and columns come from code, never a client."""
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         cursor = self._db.execute(
-            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
+            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - names from code
             list(values.values()),
         )
         return cursor.lastrowid or 0
@@ -126,7 +126,7 @@ class Store:
         names = ", ".join(f"{name} = ?" for name in values)
         column = "uuid" if table == "checkpoints" else "id"
         self._db.execute(
-            f"UPDATE {table} SET {names} WHERE {column} = ?",  # noqa: S608
+            f"UPDATE {table} SET {names} WHERE {column} = ?",  # noqa: S608 - names from code
             [*values.values(), key],
         )
 
