@@ -177,8 +177,8 @@ def test_example_a_of_the_contract() -> None:
     assert sorted(state["owner"].values()) == [0, 0, 1, 1]
 
 
-def test_simulated_example_a_stops_where_the_contract_says() -> None:
-    """Each new trial is worse than all before it, as the preview simulates with constant metrics."""
+def test_every_bracket_brings_its_first_trial_to_the_top() -> None:
+    """Each new trial is worse than all before it, so only the first of a bracket climbs."""
     told, stops, queue = adaptive(), [], [1, 2, 3, 4]
     while queue:
         trial = queue.pop(0)
