@@ -218,3 +218,20 @@ def test_many_callers_at_once_each_get_their_own_answer(plain):
         everything = list(pool.map(ask, range(32)))
     wanted = [[(f"/echo/{number}/{turn}", number) for turn in range(10)] for number in range(32)]
     assert [[(body["path"], body["size"]) for body in bodies] for bodies in everything] == wanted
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_requests_that_arrive_in_pieces_are_understood(plain, size):
+    chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    request = (
+        f"POST {BASE}/first HTTP/1.1\r\nHost: x\r\n{chunked}"
+        f"POST {BASE}/second HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", plain.router_port), timeout=10) as caller:
+        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(request), size):
+            caller.sendall(request[start : start + size])
+        answer = b"".join(iter(lambda: caller.recv(65536), b""))
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert b'"size": 11, "path": "/first"' in answer
+    assert b'"size": 3, "path": "/second"' in answer
