@@ -45,6 +45,7 @@ def engines(settings: Settings) -> Engines:
             password=settings.determined_password,
             pachd=settings.pachd,
             fetch=artifacts.fetch,
+            environment={"CDL_CACHE": str(home / "cache")},
         ),
         serving=SeldonEngine(settings.seldon, image=settings.serving_image),
         artifacts=artifacts,

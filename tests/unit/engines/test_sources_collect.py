@@ -75,13 +75,33 @@ def test_a_relative_file_uri_is_found_below_a_data_root(sources, data):
     assert sources.look((source,))[0].digest == sha(content)
 
 
-def test_what_is_at_hand_is_not_fetched_again(sources, data):
+def test_what_is_at_hand_needs_its_place_no_more(sources, data):
     path = data / "bbc-news" / "labels.csv"
     path.write_bytes(b"a,b")
     source = Source(name="labels", uri="file://bbc-news/labels.csv")
     sources.collect(source)
-    path.write_bytes(b"changed")
+    path.unlink()
     sources.collect(source)
+    assert sources.look((source,))[0].digest == sha(b"a,b")
+
+
+def test_a_file_without_a_checksum_that_changed_is_collected_again(sources, data):
+    path = data / "bbc-news" / "labels.csv"
+    path.write_bytes(b"a,b")
+    source = Source(name="labels", uri="file://bbc-news/labels.csv")
+    sources.collect(source)
+    path.write_bytes(b"a,b,c")
+    assert sources.look((source,))[0].digest is None
+    sources.collect(source)
+    assert sources.look((source,))[0].digest == sha(b"a,b,c")
+
+
+def test_a_file_with_a_checksum_stays_what_it_was(sources, data):
+    path = data / "bbc-news" / "labels.csv"
+    path.write_bytes(b"a,b")
+    source = Source(name="labels", uri="file://bbc-news/labels.csv", sha256=sha(b"a,b"))
+    sources.collect(source)
+    path.write_bytes(b"changed")
     assert sources.look((source,))[0].digest == sha(b"a,b")
 
 

@@ -272,6 +272,10 @@ LOG = [
     [
         (LOG, "ValueError: the learning rate is a banana"),
         (["torch.cuda.OutOfMemoryError: no memory", "bye"], "torch.cuda.OutOfMemoryError: no memory"),
+        (
+            [*LOG[:2], "some.CheckpointNotFound: it is gone", "INFO: master: given up"],
+            "some.CheckpointNotFound: it is gone",
+        ),
         (["KeyboardInterrupt", "resources failed"], "KeyboardInterrupt"),
         (["one", "two", " "], "two"),
         (["x" * 900], "x" * translate.WORDS),

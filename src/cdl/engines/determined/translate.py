@@ -58,7 +58,8 @@ TRIAL_PHASE_OF: dict[trialv1State, RunPhase] = {
     T.ERROR: RunPhase.FAILED,
 }
 RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::\s.*)?$")
-RANK = re.compile(r"^\[rank=\d+\]\s*")
+TRACEBACK = "Traceback (most recent call last):"
+RANK = re.compile(r"^\[rank=\d+\] ?")
 WORDS = 400
 """How much of a trial's last words fits into a status."""
 
@@ -183,7 +184,14 @@ def _table(value: JsonValue) -> dict[str, JsonValue]:
 
 
 def last_words(lines: Iterable[str]) -> str:
-    """Choose the line of a trial's log that says why it ended: the exception's own, else the last one."""
-    said = [text for line in lines if (text := RANK.sub("", line).strip())]
-    raised = next((line for line in reversed(said) if RAISED.match(line)), "")
-    return (raised or (said[-1] if said else ""))[:WORDS]
+    """Choose the line of a trial's log that says why it ended: the exception's own, else the last one.
+
+    The exception's line is the first one after a traceback's head that is not indented; without a traceback it is
+    the last one that looks like an exception's.
+    """
+    said = [text for line in lines if (text := RANK.sub("", line).rstrip())]
+    heads = [place for place, text in enumerate(said) if text.strip() == TRACEBACK]
+    after = said[heads[-1] + 1 :] if heads else []
+    raised = next((line for line in after if not line[0].isspace()), "")
+    alike = next((line.strip() for line in reversed(said) if RAISED.match(line.strip())), "")
+    return (raised or alike or (said[-1].strip() if said else ""))[:WORDS]

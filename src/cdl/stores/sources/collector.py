@@ -90,10 +90,20 @@ class Sources:
         if source.sha256 is not None and self._blob(source.sha256).is_file():
             return source.sha256
         try:
-            known = self._known(source).read_text(encoding="ascii").strip()
+            known, _, stamp = self._known(source).read_text(encoding="ascii").strip().partition(" ")
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return known if self._blob(known).is_file() else None
+        return known if self._blob(known).is_file() and not self._is_stale(source, stamp) else None
+
+    def _is_stale(self, source: Source, stamp: str) -> bool:
+        """A file on this machine is not the one that was collected any more.
+
+        Only sources without a checksum can change. One that is gone, or lies at an address, stays as it was collected.
+        """
+        if source.sha256 is not None:
+            return False
+        place = next((p for p in _places(source, self._roots) if isinstance(p, Path)), None)
+        return place is not None and _stamp(place) != stamp
 
     def _blob(self, sha256: str) -> Path:
         return self._cache / "blobs" / sha256
@@ -114,6 +124,8 @@ class Sources:
     def _take(self, source: Source, place: Path | str) -> None:
         """Bring the bytes into the cache under their checksum; a half-written file never gets the name."""
         partial = self._blob(f".partial-{self._known(source).name}")
+        # taken before the bytes are: a file that is written meanwhile is collected once more, never missed
+        stamp = _stamp(place) if isinstance(place, Path) else ""
         try:
             with partial.open("w+b") as file:
                 if isinstance(place, Path):
@@ -133,13 +145,13 @@ class Sources:
         finally:
             partial.unlink(missing_ok=True)
         if source.sha256 != found:
-            self._remember(source, found)
+            self._remember(source, found, stamp)
 
-    def _remember(self, source: Source, blob: str) -> None:
+    def _remember(self, source: Source, blob: str, stamp: str) -> None:
         known = self._known(source)
         known.parent.mkdir(parents=True, exist_ok=True)
         partial = known.with_name(f".partial-{known.name}-{os.getpid()}")
-        partial.write_text(blob, encoding="ascii")
+        partial.write_text(f"{blob} {stamp}", encoding="ascii")
         partial.replace(known)
 
     def _sorry(self, source: Source, complaints: list[PlaceError]) -> PortError:
@@ -188,6 +200,12 @@ class Sources:
             raise unusable(source.name, f"{name} lies in another source too; a side needs different names")
         else:
             shutil.copyfile(blob, folder / name)
+
+
+def _stamp(file: Path) -> str:
+    """What tells, without reading it, whether a file has changed."""
+    seen = file.stat()
+    return f"{seen.st_size} {seen.st_mtime_ns}"
 
 
 def _places(source: Source, roots: tuple[Path, ...]) -> Iterator[Path | str]:
