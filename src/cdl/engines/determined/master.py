@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import urllib3
 from determined.common import api
 from determined.common.api import authentication, certs
 from determined.common.api import errors as sdk
@@ -58,7 +57,6 @@ class Master:
         cert = certs.default_load(master_url=self._url)
         # The cached login of the SDK would write into the user's home and print advice about passwords.
         token = authentication.login(self._url, self._user, self._password, cert).token
-        retries = urllib3.util.retry.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503, 504])
-        return Determined._from_session(  # noqa: SLF001 - as the det CLI does
-            _Session(master=self._url, username=self._user, token=token, cert=cert, max_retries=retries)
-        )
+        # Who asks again, and when, is the loop's business: a retry in here would only hold it up and log noise.
+        session = _Session(master=self._url, username=self._user, token=token, cert=cert, max_retries=0)
+        return Determined._from_session(session)  # noqa: SLF001 - as the det CLI does
