@@ -315,5 +315,5 @@ WAITING = {
 
 TestOperator = Operator.TestCase
 TestOperator.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )

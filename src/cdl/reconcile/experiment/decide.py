@@ -82,7 +82,10 @@ def _train(resource: Experiment, seen: Seen, data: Dataset) -> Answer:
     if over and not run.phase.over:
         return Answer((busy(Reason.OVER_BUDGET, over),), (*stale, StopRun(key)), run=run, data=data)
     match run.phase:
-        case RunPhase.QUEUED | RunPhase.PAUSED | RunPhase.STOPPING:
+        case RunPhase.PAUSED:
+            wake = StartRun(key, _training(resource, data))
+            return Answer((busy(Reason.QUEUED, f"run {run.id} is paused"),), (*stale, wake), run=run, data=data)
+        case RunPhase.QUEUED | RunPhase.STOPPING:
             return Answer(
                 (busy(Reason.QUEUED, f"run {run.id} is {run.phase.value.lower()}"),), stale, run=run, data=data
             )
@@ -113,13 +116,11 @@ def _evaluate(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen, sta
     )
     key = evaluation_key(resource, data, run.best.uuid)
     measured = next((r for r in seen.runs if r.key == key), None)
-    if measured is None:
-        start = StartRun(key, _measuring(resource, data, run.best))
+    if measured is None or not measured.phase.over:
+        idle = measured is None or measured.phase is RunPhase.PAUSED
+        start = (StartRun(key, _measuring(resource, data, run.best)),) if idle else ()
         doing = busy(Reason.EVALUATING, f"measuring checkpoint {run.best.uuid[:8]} on the test side")
-        return Answer((doing, trained), (*stale, start), run=run, data=data, done=1)
-    if not measured.phase.over:
-        doing = busy(Reason.EVALUATING, f"measuring checkpoint {run.best.uuid[:8]} on the test side")
-        return Answer((doing, trained), stale, run=run, measured=measured, data=data, done=1)
+        return Answer((doing, trained), (*stale, *start), run=run, measured=measured, data=data, done=1)
     if measured.phase is not RunPhase.SUCCEEDED or measured.measurement is None:
         message = f"evaluation {measured.id}: {measured.failure or 'reported nothing'}"
         return Answer(

@@ -1,0 +1,154 @@
+"""ModelDeployment: state in, state out."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdl.api.conditions import ConditionType
+from cdl.reconcile.decision import PATIENT, SOON
+from cdl.reconcile.modeldeployment import (
+    ReleaseSeen,
+    Seen,
+    Serve,
+    ServingPhase,
+    ServingSeen,
+    ServingWish,
+    StopServing,
+    decide,
+)
+from cdl.testing.builders import deployment
+from tests.unit.reconcile import facts
+from tests.unit.reconcile.facts import AT, condition, said
+
+ONE = ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1.json")
+TWO = ReleaseSeen("news-2", 2, "sha256:2", approved=True, document="file:///2.json")
+WAITING = ReleaseSeen("news-3", 3, "sha256:3", approved=False, document="file:///3.json")
+PINNED = {"name": "news", "policy": "Pinned"}
+
+
+def running(release, phase=ServingPhase.AVAILABLE, resource=None, **parts):
+    wish = ServingWish(release, (resource or deployment()).spec)
+    ready = int(phase is ServingPhase.AVAILABLE)
+    given = {"url": "http://here", "desired": 1, "ready": ready} | parts
+    return ServingSeen(wish.key, release.name, phase, **given)
+
+
+def seen(*releases, serving=None):
+    return Seen(at=AT, releases=releases, serving=serving)
+
+
+def test_the_newest_approved_release_is_served():
+    decision = decide(deployment(), seen(ONE, TWO, WAITING))
+    assert said(decision) == ("Unknown", "Deploying")
+    assert decision.actions == (Serve(ServingWish(TWO, deployment().spec)),)
+    assert decision.look_again_after == SOON
+    assert condition(decision).message == "bringing news-2 up"
+
+
+@pytest.mark.parametrize(
+    ("releases", "message"),
+    [((), "there is no release yet"), ((WAITING,), "no release is approved, there are: news-3")],
+)
+def test_without_an_approved_release_it_waits(releases, message):
+    decision = decide(deployment(), seen(*releases))
+    assert said(decision) == ("Unknown", "WaitingForRelease")
+    assert condition(decision).message == f"model news: {message}"
+    assert (decision.actions, decision.look_again_after) == ((), PATIENT)
+
+
+def test_a_pinned_release_is_served_though_there_is_a_newer_one():
+    resource = deployment(model=PINNED | {"version": 1})
+    decision = decide(resource, seen(TWO, ONE))
+    assert decision.actions == (Serve(ServingWish(ONE, resource.spec)),)
+
+
+@pytest.mark.parametrize(("releases", "known"), [((TWO, ONE), "1, 2"), ((), "none")], ids=["others", "none"])
+def test_a_pinned_version_that_does_not_exist_needs_a_person(releases, known):
+    decision = decide(deployment(model=PINNED | {"version": 9}), seen(*releases))
+    assert said(decision) == ("False", "NoSuchVersion")
+    assert condition(decision).message == f"model news: found no version 9, there are: {known}"
+    assert (decision.actions, decision.look_again_after) == ((), None)
+
+
+def test_a_pinned_version_that_is_not_approved_is_never_served():
+    decision = decide(deployment(model=PINNED | {"version": 3}), seen(ONE, WAITING))
+    assert said(decision) == ("False", "NotApproved")
+    assert condition(decision).message == "news-3 is not approved; only approved releases are served"
+    assert decision.actions == ()
+
+
+@pytest.mark.parametrize(("message", "shown"), [("", "news-1 is starting"), ("loading", "loading")])
+def test_a_release_that_comes_up_is_waited_for(message, shown):
+    decision = decide(deployment(), seen(ONE, serving=running(ONE, ServingPhase.CREATING, message=message)))
+    assert said(decision) == ("Unknown", "Deploying")
+    assert (condition(decision).message, decision.actions, decision.look_again_after) == (shown, (), SOON)
+
+
+def test_a_release_that_does_not_come_up_needs_a_person():
+    decision = decide(deployment(), seen(ONE, serving=running(ONE, ServingPhase.FAILED, message="out of memory")))
+    assert said(decision) == ("False", "DeploymentFailed")
+    assert condition(decision).message == "news-1: out of memory"
+    assert (decision.actions, decision.look_again_after) == ((), None)
+
+
+def test_a_release_that_answers_is_the_end():
+    decision = decide(deployment(), seen(ONE, serving=running(ONE)))
+    status = decision.status
+    assert said(decision) == ("True", "Succeeded")
+    assert condition(decision, ConditionType.SERVING).message == "news-1 answers at http://here"
+    assert (status.url, status.release, status.digest, status.progress) == ("http://here", "news-1", "sha256:1", "1/1")
+    assert [(t.release, t.weight) for t in status.traffic] == [("news-1", 100)]
+    assert (status.replicas.desired, status.replicas.ready, status.previous_release) == (1, 1, "")
+    assert [(e.what, e.digest) for e in status.history] == [("serving news-1", "sha256:1")]
+    assert (decision.actions, decision.look_again_after) == ((), None)
+
+
+def test_what_served_is_reported_until_its_successor_answers():
+    first = decide(deployment(), seen(ONE, serving=running(ONE))).status
+    coming = decide(facts.changed(deployment(), status=first), seen(ONE, TWO, serving=running(ONE)))
+    assert said(coming) == ("Unknown", "Deploying")
+    assert (coming.status.release, coming.status.url) == ("news-1", "http://here")
+    assert condition(coming, ConditionType.SERVING).status == "True"
+    there = decide(facts.changed(deployment(), status=coming.status), seen(ONE, TWO, serving=running(TWO)))
+    assert (there.status.release, there.status.previous_release) == ("news-2", "news-1")
+    assert [e.what for e in there.status.history] == ["serving news-1", "serving news-2"]
+
+
+def test_the_same_release_is_remembered_once():
+    first = decide(deployment(), seen(ONE, serving=running(ONE))).status
+    again = decide(facts.changed(deployment(), status=first), seen(ONE, serving=running(ONE))).status
+    assert again == first
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ({"interval": "1m"}, True),
+        ({"deletionPolicy": "Orphan"}, True),
+        ({"rollout": {"strategy": "recreate"}}, True),
+        ({"predictor": {"replicas": 2}}, False),
+        ({"interface": {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1]}]}}, False),
+        ({"backend": "local"}, False),
+    ],
+    ids=str,
+)
+def test_only_what_changes_the_servers_changes_the_wish(other, same):
+    changed = deployment(**other)
+    assert (ServingWish(ONE, changed.spec).key == ServingWish(ONE, deployment().spec).key) is same
+    decision = decide(changed, seen(ONE, serving=running(ONE)))
+    assert (decision.actions == ()) is same
+
+
+@pytest.mark.parametrize(("policy", "actions"), [("Delete", (StopServing(),)), ("Orphan", ())])
+def test_deleting_stops_what_the_policy_says(policy, actions):
+    resource = facts.deleting(deployment(deletionPolicy=policy, suspend=True))
+    decision = decide(resource, seen(ONE, serving=running(ONE)))
+    assert (said(decision), decision.actions) == (("Unknown", "Deleting"), actions)
+
+
+def test_a_suspended_deployment_goes_on_serving_what_it_served():
+    first = decide(deployment(), seen(ONE, serving=running(ONE))).status
+    decision = decide(facts.changed(deployment(suspend=True), status=first), seen(ONE, TWO, serving=running(ONE)))
+    assert said(decision) == ("True", "Suspended")
+    assert decision.status.release == "news-1"
+    assert (decision.actions, decision.look_again_after) == ((), None)
