@@ -34,6 +34,8 @@ def _path(fault: ErrorDetails) -> str:
 
 def _sentence(fault: ErrorDetails) -> str:
     path, kind, found, context = _path(fault), fault["type"], fault["input"], fault.get("ctx", {})
+    if kind == "json_invalid":
+        return "the document: holds half a character (a lone surrogate), which UTF-8 cannot say"
     if kind == "extra_forbidden":
         return f"{path}: unknown field"
     if kind == "missing":

@@ -452,3 +452,14 @@ def test_a_commit_that_changes_nothing_makes_no_new_release():
     assert decision.actions == ()
     assert decision.status.last_applied_revision == "abc"
     assert decision.status.release == "news-1"
+
+
+def test_what_validation_rules_out_is_never_guessed_at():
+    spec = experiment().spec
+    codeless = facts.changed(
+        experiment(), spec=spec.model_copy(update={"code": spec.code.model_copy(update={"archive": None})})
+    )
+    with pytest.raises(ValueError, match=r"code\.archive is required"):
+        decide(codeless, Seen(at=AT, dataset=DATA))
+    with pytest.raises(ValueError, match="needs a measurement and code"):
+        release_members(experiment(), DATA, run(key()), BEST, evaluated(measurement=None))
