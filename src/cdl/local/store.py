@@ -87,12 +87,10 @@ class LocalStore:
         Raises:
             Conflict: the resource changed since resource_version.
         """
-        new = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         with self._file.writing() as db:
             row = _fresh(db, key, resource_version)
-            if row is None or json.loads(row[2]) == new:
-                return
-            _update(db, key, status=json.dumps(new))
+            if row is not None and not _says(row[2], status):
+                _update(db, key, status=status.model_dump_json(by_alias=True, exclude_none=True))
 
     def write_finalizers(self, key: Key, finalizers: tuple[str, ...], resource_version: str) -> None:
         """Replace the finalizers; a deleted resource without any is gone.
@@ -219,6 +217,13 @@ def _read(kind: type[R], key: Key, document: Plain) -> R:
     except ValidationError as error:
         message = f"{key}: what is stored cannot be read: {explain(error)[0]}"
         raise Rejected(message, Reason.INVALID_SPEC) from error
+
+
+def _says(stored: str, status: Status) -> bool:
+    try:
+        return type(status).model_validate_json(stored) == status
+    except ValidationError:
+        return False
 
 
 def _whole(version: int, document: str, status: str) -> Plain:
