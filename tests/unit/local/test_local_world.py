@@ -68,7 +68,8 @@ def test_deleting_everything_leaves_nothing(world):
     for document in DOCUMENTS:
         world.resources.apply(document)
     world.settle()
-    assert len(gone := world.keys()) == 3
+    gone = world.keys()
+    assert len(gone) == 3
     for key in gone:
         world.resources.delete(key)
     world.settle()
