@@ -47,7 +47,7 @@ print(json.dumps(seen))
 
 def run(program, *arguments):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program, *arguments],
+        [sys.executable, "-B", "-W", "ignore", "-c", program, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
