@@ -2,8 +2,10 @@
 
 import gzip
 import socket
+import subprocess
 
 import httpx
+import pytest
 
 
 def refused(place, *sentences, words=()):
@@ -102,3 +104,27 @@ def test_a_file_that_is_no_sample(place):
     picture = place.data / "picture.bmp"
     picture.write_bytes(gzip.compress(b"no picture"))
     assert "found a .bmp file, allowed: .txt, .json" in place.cdl("predict", "tiny", picture).stderr
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two megabytes, as only root may mount one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.xfail(f"only root can mount a small disk: {mounted.stderr.decode().strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_and_then_room(small_disk, place):
+    place.home = small_disk / "home"
+    place.environment["CDL_HOME"] = str(place.home)
+    refused(place, "full")
+    place.cdl("stop")
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    place.run()
+    assert place.cdl("stop").returncode == 0

@@ -29,7 +29,7 @@ WIDTH = 32
 
 
 def show(store: LocalStore, keys: Sequence[Key], watch: Watch, begun: datetime, folder: Path) -> None:
-    """Print what the project's resources came to."""
+    """Print what the project's resources came to, as far as they came."""
     ended = datetime.now(UTC)
     resources = [store.get(KINDS[k.kind], k.namespace, k.name) for k in keys]
     pipelines = [r for r in resources if isinstance(r, DataPipeline)]
@@ -131,6 +131,8 @@ def _identity(member: object) -> str:
     for name in ("digest", "version", "snapshot", "commit"):
         if member.get(name):
             return f"{name} {str(member[name])[:WIDTH]}"
+    if "trial" in member:
+        return f"run {member['run']}, trial {member['trial']}, config {str(member['config'])[:WIDTH]}"
     parts = (f"{k} {_identity(v)}" for k, v in member.items() if v)
     return "; ".join(parts) or "-"
 
@@ -158,6 +160,8 @@ def _samples(folder: Path) -> list[Path]:
 
 def _times(watch: Watch, parts: Sequence[Stage]) -> None:
     if not watch.worked:
+        if not watch.ready:
+            return
         click.echo(f"nothing changed, so nothing was run again; looked in {watch.elapsed:.1f} s")
         return
     rows = [(p.name, f"{p.wall:.1f} s", f"{p.user:.1f} s", f"{p.platform:.1f} s") for p in parts]

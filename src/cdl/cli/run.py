@@ -55,7 +55,7 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
             click.echo("the platform works in the background; `cdl get` shows how far it is, `cdl stop` ends it")
             return
         store = compose.store(settings)
-        watch = Watch(store, keys, begun)
+        watch = Watch(store, keys, begun, settings.home)
         ended = watch.until_settled(timeout)
         report.show(store, keys, watch, at, folder)
     if made is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -34,7 +35,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def shown(value: object) -> str:
-    """Write a cell: four decimals, no None."""
+    """Write a cell: four digits, whole seconds, no None."""
     if value is None:
         return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
     return f"{value:.4g}" if isinstance(value, float) else str(value)

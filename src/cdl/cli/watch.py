@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from cdl.api.v1alpha1.resource import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from cdl.api.conditions import Condition
     from cdl.api.meta import Key
@@ -20,19 +22,24 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 WIDTH = 16
+LEAST_FREE = 256 * 1024
+"""Bytes without which not even a status can be written."""
 
 
 class Watch:
     """What was told so far of the resources of a project."""
 
-    def __init__(self, store: LocalStore, keys: Sequence[Key], begun: float) -> None:
-        """Times are counted from begun."""
+    def __init__(self, store: LocalStore, keys: Sequence[Key], begun: float, home: Path) -> None:
+        """Times are counted from begun; home is the folder that holds all state."""
+        self._home = home
         self._store = store
         self._keys = keys
         self._begun = begun
         self._told: set[tuple[object, ...]] = set()
         self.worked = False
         """Whether anything but looking happened."""
+        self.ready = False
+        """Whether every resource came to be Ready."""
 
     @property
     def elapsed(self) -> float:
@@ -45,9 +52,15 @@ class Watch:
             resources = [r for r in (self._read(key) for key in self._keys) if r is not None]
             for resource in resources:
                 self._tell(resource)
-            if all(_answer(r, ConditionType.READY) for r in resources) and len(resources) == len(self._keys):
+            self.ready = len(resources) == len(self._keys) and all(_answer(r, ConditionType.READY) for r in resources)
+            if self.ready:
                 return True
             if any(_answer(r, ConditionType.STALLED) for r in resources):
+                return False
+            free = shutil.disk_usage(self._home).free
+            if free < LEAST_FREE:
+                # nobody can write down that nothing can be written
+                click.echo(f"[{self.elapsed:6.1f} s] the disk that holds {self._home} is full ({free} bytes free)")
                 return False
             if self.elapsed > timeout:
                 click.echo(f"[{self.elapsed:6.1f} s] gave up waiting after {timeout:g} s; the platform goes on")

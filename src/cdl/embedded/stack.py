@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -146,12 +147,16 @@ class Stack:
                 return
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                last = _last_words(self._since(service.name, offset))
+                last = _last_words(self._since(service.name, offset)) or self._silence()
                 message = f"{service.name} ended with {os.waitstatus_to_exitcode(status)}: {last}"
                 raise StackError(message)
             time.sleep(POLL_SECONDS)
         message = f"{service.name} was not ready after {START_SECONDS} s; its log is {self.log(service.name)}"
         raise StackError(message)
+
+    def _silence(self) -> str:
+        """Who has no room to write cannot say why it ended."""
+        return f"it said nothing; the disk of {self._logs} has {shutil.disk_usage(self._logs).free} bytes free"
 
     def _since(self, name: str, offset: int) -> str:
         with self.log(name).open("rb") as log:
@@ -254,4 +259,4 @@ def _alive(pid: int, started: int) -> bool:
 
 def _last_words(text: str) -> str:
     lines = [line.strip() for line in text[-TAIL_BYTES:].splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else ""
