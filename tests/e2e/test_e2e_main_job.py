@@ -47,7 +47,7 @@ def processes(place):
 def test_the_first_run_tells_the_whole_story(shared_place, first):
     dataset = shared_place.get("datapipeline")["status"]["dataset"]
     release = shared_place.get("release", "tiny-1")
-    told = ("1 long-enough", "1 text-file", "passed", "best", "USER CODE", "cdl predict tiny")
+    told = ("1 long-enough", "1 text-file", "passed", "best", "USER CODE", "predict tiny")
     for part in (dataset["version"], release["spec"]["digest"], *told):
         assert part in first, first
     assert "Traceback" not in first

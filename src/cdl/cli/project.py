@@ -90,7 +90,7 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
             if code.get(part):
                 code[part] = _packed_part(document.path, f"spec.code.{part}.uri", dict(code[part]), artifacts)
         plain["spec"] = {**spec, "code": code}
-    commit = revision(document.path.parent)
+    commit = revision(_project(document.path))
     if commit:
         metadata = dict(plain["metadata"])
         annotations = {REVISION_ANNOTATION: commit, **(metadata.get("annotations") or {})}
@@ -99,13 +99,25 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
 
 
 def revision(folder: Path) -> str:
-    """The git commit of the folder; empty outside a repository."""
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    """The git commit of a project, marked when the project differs from it; empty outside a repository."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = commit and _git(folder, "status", "--porcelain", "--", str(folder.resolve()))
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder.resolve()), *words]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
     except OSError:
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def _project(path: Path) -> Path:
+    """The folder whose state decides whether a commit describes it: code and resources together."""
+    folder = path.parent
+    return folder.parent if folder.name == "resources" else folder
 
 
 def _packed_part(path: Path, field: str, part: dict[str, Any], artifacts: DirectoryArtifacts) -> dict[str, Any]:

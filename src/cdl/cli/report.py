@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +19,6 @@ from .timing import Stage, stages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from cdl.api.meta import Key
     from cdl.local import LocalStore
@@ -172,10 +174,20 @@ def _times(watch: Watch, parts: Sequence[Stage]) -> None:
 def _next(deployment: ModelDeployment, folder: Path) -> None:
     name = deployment.metadata.name
     sample = next(iter(_samples(folder)), None)
-    click.echo()
-    click.echo("next:")
+    cdl = _program()
+    rows = [
+        (f"{cdl} lineage {name}", "everything behind the answer"),
+        (f"{cdl} get", "all resources"),
+        (f"{cdl} stop", "end the platform; what was made is kept"),
+    ]
     if sample and deployment.status.url:
-        click.echo(f"  cdl predict {name} {sample}")
-    click.echo(f"  cdl lineage {name}        everything behind the answer")
-    click.echo("  cdl get                   all resources")
-    click.echo("  cdl stop                  end the platform; what was made is kept")
+        rows.insert(0, (f"{cdl} predict {name} {sample}", "ask the model"))
+    click.echo()
+    table("next", ("TYPE", "TO"), rows)
+
+
+def _program() -> str:
+    """How this command was called: what people have to type again."""
+    called = Path(sys.argv[0])
+    known = shutil.which("cdl")
+    return "cdl" if known and Path(known).resolve() == called.resolve() else str(called)

@@ -1,6 +1,7 @@
 """A project folder is read whole, or refused in sentences that name file, field, finding and what is allowed."""
 
 import hashlib
+import subprocess
 
 import pytest
 
@@ -144,3 +145,18 @@ def test_synthetic_data_takes_the_place_of_the_source_of_that_name(folder, tmp_p
 def test_a_project_without_a_generator_has_no_synthetic_data(folder, tmp_path):
     with pytest.raises(Refusal, match=r"has no synthetic\.py"):
         synthetic.look_alike(folder, tmp_path / "home")
+
+
+def test_a_commit_is_named_only_for_what_it_holds(folder):
+    def git(*words):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True)
+
+    assert project.revision(folder) == ""
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    clean = project.revision(folder)
+    assert len(clean) == 40
+    (folder / "model" / "train.py").write_text("print('changed')\n")
+    assert project.revision(folder) == f"{clean}-dirty"
