@@ -108,7 +108,7 @@ def revision(folder: Path) -> str:
 def _git(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder.resolve()), *words]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return ""
     return answer.stdout.strip() if answer.returncode == 0 else ""
