@@ -34,6 +34,12 @@ def deleting(resource):
     return changed(resource, metadata=metadata)
 
 
+def noted(resource):
+    """The resource after a commit that changed nothing of its spec."""
+    notes = {"annotations": {"cdl.dev/revision": "abc"}, "labels": {"team": "news"}, "generation": 9}
+    return changed(resource, metadata=resource.metadata.model_copy(update=notes))
+
+
 def side(which, **parts):
     return datapipeline.SideSeen(which, f"news-{which}", **({"head": f"c-{which}", "files": 3, "size": 30} | parts))
 

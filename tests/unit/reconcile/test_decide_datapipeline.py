@@ -148,11 +148,36 @@ def test_a_dataset_is_made_and_remembered():
     assert [j.step for j in status.jobs] == ["clean", "clean"]
 
 
+def test_the_revision_is_applied_once_the_dataset_is_made():
+    resource = facts.noted(pipeline())
+    before = facts.changed(resource, status=resource.status.model_copy(update={"last_applied_revision": "old"}))
+    working, done = decide(before, NOTHING).status, decide(before, data_seen(resource)).status
+    assert (working.last_attempted_revision, working.last_applied_revision) == ("abc", "old")
+    assert (done.last_attempted_revision, done.last_applied_revision) == ("abc", "abc")
+    assert (done.observed_generation, done.history[-1].revision) == (9, "abc")
+
+
+def test_rows_of_both_sides_count_together():
+    resource = checked(rows={"min": 5, "max": 5})
+    manifests = (facts.manifest(Side.TRAIN, label_rows=4), facts.manifest(Side.TEST, label_rows=1))
+    decision = decide(resource, data_seen(resource, manifests=manifests))
+    assert said(decision) == ("True", "Succeeded")
+    assert decision.status.dataset.labels.rows == 5
+
+
 def test_the_same_dataset_is_remembered_once():
     resource = pipeline()
     first = decide(resource, data_seen(resource)).status
     again = decide(facts.changed(resource, status=first), data_seen(resource)).status
     assert again == first
+
+
+def test_another_dataset_is_remembered_after_the_first():
+    resource = pipeline()
+    first = decide(resource, data_seen(resource)).status
+    other = (facts.manifest(Side.TRAIN, digest="sha256:" + "0" * 64), facts.manifest(Side.TEST))
+    second = decide(facts.changed(resource, status=first), data_seen(resource, manifests=other)).status
+    assert [e.digest for e in second.history] == [first.dataset.version, second.dataset.version]
 
 
 def test_the_last_good_dataset_stays_while_a_new_one_is_made():

@@ -114,6 +114,15 @@ def test_what_served_is_reported_until_its_successor_answers():
     assert [e.what for e in there.status.history] == ["serving news-1", "serving news-2"]
 
 
+def test_the_revision_is_applied_once_the_release_answers():
+    resource = facts.noted(deployment())
+    before = facts.changed(resource, status=resource.status.model_copy(update={"last_applied_revision": "old"}))
+    working, done = (decide(before, seen(ONE, serving=s)).status for s in (None, running(ONE)))
+    assert (working.last_attempted_revision, working.last_applied_revision) == ("abc", "old")
+    assert (done.last_attempted_revision, done.last_applied_revision) == ("abc", "abc")
+    assert (done.observed_generation, done.history[-1].revision) == (9, "abc")
+
+
 def test_the_same_release_is_remembered_once():
     first = decide(deployment(), seen(ONE, serving=running(ONE))).status
     again = decide(facts.changed(deployment(), status=first), seen(ONE, serving=running(ONE))).status

@@ -168,6 +168,7 @@ def test_runs_of_older_wishes_are_stopped_if_they_go_on():
     ("budget", "parts", "message"),
     [
         ({"maxSlotHours": 1}, {"slot_seconds": 5400}, "run 7 used 1.50 slot hours, allowed: 1"),
+        ({"maxSlotHours": 1}, {"slot_seconds": 3601}, "run 7 used 1.00 slot hours, allowed: 1"),
         ({"maxDuration": "1h"}, {"started_at": AT - timedelta(minutes=61)}, "run 7 took 3660 s, allowed: 1h"),
     ],
 )
@@ -337,6 +338,9 @@ def test_an_approved_release_is_the_end(by, reason):
     decision = decide(experiment(), training_seen(experiment(), releases=[released(by=by)]))
     assert said(decision) == ("True", "Succeeded")
     assert condition(decision, ConditionType.APPROVED).reason == reason
+    assert condition(decision).message == "news-1 approved"
+    done = (ConditionType.TRAINED, ConditionType.GATES_PASSED, ConditionType.RELEASED, ConditionType.APPROVED)
+    assert [condition(decision, kind).status for kind in done] == ["True"] * 4
     status = decision.status
     assert (status.release, status.model_version, status.progress) == ("news-1", 1, "3/3")
     assert [e.what for e in status.history] == ["release news-1"]
@@ -355,6 +359,34 @@ def test_a_release_of_other_members_does_not_count():
     other = released(content="sha256:" + "0" * 64)
     decision = decide(experiment(), training_seen(experiment(), releases=[other]))
     assert [type(a) for a in decision.actions] == [WriteRelease]
+
+
+def test_the_revision_is_applied_once_the_release_is_approved():
+    resource = facts.noted(experiment())
+    before = facts.changed(resource, status=resource.status.model_copy(update={"last_applied_revision": "old"}))
+    pending, approved = (
+        decide(before, training_seen(resource, releases=[released(resource, state)])).status
+        for state in (ApprovalState.PENDING, ApprovalState.APPROVED)
+    )
+    assert (pending.last_attempted_revision, pending.last_applied_revision) == ("abc", "old")
+    assert (approved.last_attempted_revision, approved.last_applied_revision) == ("abc", "abc")
+    assert (approved.observed_generation, approved.history[-1].revision) == (9, "abc")
+
+
+def test_what_the_run_and_its_measurement_cost_and_took_is_told():
+    trained = run(key(), slot_seconds=60)
+    seen = training_seen(experiment(), trained=trained, measured=evaluated(slot_seconds=5), releases=[released()])
+    status = decide(experiment(), seen).status
+    assert status.cost.slot_seconds == 65
+    assert (status.run.id, status.run.started_at, status.run.finished_at) == ("7", AT, AT)
+    assert (status.best_trial.id, status.best_trial.metric, status.best_trial.hparams) == (
+        1,
+        0.9,
+        {"learning_rate": 0.1},
+    )
+    measured = status.evaluation
+    assert (measured.run, measured.metrics, measured.per_class) == ("8", {"accuracy": 0.9}, {"tech": {"f1": 0.9}})
+    assert (measured.started_at, measured.finished_at) == (AT, AT)
 
 
 def test_the_release_before_stays_in_the_status_until_its_successor_is():
@@ -387,15 +419,8 @@ def test_a_suspended_experiment_does_nothing_and_keeps_its_status():
 # --- what counts as the same -----------------------------------------------------------------------------------------
 
 
-def noted(resource):
-    metadata = resource.metadata.model_copy(
-        update={"annotations": {"cdl.dev/revision": "abc"}, "labels": {"team": "news"}, "generation": 9}
-    )
-    return facts.changed(resource, metadata=metadata)
-
-
 SAME_RUN = {
-    "a note": noted(experiment()),
+    "a note": facts.noted(experiment()),
     "interval": experiment(interval="1m"),
     "gates": experiment(evaluation={"gates": [{"metric": "accuracy", "min": 0.99}]}),
     "approval": experiment(approval={"policy": "Manual"}),
@@ -446,7 +471,7 @@ def test_serving_code_makes_another_release_of_the_same_run():
 
 
 def test_a_commit_that_changes_nothing_makes_no_new_release():
-    resource = noted(experiment())
+    resource = facts.noted(experiment())
     decision = decide(resource, training_seen(resource, releases=[released()]))
     assert said(decision) == ("True", "Succeeded")
     assert decision.actions == ()
