@@ -13,6 +13,7 @@ from .context import settings_of
 from .get import kind_named
 from .refusal import Refusal, one_sentence
 from .screen import table
+from .synthetic import announce
 
 OWN_TABLE = {"conditions", "history"}
 
@@ -24,7 +25,8 @@ OWN_TABLE = {"conditions", "history"}
 def command(kind: str, name: str, namespace: str) -> None:
     """Show a resource with its conditions and its history."""
     with one_sentence():
-        resource = compose.store(settings_of()).get(KINDS[kind_named(kind)], namespace, name)
+        store = compose.store(settings_of())
+        resource = store.get(KINDS[kind_named(kind)], namespace, name)
     if resource is None:
         message = f"{kind_named(kind)} {name}: not found in namespace {namespace}"
         raise Refusal(message)
@@ -43,3 +45,4 @@ def command(kind: str, name: str, namespace: str) -> None:
         ("AT", "WHAT", "REVISION", "DIGEST"),
         ((e.at, e.what, e.revision[:12], e.digest[:19]) for e in told.history),
     )
+    announce(store)

@@ -14,6 +14,7 @@ from cdl.api.v1alpha1 import KINDS
 from .context import settings_of
 from .refusal import Refusal, one_sentence
 from .screen import table
+from .synthetic import announce
 
 SHORT = {"cdldp": "DataPipeline", "cdlexp": "Experiment", "cdlmd": "ModelDeployment", "cdlrel": "Release"}
 
@@ -53,6 +54,7 @@ def command(kind: str | None, name: str | None, output: str, namespace: str | No
     elif documents:
         columns = ("KIND", "NAME", "READY", "STATUS", "PROGRESS", "REVISION", "AGE")
         table("", columns, (_row(d) for d in documents))
+        announce(compose.store(settings_of()))
     else:
         click.echo("no resources; `cdl run FOLDER` makes some")
 

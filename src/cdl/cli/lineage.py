@@ -13,6 +13,7 @@ from cdl.api.v1alpha1 import ModelDeployment, Release
 from .context import settings_of
 from .refusal import Refusal, one_sentence
 from .screen import console
+from .synthetic import announce
 
 
 @click.command("lineage", help="Walk from the ModelDeployment or Release NAME to everything behind it.")
@@ -32,6 +33,7 @@ def command(name: str, namespace: str, output: str) -> None:
     for member, value in release.spec.members.items():
         branch(tree, member, value)
     console().print(tree)
+    announce(compose.store(settings_of()))
 
 
 def branch(tree: Tree, name: str, value: object, deepest: int = 2) -> None:

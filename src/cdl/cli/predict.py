@@ -13,6 +13,7 @@ from .asking import ask
 from .context import settings_of
 from .refusal import Refusal, one_sentence
 from .screen import table
+from .synthetic import announce
 
 
 def served(name: str, namespace: str) -> ModelDeployment:
@@ -44,3 +45,4 @@ def command(name: str, files: tuple[Path, ...], namespace: str) -> None:
     answers = [(file, ask(deployment, file)) for file in files]
     rows = ((f, a.label, a.probability, f"{a.milliseconds:.1f} ms", a.release) for f, a in answers)
     table("", ("FILE", "ANSWER", "PROBABILITY", "TOOK", "RELEASE"), rows)
+    announce(compose.store(settings_of()))

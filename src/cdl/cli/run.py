@@ -45,7 +45,7 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
         artifacts = DirectoryArtifacts(settings.home.resolve() / "artifacts")
         plain = [project.packed(document, artifacts) for document in documents]
         if made is not None:
-            click.echo(f"data: SYNTHETIC look-alikes in {made}; figures below say nothing about real data")
+            click.echo(f"data: SYNTHETIC look-alikes in {made}")
             plain = [synthetic.redirected(one, made) for one in plain]
         platform = bring_up(settings, {"seldon-router": port} if port else None)
         for name in platform.started:
@@ -58,8 +58,7 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
         watch = Watch(store, keys, begun, settings.home)
         ended = watch.until_settled(timeout)
         report.show(store, keys, watch, at, folder)
-    if made is not None:
-        click.echo("data: SYNTHETIC; the figures above say nothing about real data")
+        synthetic.announce(store)
     if not ended:
         message = "not Ready; the reasons stand above, `cdl describe KIND NAME` tells more"
         raise Refusal(message)

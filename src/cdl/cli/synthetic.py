@@ -7,12 +7,20 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from cdl.api.v1alpha1 import DataPipeline
+
 from .refusal import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cdl.local import LocalStore
+
 GENERATOR = "synthetic.py"
+MARK = "cdl.dev/synthetic"
+"""The annotation of a DataPipeline whose data is generated."""
 
 
 def look_alike(folder: Path, home: Path) -> Path:
@@ -37,8 +45,20 @@ def redirected(plain: dict[str, Any], made: Path) -> dict[str, Any]:
     """Point a DataPipeline's sources at the generated files of the same names."""
     if plain["kind"] != "DataPipeline":
         return plain
-    spec = plain["spec"]
-    return {**plain, "spec": {**spec, "sources": [_source(s, made) for s in spec.get("sources", ())]}}
+    spec, metadata = plain["spec"], dict(plain["metadata"])
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), MARK: "true"}
+    return {
+        **plain,
+        "metadata": metadata,
+        "spec": {**spec, "sources": [_source(s, made) for s in spec.get("sources", ())]},
+    }
+
+
+def announce(store: LocalStore) -> None:
+    """Say so wherever something is shown that generated data may stand behind."""
+    made = [p.metadata.name for p in store.list(DataPipeline) if MARK in p.metadata.annotations]
+    if made:
+        click.echo(f"data of {', '.join(made)}: SYNTHETIC look-alikes; figures say nothing about real data")
 
 
 def _source(source: dict[str, Any], made: Path) -> dict[str, Any]:
