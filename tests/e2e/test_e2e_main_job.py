@@ -159,7 +159,7 @@ def test_deleting_removes_what_was_made(shared_place, first):
     assert "tiny-4" in shared_place.cdl("get", "release").stdout
 
 
-@pytest.mark.parametrize("victim", ["operator", "determined", "pachd"])
+@pytest.mark.parametrize("victim", ["operator", "determined", "pachd", "seldon"])
 def test_a_platform_killed_at_work_goes_on_without_doing_anything_twice(place, victim):
     answer = place.cdl("run", place.project, "--detach")
     assert answer.returncode == 0, place.story(answer)

@@ -20,8 +20,8 @@ NEEDED = {
     "kubernetes": "serving engine driver",
     "grpcio": "embedded pachd",
     "uvicorn": "embedded servers, model server",
-    "tensorflow-cpu": "Keras projects (make setup-demo)",
-    "torch": "PyTorch projects (make setup-test)",
+    "tensorflow-cpu": "Keras projects (make demo sets up)",
+    "torch": "PyTorch projects (make demo-bbc sets up)",
 }
 ROOM_GB = 2
 

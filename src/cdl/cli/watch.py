@@ -47,13 +47,15 @@ class Watch:
         return time.monotonic() - self._begun
 
     def until_settled(self, timeout: float) -> bool:
-        """Tell changes until every resource is Ready (True), or one needs a person or time is up (False)."""
+        """Tell changes until every resource is Ready or waits for a decision (True), or something is wrong (False)."""
         while True:
             resources = [r for r in (self._read(key) for key in self._keys) if r is not None]
             for resource in resources:
                 self._tell(resource)
             self.ready = len(resources) == len(self._keys) and all(_answer(r, ConditionType.READY) for r in resources)
             if self.ready:
+                return True
+            if any(_answer(r, ConditionType.RECONCILING, Reason.WAITING_FOR_APPROVAL) for r in resources):
                 return True
             if any(_answer(r, ConditionType.STALLED) for r in resources):
                 return False
@@ -85,13 +87,14 @@ def _status(resource: Resource) -> Status:
     return status if isinstance(status, Status) else Status()
 
 
-def _answer(resource: Resource, kind: ConditionType) -> bool:
-    """The condition holds, and is about the spec and the request that are there now."""
+def _answer(resource: Resource, kind: ConditionType, reason: Reason | None = None) -> bool:
+    """The condition holds (for that reason), and is about the spec and the request that are there now."""
     status = _status(resource)
     now = status.observed_generation == resource.metadata.generation
     asked = status.last_handled_requested_at == resource.metadata.requested_at
     condition = status.condition(kind)
-    return now and asked and condition is not None and condition.status == "True"
+    holds = condition is not None and condition.status == "True" and reason in {None, condition.reason}
+    return now and asked and holds
 
 
 def _lines(resource: Resource) -> Iterator[str]:
