@@ -33,3 +33,14 @@ def test_a_rejected_release_is_not_served(place):
     assert answer.returncode != 0
     assert "Rejected" in answer.stdout
     assert place.get("modeldeployment")["status"].get("release", "") == ""
+
+
+def test_a_reverted_experiment_goes_back_to_the_release_it_had(place):
+    place.run()
+    place.edit("resources/experiment.yaml", "maxval: 2.0", "maxval: 1.5")
+    place.run()
+    assert place.get("modeldeployment")["status"]["release"] == "tiny-2"
+    place.edit("resources/experiment.yaml", "maxval: 1.5", "maxval: 2.0")
+    place.run()
+    until(place, "modeldeployment", "release", "tiny-1")
+    assert place.get("experiment")["status"]["release"] == "tiny-1"

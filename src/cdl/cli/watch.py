@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 WIDTH = 16
+QUIET_POLLS = 3
+"""What became Ready may be a reason for another resource to work again; it takes a moment to notice."""
 LEAST_FREE = 256 * 1024
 """Bytes without which not even a status can be written."""
 
@@ -48,12 +50,14 @@ class Watch:
 
     def until_settled(self, timeout: float) -> bool:
         """Tell changes until every resource is Ready or waits for a decision (True), or something is wrong (False)."""
+        quiet = 0
         while True:
             resources = [r for r in (self._read(key) for key in self._keys) if r is not None]
             for resource in resources:
                 self._tell(resource)
             self.ready = len(resources) == len(self._keys) and all(_answer(r, ConditionType.READY) for r in resources)
-            if self.ready:
+            quiet = quiet + 1 if self.ready else 0
+            if quiet == QUIET_POLLS:
                 return True
             if any(_answer(r, ConditionType.RECONCILING, Reason.WAITING_FOR_APPROVAL) for r in resources):
                 return True

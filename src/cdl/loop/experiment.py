@@ -27,6 +27,7 @@ Experiments = Controller[Experiment, pure.Seen, ExperimentStatus, pure.Action]
 DOCUMENT_ANNOTATION = "cdl.dev/document"
 """Where a Release's document lies, on the Release."""
 MODEL_LABEL = "cdl.dev/model"
+EXPERIMENT_LABEL = "cdl.dev/experiment"
 
 
 def controller(engines: Engines) -> Experiments:
@@ -75,7 +76,7 @@ def write_release(engines: Engines, resource: Experiment, action: pure.WriteRele
         metadata=Metadata(
             name=f"{action.model}-{version}",
             namespace=resource.metadata.namespace,
-            labels={MODEL_LABEL: action.model},
+            labels={MODEL_LABEL: action.model, EXPERIMENT_LABEL: resource.metadata.name},
             annotations={DOCUMENT_ANNOTATION: document, **_revision(resource)},
         ),
         spec=spec,
@@ -131,7 +132,8 @@ def _seen(release: Release) -> pure.ReleaseSeen:
     state = approval.state if approval.digest == release.spec.digest else ApprovalState.PENDING
     content = pure.content_digest(release.spec.members)
     name, spec = release.metadata.name, release.spec
-    return pure.ReleaseSeen(name, spec.version, spec.digest, content, state, approval.by)
+    made_by = release.metadata.labels.get(EXPERIMENT_LABEL, "")
+    return pure.ReleaseSeen(name, spec.version, spec.digest, content, state, approval.by, approval.at, made_by)
 
 
 def _revision(resource: Experiment) -> dict[str, str]:

@@ -41,6 +41,5 @@ def controller(engines: Engines) -> ModelDeployments:
 
 def _seen(release: Release) -> pure.ReleaseSeen:
     document = release.metadata.annotations.get(DOCUMENT_ANNOTATION, "")
-    return pure.ReleaseSeen(
-        release.metadata.name, release.spec.version, release.spec.digest, release.approved, document
-    )
+    spec, approved_at = release.spec, release.status.approval.at
+    return pure.ReleaseSeen(release.metadata.name, spec.version, spec.digest, release.approved, document, approved_at)

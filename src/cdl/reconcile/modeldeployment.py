@@ -38,6 +38,7 @@ class ReleaseSeen:
     approved: bool
     document: str
     """Where the release document lies."""
+    approved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
     if model.policy is VersionPolicy.LATEST_APPROVED:
         approved = [r for r in seen.releases if r.approved]
         if approved:
-            return max(approved, key=lambda r: r.version)
+            return max(approved, key=_recency)
         names = ", ".join(r.name for r in seen.releases)
         waiting = f"no release is approved, there are: {names}" if names else "there is no release yet"
         return busy(Reason.WAITING_FOR_RELEASE, f"model {model.name}: {waiting}")
@@ -141,6 +142,11 @@ def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
     if not pinned.approved:
         return stalled(Reason.NOT_APPROVED, f"{pinned.name} is not approved; only approved releases are served")
     return pinned
+
+
+def _recency(release: ReleaseSeen) -> tuple[float, int]:
+    """The latest approval counts, not the highest number: to approve an older release again is to go back to it."""
+    return (release.approved_at.timestamp() if release.approved_at else 0.0, release.version)
 
 
 def _say(

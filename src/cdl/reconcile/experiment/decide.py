@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1.experiment import Experiment, ExperimentSpec, ExperimentStatus, Gate
 
     from .seen import Action, CheckpointSeen, ReleaseSeen, RunSeen, Seen
+
+
+TICK = timedelta(seconds=1)
+"""The least by which one approval is later than another."""
 
 
 def decide(resource: Experiment, seen: Seen) -> Decision[ExperimentStatus, Action]:
@@ -178,16 +183,19 @@ def _release(
         doing = busy(Reason.RELEASING, f"writing the release of {wanted[:19]}")
         return Answer((doing, *done), (*stale, write), run=run, measured=measured, gates=gates, data=data, done=2)
     released = fact(ConditionType.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message=release.name)
-    approval, actions = _approval(resource, release, seen.at)
+    approval, actions = _approval(resource, release, seen)
     return Answer((*approval, *done, released), (*stale, *actions), True, run, measured, gates, release, data, 3)
 
 
 def _approval(
-    resource: Experiment, release: ReleaseSeen, at: datetime
+    resource: Experiment, release: ReleaseSeen, seen: Seen
 ) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
     """Bound to the digest: the decision is about these members and no others."""
     match release.approval:
         case ApprovalState.APPROVED:
+            successor = _successor(resource, release, seen)
+            if successor is not None:
+                return _ask(resource, release, seen.at, successor)
             reason = (
                 Reason.APPROVED_BY_POLICY if release.approved_by.startswith("policy/") else Reason.APPROVED_BY_PERSON
             )
@@ -199,13 +207,32 @@ def _approval(
                 fact(ConditionType.APPROVED, holds=False, reason=Reason.REJECTED, message=message),
             ), ()
         case ApprovalState.PENDING:
-            if resource.spec.approval.policy is ApprovalPolicy.AUTOMATIC:
-                approve = ApproveRelease(release.name, release.digest, "policy/Automatic", at)
-                return (busy(Reason.RELEASING, f"approving {release.name}"),), (approve,)
-            role = resource.spec.approval.role
-            return (
-                busy(Reason.WAITING_FOR_APPROVAL, f"{release.name} waits for a {role}: cdl approve {release.name}"),
-            ), ()
+            return _ask(resource, release, seen.at, None)
+
+
+def _successor(resource: Experiment, release: ReleaseSeen, seen: Seen) -> ReleaseSeen | None:
+    """The release of this Experiment that was approved after the one its spec now asks for: the spec was reverted."""
+    mine = [r for r in seen.releases if r.experiment == resource.metadata.name and r.approval is ApprovalState.APPROVED]
+    latest = max(mine, key=lambda r: (_moment(r), r.version), default=release)
+    return latest if latest.name != release.name and _moment(latest) >= _moment(release) else None
+
+
+def _moment(release: ReleaseSeen) -> float:
+    return release.approved_at.timestamp() if release.approved_at else 0.0
+
+
+def _ask(
+    resource: Experiment, release: ReleaseSeen, at: datetime, successor: ReleaseSeen | None
+) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
+    """Approve by policy, or wait for a person; what was approved before its successor has to be approved again."""
+    if resource.spec.approval.policy is ApprovalPolicy.AUTOMATIC:
+        # a clock that was put back must not make the new approval look older than the one it replaces
+        after = successor.approved_at + TICK if successor is not None and successor.approved_at is not None else at
+        approve = ApproveRelease(release.name, release.digest, "policy/Automatic", max(at, after))
+        return (busy(Reason.RELEASING, f"approving {release.name}"),), (approve,)
+    again = f" (again, to replace {successor.name})" if successor is not None else ""
+    message = f"{release.name} waits for a {resource.spec.approval.role}{again}: cdl approve {release.name}"
+    return (busy(Reason.WAITING_FOR_APPROVAL, message),), ()
 
 
 def _training(resource: Experiment, data: Dataset) -> TrainWish:

@@ -86,6 +86,9 @@ class ReleaseSeen:
     """Digest of the members without git: a commit that changes none of them makes no new Release."""
     approval: ApprovalState
     approved_by: str = ""
+    approved_at: datetime | None = None
+    experiment: str = ""
+    """Name of the Experiment it was written for."""
 
 
 @dataclass(frozen=True, slots=True)
