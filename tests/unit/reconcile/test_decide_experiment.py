@@ -488,3 +488,12 @@ def test_what_validation_rules_out_is_never_guessed_at():
         decide(codeless, Seen(at=AT, dataset=DATA))
     with pytest.raises(ValueError, match="needs a measurement and code"):
         release_members(experiment(), DATA, run(key()), BEST, evaluated(measurement=None))
+
+
+@pytest.mark.parametrize(
+    ("phase", "spent", "told"),
+    [(RunPhase.RUNNING, 29.9, 0), (RunPhase.RUNNING, 61.0, 60), (RunPhase.FAILED, 61.7, 61.7)],
+)
+def test_the_cost_of_a_living_run_is_told_in_steps(phase, spent, told):
+    status = decide(experiment(), Seen(at=AT, dataset=DATA, runs=(run(key(), phase, slot_seconds=spent),))).status
+    assert status.cost.slot_seconds == told

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from .seen import Action, ReleaseSeen, RunSeen, Seen
 
+COST_STEP = 30
+"""Slot seconds between two reports of what a living run has cost."""
 STAGES = 3
 """Train, evaluate, release."""
 
@@ -104,8 +106,13 @@ def _about_the_run(answer: Answer) -> ExperimentStatus:
         if best and measurement
         else None,
         evaluation=_about_the_evaluation(answer, measured) if measured else None,
-        cost=Cost(slot_seconds=run.slot_seconds + (measured.slot_seconds if measured else 0)),
+        cost=Cost(slot_seconds=_spent(run) + (_spent(measured) if measured else 0)),
     )
+
+
+def _spent(run: RunSeen) -> float:
+    """Exact once the run is over; before, in steps, so that time alone does not rewrite the status at every look."""
+    return run.slot_seconds if run.phase.over else run.slot_seconds // COST_STEP * COST_STEP
 
 
 def _about_the_evaluation(answer: Answer, measured: RunSeen) -> EvaluationStatus:
