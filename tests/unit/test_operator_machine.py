@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
+from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
 from cdl.loop.experiment import record_approval
 from cdl.ports.errors import PortError
@@ -71,6 +72,9 @@ START = {
 }  # fmt: skip
 
 
+NO_STEPS = DataPipelineSpec()
+
+
 def key_of(kind):
     return Key(kind.__name__, "default", "news")
 
@@ -87,6 +91,8 @@ class Operator(RuleBasedStateMachine):
         }
         self.left_behind = set()
         """Keys of resources that went with policy Orphan."""
+        self.data_was_removed = False
+        """A DataPipeline went, and took what Releases name along."""
 
     def teardown(self):
         try:
@@ -163,6 +169,14 @@ class Operator(RuleBasedStateMachine):
     def people_change_the_data(self, edit):
         self.edit_now(*edit)
 
+    @rule(released=st.booleans(), rounds=st.integers(1, 6), then=st.sampled_from([(), ("a",), ("b", "a")]))
+    def people_rename_a_step_and_think_better_of_it(self, released, rounds, then):
+        if released:
+            self.settle()
+        self.edit_now(DataPipeline, "steps", ("c",))
+        self.it_works_for_a_while(rounds)
+        self.edit_now(DataPipeline, "steps", then)
+
     @rule(edit=st.one_of(GATING, SERVING, COMMON))
     def people_change_something_else(self, edit):
         self.edit_now(*edit)
@@ -172,6 +186,7 @@ class Operator(RuleBasedStateMachine):
         there = self.stored(kind)
         if there is not None and not there.metadata.deleting:
             self.left_behind.discard(key_of(kind))
+            self.data_was_removed |= kind is DataPipeline
             if there.spec.deletion_policy == "Orphan":
                 self.left_behind.add(key_of(kind))
             self.world.resources.delete(key_of(kind))
@@ -281,6 +296,9 @@ class Operator(RuleBasedStateMachine):
             else:
                 assert not there.metadata.deleting, f"{kind.__name__} does not go away"
                 self.says_where_it_stands(there)
+        data = self.stored(DataPipeline)
+        if data is not None and not self.data_was_removed:
+            self.released_data_is_kept_and_no_other(data)
 
     def nothing_is_left_of(self, key):
         if key in self.left_behind:
@@ -288,6 +306,20 @@ class Operator(RuleBasedStateMachine):
         assert key not in self.world.data.owners
         assert not [r for r in self.world.training.runs if r.owner == key and not r.archived]
         assert key not in self.world.serving.deployed
+
+    def released_data_is_kept_and_no_other(self, data):
+        seen = self.world.data.look(data.key, data.spec)
+        repos = {s.repo for s in seen.sides} | {s.name for s in self.world.data.look(data.key, NO_STEPS).strays}
+        needed = {r.spec.members["data"][s]["repo"] for r in self.world.resources.list(Release) for s in Side}
+        assert needed <= repos, f"released from repositories that are gone: {needed - repos}"
+        if data.status.condition(ConditionType.READY).reason is not Reason.SUCCEEDED:
+            return
+        experiment = self.stored(Experiment)
+        if experiment is not None and experiment.status.data is not None and not experiment.spec.retrain.on_data:
+            needed |= {experiment.status.data.train.repo, experiment.status.data.test.repo}
+        for stray in seen.strays:  # each before those it reads
+            needed |= {stray.reads} if stray.name in needed else set()
+        assert {s.name for s in seen.strays} <= needed, f"nobody needs {seen.strays}"
 
     def says_where_it_stands(self, resource):
         status, kind = resource.status, type(resource)

@@ -89,7 +89,22 @@ def decides_by_the_clock(monkeypatch):
     monkeypatch.setattr(datapipeline, "_success", success)
 
 
+def old_steps_stay(monkeypatch):
+    monkeypatch.setattr(MemoryData, "remove_stray", lambda *_: None)
+
+
+def old_steps_hide(monkeypatch):
+    monkeypatch.setattr(datapipeline, "_needless", lambda *_: ())
+
+
+def old_steps_go_with_what_was_released(monkeypatch):
+    monkeypatch.setattr("cdl.loop.datapipeline._pinned", lambda *_: ())
+
+
 SABOTAGE = [
+    old_steps_stay,
+    old_steps_hide,
+    old_steps_go_with_what_was_released,
     never_a_finalizer,
     steps_forget_what_they_read,
     runs_are_called_by_chance,

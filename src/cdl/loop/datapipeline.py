@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdl.api.v1alpha1 import DataPipeline
-from cdl.api.v1alpha1.datapipeline import DataPipelineStatus
+from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
+from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Side
 from cdl.reconcile import datapipeline as pure
 
 from .controller import Controller, Engines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
+
+    from pydantic import JsonValue
+
+    from cdl.ports.resources import ResourceStore
 
 
 DataPipelines = Controller[DataPipeline, pure.Seen, DataPipelineStatus, pure.Action]
@@ -27,6 +32,9 @@ def controller(engines: Engines) -> DataPipelines:
             programs=data.programs,
             steps=data.steps,
             manifests=data.manifests,
+            strays=data.strays,
+            # asked for last, and only if it can matter: what is released up to now is safe
+            pinned=frozenset(_pinned(engines.resources, resource.metadata.namespace)) if data.strays else frozenset(),
             sources=engines.sources.look(resource.spec.sources),
             at=at,
         )
@@ -40,7 +48,30 @@ def controller(engines: Engines) -> DataPipelines:
                 engines.data.ingest(resource.key, side, key, folder)
             case pure.EnsureStep(side, wish, reads):
                 engines.data.ensure_step(resource.key, side, wish, reads)
+            case pure.RemoveStray(name):
+                engines.data.remove_stray(resource.key, name)
             case pure.ForgetData():
                 engines.data.forget(resource.key)
 
     return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status)
+
+
+def _pinned(store: ResourceStore, namespace: str) -> Iterator[str]:
+    """Repositories that somebody still needs, whatever a DataPipeline's steps are called by now.
+
+    A Release names commits for good; an Experiment with `retrain.onData: false` goes on with the dataset it began with.
+    """
+    for release in store.list(Release, namespace):
+        yield from _repos(release.spec.members.get("data"))
+    for experiment in store.list(Experiment, namespace):
+        held = experiment.status.data
+        if held is not None and not experiment.spec.retrain.on_data:
+            yield from (held.train.repo, held.test.repo)
+
+
+def _repos(data: JsonValue) -> Iterator[str]:
+    for side in Side:
+        place = data.get(side) if isinstance(data, dict) else None
+        repo = place.get("repo") if isinstance(place, dict) else None
+        if isinstance(repo, str):
+            yield repo

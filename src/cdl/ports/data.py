@@ -16,10 +16,11 @@ class DataEngine(Protocol):
     """Repositories, commits and steps of DataPipelines; owner is the resource's key."""
 
     def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:
-        """Report sides, steps of the spec and, when the last step is done, manifests.
+        """Report sides, steps of the spec, strays and, when the last step is done, manifests.
 
         Changes nothing. An unknown owner is an empty report: two sides without a head, every step without a wish.
         Only finished commits without error are heads of sides. A side without steps has its input as manifest.
+        Strays are the owner's pipelines that no step of the spec asks for, each before those it reads.
         """
 
     def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
@@ -36,6 +37,15 @@ class DataEngine(Protocol):
         With reads empty it reads the side's input repository.
 
         A second call with an equal wish changes nothing and runs nothing. A changed wish processes everything again.
+        """
+
+    def remove_stray(self, owner: Key, name: str) -> None:
+        """Remove the pipeline that `look` called a stray by this name, and its output repository.
+
+        Removing what is not there is a success.
+
+        Raises:
+            Rejected: the pipeline is not the owner's, or another one reads its output.
         """
 
     def forget(self, owner: Key) -> None:

@@ -94,6 +94,16 @@ class ManifestSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class StraySeen:
+    """A pipeline of this resource that no step of its spec asks for."""
+
+    name: str
+    """In the engine's own words; its output repository has the same name."""
+    reads: str = ""
+    """The repository it reads."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataSeen:
     """What the data engine has of a DataPipeline."""
 
@@ -102,6 +112,8 @@ class DataSeen:
     """Digest of the code of every built-in program there is."""
     steps: tuple[StepSeen, ...] = ()
     manifests: tuple[ManifestSeen, ...] = ()
+    strays: tuple[StraySeen, ...] = ()
+    """Each before those it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,8 @@ class Seen(DataSeen):
 
     at: datetime = field(kw_only=True)
     sources: tuple[SourceSeen, ...] = ()
+    pinned: frozenset[str] = frozenset()
+    """Repositories that a Release, or an Experiment on its way to one, names a commit of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +179,18 @@ class EnsureStep:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveStray:
+    """Remove a pipeline that no step asks for, and its output with it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetData:
     """Remove everything this resource made at the data engine."""
 
 
-Action = CollectSource | Ingest | EnsureStep | ForgetData
+Action = CollectSource | Ingest | EnsureStep | RemoveStray | ForgetData
 
 
 def decide(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action]:
@@ -268,12 +289,28 @@ def _judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, A
         (check, sentence) for check in resource.spec.checks if (sentence := _breaks(check, rows, rejected)) is not None
     ]
     fatal = [sentence for check, sentence in broken if check.on_fail != "warn"]
+    last = resource.status.dataset if fatal else None  # a dataset that will not be replaced keeps its files
+    needless = _needless(seen, seen.pinned | ({last.train.repo, last.test.repo} if last else set()))
+    if needless:
+        doing = busy(Reason.TRANSFORMING, f"removing {', '.join(needless)}: no step asks for it any more")
+        return _say(resource, seen, doing, tuple(RemoveStray(name) for name in needless))
     if fatal:
         condition = fact(ConditionType.DATA_READY, holds=False, reason=Reason.CHECKS_FAILED, message=fatal[0])
         return _say(resource, seen, condition, (), None, stalled(Reason.CHECKS_FAILED, fatal[0]))
     warned = "; ".join(sentence for _, sentence in broken)
     condition = fact(ConditionType.DATA_READY, holds=True, reason=Reason.DATASET_READY, message=warned)
     return _say(resource, seen, condition, dataset=_dataset(resource.spec, seen))
+
+
+def _needless(seen: Seen, needed: frozenset[str]) -> tuple[str, ...]:
+    """Strays whose output nobody needs, each before those it reads; one that stays keeps what it reads."""
+    gone: list[str] = []
+    for stray in seen.strays:
+        if stray.name in needed:
+            needed |= {stray.reads}
+        else:
+            gone.append(stray.name)
+    return tuple(gone)
 
 
 def _breaks(check: Check, rows: int, rejected: int) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
+from cdl.ports.errors import Rejected
 
 from .builders import folder, owner, step_wish
 
@@ -214,6 +215,59 @@ class DataEngineContract:
         digests = [manifest(engine.look(key, BARE)).digest for key in (one, same, other)]
         assert digests[0] == digests[1]
         assert digests[0] != digests[2]
+
+    def test_a_step_that_is_not_asked_for_any_more_is_a_stray(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Of its owner alone; each comes before those it reads."""
+        key, first, second = owner("DataPipeline"), step_wish("first"), step_wish("second", "first")
+        assert self.news(engine, key, tmp_path, first, second).strays == ()
+        only = engine.look(key, spec(first)).strays
+        assert len(only) == 1
+        last, before = engine.look(key, BARE).strays
+        assert (last, last.reads) == (only[0], before.name)
+        assert before.reads == side(engine.look(key, BARE), Side.TRAIN).repo
+        assert engine.look(owner("DataPipeline"), BARE).strays == ()
+
+    def test_a_removed_stray_is_gone_and_the_others_stay(self, engine: DataEngine, tmp_path: Path) -> None:
+        """The step can be asked for again, and is made anew."""
+        key, first, second = owner("DataPipeline"), step_wish("first"), step_wish("second", "first")
+        before = self.news(engine, key, tmp_path, first, second)
+        (stray,) = engine.look(key, spec(first)).strays
+        engine.remove_stray(key, stray.name)
+        seen = engine.look(key, spec(first, second))
+        assert step(seen, "first") == step(before, "first")
+        assert step(seen, "second").wish is None
+        assert engine.look(key, spec(first)).strays == ()
+        engine.ensure_step(key, Side.TRAIN, second, "first")
+        assert step(self.settle(engine, key, spec(first, second)), "second").done
+
+    def test_removing_a_stray_that_is_not_there_is_a_success(self, engine: DataEngine, tmp_path: Path) -> None:
+        """The first time and every time after."""
+        key = owner("DataPipeline")
+        engine.remove_stray(key, f"{key.name}-never-train")
+        self.news(engine, key, tmp_path, step_wish("copy"))
+        (stray,) = engine.look(key, BARE).strays
+        engine.remove_stray(key, stray.name)
+        engine.remove_stray(key, stray.name)
+        assert engine.look(key, BARE).strays == ()
+
+    def test_somebody_elses_pipeline_is_not_removed(self, engine: DataEngine, tmp_path: Path) -> None:
+        """The call is refused, and nothing changes."""
+        key, other, wish = owner("DataPipeline"), owner("DataPipeline"), step_wish("copy")
+        before = self.news(engine, other, tmp_path, wish)
+        (stray,) = engine.look(other, BARE).strays
+        with pytest.raises(Rejected):
+            engine.remove_stray(key, stray.name)
+        assert engine.look(other, spec(wish)) == before
+
+    def test_a_stray_that_is_read_is_not_removed(self, engine: DataEngine, tmp_path: Path) -> None:
+        """It goes after its reader, not before."""
+        key, first, second = owner("DataPipeline"), step_wish("first"), step_wish("second", "first")
+        before = self.news(engine, key, tmp_path, first, second)
+        strays = engine.look(key, BARE).strays
+        upstream = next(s for s in strays if s.name in {other.reads for other in strays})
+        with pytest.raises(Rejected):
+            engine.remove_stray(key, upstream.name)
+        assert engine.look(key, spec(first, second)) == before
 
     def test_forget_removes_everything_of_the_owner_alone(self, engine: DataEngine, tmp_path: Path) -> None:
         """Somebody else's repositories and pipelines stay; the owner can start again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from cdl.api.v1alpha1.datapipeline import Side
+from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.ports.errors import Conflict, Rejected
 from cdl.testing.memory import MemoryData
 from cdl.testing.memory.data import Commit, Owned, Pipeline
@@ -146,6 +146,58 @@ class DigestsNothing(MemoryData):
         return changed(seen, manifests=[dataclasses.replace(m, digest="sha256:0") for m in seen.manifests])
 
 
+class HidesStrays(MemoryData):
+    def look(self, owner, spec):
+        return changed(super().look(owner, spec), strays=[])
+
+
+class CallsEveryStepAStray(MemoryData):
+    def look(self, owner, spec):
+        return changed(super().look(owner, spec), strays=super().look(owner, type(spec)()).strays)
+
+
+class NamesTheReadBeforeTheirReaders(MemoryData):
+    def look(self, owner, spec):
+        seen = super().look(owner, spec)
+        return changed(seen, strays=reversed(seen.strays))
+
+
+class NeverRemoves(MemoryData):
+    def remove_stray(self, owner, name):
+        kept = self._owners.get(owner, Owned()).pipelines.copy()
+        super().remove_stray(owner, name)
+        if kept:
+            self._owners[owner].pipelines = kept
+
+
+class RemovesEveryStep(MemoryData):
+    def remove_stray(self, owner, name):
+        super().remove_stray(owner, name)
+        self._owners.get(owner, Owned()).pipelines.clear()
+
+
+class RemovesOnce(MemoryData):
+    def remove_stray(self, owner, name):
+        if name not in {s.name for s in self.look(owner, DataPipelineSpec()).strays}:
+            message = f"pipeline {name}: is not there"
+            raise Rejected(message)
+        super().remove_stray(owner, name)
+
+
+class RemovesAnybodys(MemoryData):
+    def remove_stray(self, owner, name):
+        for key in self.owners | {owner}:
+            if name in {s.name for s in self.look(key, DataPipelineSpec()).strays}:
+                super().remove_stray(key, name)
+
+
+class RemovesWhatIsRead(MemoryData):
+    def remove_stray(self, owner, name):
+        for pipeline in self._owners.get(owner, Owned()).pipelines.values():
+            pipeline.reads = ""
+        super().remove_stray(owner, name)
+
+
 class NeverForgets(MemoryData):
     def forget(self, owner):
         return
@@ -177,6 +229,8 @@ LIARS = {
         "test_forget_removes_everything_of_the_owner_alone",
     },
     CommitsOnLook: {
+        "test_somebody_elses_pipeline_is_not_removed",
+        "test_a_stray_that_is_read_is_not_removed",
         "test_looking_changes_nothing",
         "test_a_half_written_commit_leaves_the_head_before_it",
         "test_a_second_ingest_of_the_same_key_changes_nothing",
@@ -206,7 +260,11 @@ LIARS = {
         "test_ingest_makes_the_head_hold_exactly_the_folder",
     },
     ShowsManifestsOfFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
-    ReadsTheInputAlways: {"test_a_step_reads_the_step_before_it"},
+    ReadsTheInputAlways: {
+        "test_a_step_reads_the_step_before_it",
+        "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
+        "test_a_stray_that_is_read_is_not_removed",
+    },
     RunsEqualWishes: {"test_an_equal_wish_runs_nothing"},
     RemembersTheOldProgram: {"test_a_changed_wish_processes_everything_again"},
     IgnoresChangedWishes: {"test_a_changed_wish_processes_everything_again"},
@@ -218,6 +276,26 @@ LIARS = {
         "test_ingest_makes_the_head_hold_exactly_the_folder",
     },
     DigestsNothing: {"test_equal_contents_have_equal_manifests"},
+    HidesStrays: {
+        "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
+        "test_a_removed_stray_is_gone_and_the_others_stay",
+        "test_removing_a_stray_that_is_not_there_is_a_success",
+        "test_somebody_elses_pipeline_is_not_removed",
+        "test_a_stray_that_is_read_is_not_removed",
+    },
+    CallsEveryStepAStray: {
+        "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
+        "test_a_removed_stray_is_gone_and_the_others_stay",
+    },
+    NamesTheReadBeforeTheirReaders: {"test_a_step_that_is_not_asked_for_any_more_is_a_stray"},
+    NeverRemoves: {
+        "test_a_removed_stray_is_gone_and_the_others_stay",
+        "test_removing_a_stray_that_is_not_there_is_a_success",
+    },
+    RemovesEveryStep: {"test_a_removed_stray_is_gone_and_the_others_stay"},
+    RemovesOnce: {"test_removing_a_stray_that_is_not_there_is_a_success"},
+    RemovesAnybodys: {"test_somebody_elses_pipeline_is_not_removed"},
+    RemovesWhatIsRead: {"test_a_stray_that_is_read_is_not_removed"},
     NeverForgets: {
         "test_forget_removes_everything_of_the_owner_alone",
         "test_forgetting_what_is_not_there_is_a_success",
@@ -225,6 +303,10 @@ LIARS = {
     ForgetsEverybody: {"test_forget_removes_everything_of_the_owner_alone"},
     ForgetsOnce: {"test_forgetting_what_is_not_there_is_a_success"},
     RunsStepsOnBothSides: {
+        "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
+        "test_a_removed_stray_is_gone_and_the_others_stay",
+        "test_removing_a_stray_that_is_not_there_is_a_success",
+        "test_somebody_elses_pipeline_is_not_removed",
         "test_a_step_runs_over_its_side_and_makes_the_manifest",
         "test_a_changed_wish_processes_everything_again",
         "test_a_mended_step_runs_again",

@@ -273,6 +273,77 @@ def test_another_owners_pipeline_is_not_taken_over(engine, owner):
         engine.ensure_step(other, Side.TRAIN, wishes(twin, {"checks": "d"})[0], "")
 
 
+def repos(sdk, owner) -> set[str]:
+    """Repositories of an owner, of whatever type."""
+    return {r.repo.name for r in sdk.pfs.list_repo(type="") if r.repo.name.startswith(f"{owner.name}-")}
+
+
+def renamed(*names: str) -> DataPipelineSpec:
+    steps = (step.model_copy(update={"name": name}) for step, name in zip(SPEC.steps, names, strict=True))
+    return SPEC.model_copy(update={"steps": tuple(steps)})
+
+
+def test_old_pipelines_of_renamed_steps_are_strays_until_they_are_removed(engine, sdk, owner, news):
+    programs = engine.look(owner, SPEC).programs
+    for which in Side:
+        engine.ingest(owner, which, "k1", news)
+    ensure(engine, owner, SPEC, programs)
+    assert done(engine, owner, SPEC).strays == ()
+    spec = renamed("tidy", "judge")
+    ensure(engine, owner, spec, programs)
+    before = done(engine, owner, spec)
+    strays = [s.name.removeprefix(f"{owner.name}-") for s in before.strays]
+    assert sorted(strays) == ["clean-test", "clean-train", "validate-test", "validate-train"]
+    for which in Side:
+        assert strays.index(f"validate-{which}") < strays.index(f"clean-{which}")
+    for stray in before.strays:
+        engine.remove_stray(owner, stray.name)
+    after = engine.look(owner, spec)
+    assert (after.strays, after.manifests, after.steps) == ((), before.manifests, before.steps)
+    kept = {f"{owner.name}-{which}" for which in Side}
+    assert repos(sdk, owner) == kept | {f"{owner.name}-{step}-{which}" for step in ("tidy", "judge") for which in Side}
+    assert content(sdk, after.manifests[0].repo, after.manifests[0].commit)
+
+
+def test_a_step_taken_out_of_the_middle_leaves_what_was_made_through_it(engine, sdk, owner, news):
+    programs = engine.look(owner, SPEC).programs
+    for which in Side:
+        engine.ingest(owner, which, "k1", news)
+    ensure(engine, owner, SPEC, programs)
+    old = done(engine, owner, SPEC).manifests[0]
+    files = content(sdk, old.repo, old.commit)
+    spec = SPEC.model_copy(update={"steps": SPEC.steps[1:]})
+    ensure(engine, owner, spec, programs)
+    seen = done(engine, owner, spec)
+    assert sorted(s.name for s in seen.strays) == [f"{owner.name}-clean-{which}" for which in ("test", "train")]
+    for stray in seen.strays:
+        engine.remove_stray(owner, stray.name)
+    assert content(sdk, old.repo, old.commit) == files
+    engine.ingest(owner, Side.TRAIN, "k2", news)
+    again = eventually(lambda: engine.look(owner, spec), lambda s: len(s.manifests) == len(Side) and s.steps[0].done)
+    assert again.strays == ()
+
+
+def test_a_stray_that_a_stranger_reads_stays(engine, sdk, owner, news):
+    engine.ingest(owner, Side.TRAIN, "k1", news)
+    (wish, _) = wishes(SPEC, {"text/clean": "d", "checks": "d"})
+    engine.ensure_step(owner, Side.TRAIN, wish, "")
+    (stray,) = engine.look(owner, RAW).strays
+    sdk.pps.create_pipeline(
+        pipeline=pps.Pipeline(name=f"{owner.name}-own"),
+        transform=pps.Transform(cmd=["true"]),
+        input=pps.Input(pfs=pps.PfsInput(repo=stray.name, glob="/*")),
+    )
+    with pytest.raises(Rejected, match=f"removing pipeline {stray.name}: "):
+        engine.remove_stray(owner, stray.name)
+    with pytest.raises(Rejected, match=f"{owner.name}-own exists and belongs to somebody else"):
+        engine.remove_stray(owner, f"{owner.name}-own")
+    assert engine.look(owner, RAW).strays == (stray,)
+    sdk.pps.delete_pipeline(pipeline=pps.Pipeline(name=f"{owner.name}-own"))
+    engine.remove_stray(owner, stray.name)
+    assert repos(sdk, owner) == {f"{owner.name}-train"}
+
+
 def test_namespaces_are_projects(engine, sdk, news):
     owners = [Key("DataPipeline", space, "twin") for space in ("default", "team-a")]
     for owner in owners:

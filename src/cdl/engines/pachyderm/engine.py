@@ -33,7 +33,9 @@ from .translate import (
     pipeline_named,
     pipeline_spec,
     project_of,
+    readers_first,
     repo_named,
+    stray_seen,
 )
 from .wire import connect
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
-    from cdl.reconcile.datapipeline import ManifestSeen, StepWish
+    from cdl.reconcile.datapipeline import ManifestSeen, StepWish, StraySeen
 
 PREFIX = "/opt/cdl/pipelines"
 """Where the built-in programs lie in the image of the steps."""
@@ -72,10 +74,11 @@ class PachydermEngine:
         self._file_root = file_root.resolve() if file_root is not None and _is_loopback(address) else None
 
     def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:
-        """Report sides, steps of the spec and, when the last step is done, manifests.
+        """Report sides, steps of the spec, strays and, when the last step is done, manifests.
 
         Changes nothing. An unknown owner is an empty report: two sides without a head, every step without a wish.
         Only finished commits without error are heads of sides. A side without steps has its input as manifest.
+        Strays are the owner's pipelines that no step of the spec asks for, each before those it reads.
         """
         with door(f"looking at DataPipeline {owner.name}"):
             sides = tuple(self._side(owner, side) for side in Side)
@@ -86,6 +89,7 @@ class PachydermEngine:
                 programs=programs_below(self._programs),
                 steps=steps,
                 manifests=tuple(m for m in manifests if m is not None),
+                strays=self._strays(owner, spec),
             )
 
     def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
@@ -117,9 +121,8 @@ class PachydermEngine:
         with door(f"pipeline {name}"):
             now = self._reader.pipeline(project, name)
             noted = notes_of(now) if now is not None else {}
-            if now is not None and noted.get(OWNER) != owner_mark(owner):
-                sentence = f"pipeline {name} exists and belongs to {noted.get(OWNER, 'somebody else')}"
-                raise Rejected(sentence)
+            if now is not None:
+                _refuse_strangers(owner, now)
             if noted.get(WISH) != wish.digest:
                 if not reads:
                     # A new output is made from the branch's newest commit, whatever became of that.
@@ -130,12 +133,28 @@ class PachydermEngine:
                     reprocess=now is not None and noted.get(CODE) != wish.program,
                 )
 
+    def remove_stray(self, owner: Key, name: str) -> None:
+        """Remove the pipeline that `look` called a stray by this name, and its output repository.
+
+        Removing what is not there is a success.
+
+        Raises:
+            Rejected: the pipeline is not the owner's, or another one reads its output.
+        """
+        project = project_of(owner)
+        with door(f"removing pipeline {name}"):
+            now = self._reader.pipeline(project, name)
+            if now is not None:
+                _refuse_strangers(owner, now)
+                # without force: Pachyderm itself refuses what somebody reads
+                self._client.pps.delete_pipeline(pipeline=pipeline_named(project, name))
+
     def forget(self, owner: Key) -> None:
         """Remove every repository and pipeline of the owner. Removing what is not there is a success."""
         project = project_of(owner)
         with door(f"removing what belongs to DataPipeline {owner.name}"):
-            for name in reversed(self._pipelines_of(owner)):
-                self._client.pps.delete_pipeline(pipeline=pipeline_named(project, name), force=True)
+            for found in self._pipelines_of(owner):
+                self._client.pps.delete_pipeline(pipeline=pipeline_named(project, found.name), force=True)
             for side in Side:
                 repo = repo_named(project, input_repo(owner, side))
                 if self._is_ours(owner, repo):
@@ -220,18 +239,28 @@ class PachydermEngine:
         now = there(lambda: self._client.pfs.inspect_repo(repo=repo))
         return now is not None and now.description == owner_mark(owner)
 
-    def _pipelines_of(self, owner: Key) -> list[str]:
-        """Name the owner's pipelines, each after those it reads."""
+    def _strays(self, owner: Key, spec: DataPipelineSpec) -> tuple[StraySeen, ...]:
+        wished = {pipeline_name(owner, step.name, side) for step in spec.steps for side in Side}
+        return tuple(found for found in self._pipelines_of(owner) if found.name not in wished)
+
+    def _pipelines_of(self, owner: Key) -> tuple[StraySeen, ...]:
+        """Give the owner's pipelines, each before those it reads."""
         project = pfs.Project(name=project_of(owner))
-        found = [
-            (p.details.created_at, str(p.pipeline.name))
+        return readers_first(
+            stray_seen(p)
             for p in self._client.pps.list_pipeline(projects=[project], details=True)
             if p.pipeline.project.name == project.name and notes_of(p).get(OWNER) == owner_mark(owner)
-        ]
-        return [name for _, name in sorted(found)]
+        )
 
     def _reads_itself(self, folder: Path) -> bool:
         return self._file_root is not None and folder.resolve().is_relative_to(self._file_root)
+
+
+def _refuse_strangers(owner: Key, found: pps.PipelineInfo) -> None:
+    whose = notes_of(found).get(OWNER, "somebody else")
+    if whose != owner_mark(owner):
+        sentence = f"pipeline {found.pipeline.name} exists and belongs to {whose}"
+        raise Rejected(sentence)
 
 
 def _is_loopback(address: str) -> bool:

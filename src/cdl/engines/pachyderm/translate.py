@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from graphlib import TopologicalSorter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from cdl.api.canonical import digest
 from cdl.api.conditions import Reason
 from cdl.api.v1alpha1.datapipeline import JobStatus
 from cdl.ports.errors import Rejected
-from cdl.reconcile.datapipeline import ManifestSeen, Report
+from cdl.reconcile.datapipeline import ManifestSeen, Report, StraySeen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -167,6 +168,19 @@ def notes_of(found: pps.PipelineInfo) -> dict[str, str]:
     except (ValueError, AttributeError):  # somebody else's pipeline, written by another client
         return {}
     return {str(k): str(v) for k, v in noted.items()} if isinstance(noted, dict) else {}
+
+
+def stray_seen(found: pps.PipelineInfo) -> StraySeen:
+    """Read whose output a pipeline reads; one that somebody gave an input of another form reads nothing of ours."""
+    given = found.details.input.pfs if found.details and found.details.input else None
+    return StraySeen(str(found.pipeline.name), str(given.repo) if given else "")
+
+
+def readers_first(found: Iterable[StraySeen]) -> tuple[StraySeen, ...]:
+    """Put each before those it reads."""
+    by_name = {f.name: f for f in sorted(found, key=lambda f: f.name)}
+    order = TopologicalSorter({name: {f.reads} & by_name.keys() for name, f in by_name.items()}).static_order()
+    return tuple(by_name[name] for name in reversed(tuple(order)))
 
 
 def pipeline_spec(owner: Key, side: Side, wish: StepWish, reads: str, image: str, prefix: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cdl.api.canonical import digest
 from cdl.api.v1alpha1.datapipeline import JobStatus, Side
 from cdl.ports.errors import Rejected
-from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, Report, SideSeen, StepSeen, StepWish
+from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, Report, SideSeen, StepSeen, StepWish, StraySeen
 from cdl.testing.weather import Weather
 
 from .programs import FAILS, run
@@ -103,7 +103,7 @@ class MemoryData:
         return frozenset(self._owners)
 
     def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:
-        """Report sides, steps of the spec and, when the last step is done, manifests."""
+        """Report sides, steps of the spec, strays and, when the last step is done, manifests."""
         with self.weather.call("look at data"):
             owned = self._owners.get(owner, Owned())
             return DataSeen(
@@ -111,6 +111,7 @@ class MemoryData:
                 programs=dict(self.programs),
                 steps=tuple(_step(owned, step.name, side) for side in Side for step in spec.steps),
                 manifests=tuple(m for side in Side if (m := _manifest(owner, owned, spec, side)) is not None),
+                strays=tuple(s for side in Side for s in _strays(owner, owned, spec, side)),
             )
 
     def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
@@ -147,6 +148,25 @@ class MemoryData:
             owned.pipelines[side, wish.step.name] = Pipeline(wish, reads)
             self.updates[owner, side, wish.step.name, wish.digest] += 1
             self._trigger(owned, side)
+
+    def remove_stray(self, owner: Key, name: str) -> None:
+        """Remove a pipeline of the owner.
+
+        Raises:
+            Rejected: it is somebody else's, or another one reads it.
+        """
+        with self.weather.call(f"remove stray {name}"):
+            for key, owned in self._owners.items():
+                place = next((p for p in owned.pipelines if _repo(key, p[0], p[1]) == name), None)
+                if place is None or key.namespace != owner.namespace:
+                    continue
+                if key != owner:
+                    message = f"pipeline {name} belongs to {key.name}"
+                    raise Rejected(message)
+                if any(side is place[0] and p.reads == place[1] for (side, _), p in owned.pipelines.items()):
+                    message = f"pipeline {name}: another one reads it"
+                    raise Rejected(message)
+                del owned.pipelines[place]
 
     def forget(self, owner: Key) -> None:
         """Remove every repository and pipeline of the owner."""
@@ -212,8 +232,19 @@ def _process(pipeline: Pipeline, commit: Commit, output: Commit, job: JobStatus)
     pipeline.job = job.model_copy(update={"state": "SUCCESS", **counts})
 
 
+def _repo(owner: Key, side: Side, step: str = "") -> str:
+    return f"{owner.name}-{step}-{side}" if step else f"{owner.name}-{side}"
+
+
+def _strays(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> Iterable[StraySeen]:
+    wished = {step.name for step in spec.steps}
+    for pipeline in reversed(tuple(owned.in_order(side))):
+        if pipeline.wish.step.name not in wished:
+            yield StraySeen(_repo(owner, side, pipeline.wish.step.name), _repo(owner, side, pipeline.reads))
+
+
 def _side(owner: Key, side: Side, head: Commit | None) -> SideSeen:
-    repo = f"{owner.name}-{side}"
+    repo = _repo(owner, side)
     if head is None:
         return SideSeen(side, repo)
     return SideSeen(side, repo, head.id, head.key, len(head.files), sum(map(len, head.files.values())))
@@ -238,10 +269,10 @@ def _step(owned: Owned, step: str, side: Side) -> StepSeen:
 
 
 def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> ManifestSeen | None:
-    repo, commit = f"{owner.name}-{side}", owned.inputs.get(side)
+    repo, commit = _repo(owner, side), owned.inputs.get(side)
     if spec.steps:
         last = owned.pipelines.get((side, spec.steps[-1].name))
-        repo, commit = f"{owner.name}-{spec.steps[-1].name}-{side}", last.output if last and last.done else None
+        repo, commit = _repo(owner, side, spec.steps[-1].name), last.output if last and last.done else None
     if commit is None:
         return None
     labels = {path: PurePosixPath(path).parts[-2] for path in commit.files if "/" in path}
