@@ -103,6 +103,8 @@ class Reason(StrEnum):
     """The Release is being written."""
     RELEASE_WRITTEN = "ReleaseWritten"
     """The Release exists."""
+    STOPPING_RUNS = "StoppingRuns"
+    """Runs of earlier wishes are being stopped."""
     WAITING_FOR_APPROVAL = "WaitingForApproval"
     """A person has to approve the Release."""
     APPROVED_BY_POLICY = "ApprovedByPolicy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -187,7 +188,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_one_meaning_has_one_canonical_form(value):
-    assert canonical(yaml.safe_load(canonical(value))) == canonical(value) or isinstance(value, (int, float))
+    assert canonical(json.loads(canonical(value))) == canonical(value)
     assert digest(value) == digest(value)
     assert digest(value).startswith("sha256:")
     assert short(value) == digest(value)[7:19]

@@ -497,3 +497,10 @@ def test_what_validation_rules_out_is_never_guessed_at():
 def test_the_cost_of_a_living_run_is_told_in_steps(phase, spent, told):
     status = decide(experiment(), Seen(at=AT, dataset=DATA, runs=(run(key(), phase, slot_seconds=spent),))).status
     assert status.cost.slot_seconds == told
+
+
+def test_it_is_ready_only_once_runs_of_earlier_wishes_are_stopped():
+    runs = (run(key()), evaluated(), run("earlier", RunPhase.RUNNING))
+    decision = decide(experiment(), Seen(at=AT, dataset=DATA, runs=runs, releases=(released(),)))
+    assert decision.actions == (StopRun("earlier"),)
+    assert said(decision) == ("Unknown", "StoppingRuns")

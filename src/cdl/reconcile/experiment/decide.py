@@ -12,7 +12,7 @@ from cdl.api.v1alpha1.experiment import ApprovalPolicy, GateStatus
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.api.v1alpha1.resource import DeletionPolicy
 from cdl.reconcile.decision import Decision
-from cdl.reconcile.summary import busy, fact, stalled, suspended
+from cdl.reconcile.summary import ABNORMAL, busy, fact, stalled, suspended
 
 from .members import content_digest, release_members
 from .seen import ApproveRelease, ForgetRuns, Measurement, RunPhase, StartRun, StopRun, TrainWish, WriteRelease
@@ -184,6 +184,8 @@ def _release(
         return Answer((doing, *done), (*stale, write), run=run, measured=measured, gates=gates, data=data, done=2)
     released = fact(ConditionType.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message=release.name)
     approval, actions = _approval(resource, release, seen)
+    if stale and all(c.type not in ABNORMAL for c in approval):
+        approval = (busy(Reason.STOPPING_RUNS, f"stopping {len(stale)} runs that nobody asks for any more"), *approval)
     return Answer((*approval, *done, released), (*stale, *actions), True, run, measured, gates, release, data, 3)
 
 
