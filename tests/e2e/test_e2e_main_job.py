@@ -121,6 +121,8 @@ def test_changed_serving_code_makes_a_release_but_no_run(shared_place, first):
     assert runs(shared_place) == before
     assert shared_place.get("modeldeployment")["status"]["release"] == "tiny-2"
     assert shared_place.get("modeldeployment")["status"]["previousRelease"] == "tiny-1"
+    assert shared_place.get("release", "tiny-1")["status"]["servedBy"] == []
+    assert shared_place.get("release", "tiny-2")["status"]["servedBy"] == ["tiny"]
 
 
 def test_a_changed_hyperparameter_trains_again_on_the_same_data(shared_place, first):

@@ -9,7 +9,7 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import Metadata
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.experiment import ExperimentStatus
-from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec, ReleaseStatus
+from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec
 from cdl.ports.errors import Rejected
 from cdl.reconcile import experiment as pure
 from cdl.reconcile.summary import fact, settled, stamped
@@ -108,7 +108,8 @@ def record_approval(store: ResourceStore, namespace: str, name: str, approval: A
     conditions = settled((condition,), generation, said, f"{approval.state.value.lower()} by {approval.by}")
     if approval.at is not None:
         conditions = stamped(release.status.conditions, conditions, approval.at)
-    status = ReleaseStatus(observed_generation=generation, conditions=conditions, approval=approval)
+    decided = {"observed_generation": generation, "conditions": conditions, "approval": approval}
+    status = release.status.model_copy(update=decided)
     store.write_status(release.key, status, release.metadata.resource_version)
     return release
 

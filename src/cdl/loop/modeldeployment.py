@@ -14,6 +14,8 @@ from .experiment import DOCUMENT_ANNOTATION
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cdl.ports.resources import ResourceStore
+
 
 ModelDeployments = Controller[ModelDeployment, pure.Seen, ModelDeploymentStatus, pure.Action]
 
@@ -35,11 +37,26 @@ def controller(engines: Engines) -> ModelDeployments:
                 engines.serving.serve(resource.key, wish)
             case pure.StopServing():
                 engines.serving.remove(resource.key)
+            case pure.MarkServed(release, serves):
+                mark_served(engines.resources, resource, release, serves=serves)
 
     return Controller(ModelDeployment, look, pure.decide, act, lambda resource: resource.status, frozenset({"Release"}))
 
 
+def mark_served(store: ResourceStore, resource: ModelDeployment, name: str, *, serves: bool) -> None:
+    """Put a ModelDeployment on the list of those that serve a Release, or take it off; a Release may be gone."""
+    release = store.get(Release, resource.metadata.namespace, name)
+    if release is None:
+        return
+    others = {deployment for deployment in release.status.served_by if deployment != resource.metadata.name}
+    now = sorted(others | {resource.metadata.name}) if serves else sorted(others)
+    status = release.status.model_copy(update={"served_by": tuple(now)})
+    store.write_status(release.key, status, release.metadata.resource_version)
+
+
 def _seen(release: Release) -> pure.ReleaseSeen:
     document = release.metadata.annotations.get(DOCUMENT_ANNOTATION, "")
-    spec, approved_at = release.spec, release.status.approval.at
-    return pure.ReleaseSeen(release.metadata.name, spec.version, spec.digest, release.approved, document, approved_at)
+    meta, spec, status = release.metadata, release.spec, release.status
+    return pure.ReleaseSeen(
+        meta.name, spec.version, spec.digest, release.approved, document, status.approval.at, status.served_by
+    )

@@ -39,6 +39,8 @@ class ReleaseSeen:
     document: str
     """Where the release document lies."""
     approved_at: datetime | None = None
+    served_by: tuple[str, ...] = ()
+    """Names of the ModelDeployments it says it is served by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,15 @@ class StopServing:
     """Remove what the serving engine runs for this resource."""
 
 
-Action = Serve | StopServing
+@dataclass(frozen=True, slots=True)
+class MarkServed:
+    """Note on a Release whether this resource serves it."""
+
+    release: str
+    serves: bool
+
+
+Action = Serve | StopServing | MarkServed
 
 
 def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentStatus, Action]:
@@ -98,7 +108,9 @@ def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentSta
     spec = resource.spec
     if resource.metadata.deleting:
         gone: tuple[Action, ...] = (StopServing(),) if spec.deletion_policy is DeletionPolicy.DELETE else ()
-        return _say(resource, seen, busy(Reason.DELETING, "stopping the servers"), gone)
+        return _say(
+            resource, seen, busy(Reason.DELETING, "stopping the servers"), (*gone, *_marks(resource, seen, None))
+        )
     if spec.suspend:
         return Decision(suspended(resource.status, resource.metadata.generation))
     release = _choose(spec, seen)
@@ -114,13 +126,20 @@ def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentSta
         case ServingPhase.FAILED:
             return _say(resource, seen, stalled(Reason.DEPLOYMENT_FAILED, f"{release.name}: {now.message}"))
         case ServingPhase.AVAILABLE:
-            serving = fact(
-                ConditionType.SERVING,
-                holds=True,
-                reason=Reason.AVAILABLE,
-                message=f"{release.name} answers at {now.url}",
-            )
+            message = f"{release.name} answers at {now.url}"
+            marks = _marks(resource, seen, release)
+            if marks:
+                return _say(resource, seen, busy(Reason.DEPLOYING, f"{message}; noting it on the release"), marks)
+            serving = fact(ConditionType.SERVING, holds=True, reason=Reason.AVAILABLE, message=message)
             return _say(resource, seen, serving, serves=release)
+
+
+def _marks(resource: ModelDeployment, seen: Seen, serves: ReleaseSeen | None) -> tuple[MarkServed, ...]:
+    """What the Releases of the model say wrongly about being served by this resource."""
+    me, served = resource.metadata.name, serves.name if serves else None
+    return tuple(
+        MarkServed(r.name, r.name == served) for r in seen.releases if (me in r.served_by) != (r.name == served)
+    )
 
 
 def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:

@@ -63,6 +63,16 @@ NOT_YET = [
     (experiment_refused, {"code": CODE | {"git": {"url": "x"}}}, "spec.code.git: not available yet; leave it out"),
     (
         experiment_refused,
+        {"warmStart": {"from": {"model": "news"}}},
+        "spec.warmStart.from: not available yet; leave it out",
+    ),
+    (
+        experiment_refused,
+        {"warmStart": {"freeze": ["conv*"]}},
+        "spec.warmStart.freeze: not available yet; leave it out",
+    ),
+    (
+        experiment_refused,
         {"warmStart": {"policy": "weights"}},
         "spec.warmStart.policy: found 'weights': not available yet; available now: none",
     ),

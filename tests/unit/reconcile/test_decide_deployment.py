@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cdl.api.conditions import ConditionType
 from cdl.reconcile.decision import PATIENT, SOON
 from cdl.reconcile.modeldeployment import (
+    MarkServed,
     ReleaseSeen,
     Seen,
     Serve,
@@ -34,7 +37,22 @@ def running(release, phase=ServingPhase.AVAILABLE, resource=None, **parts):
 
 
 def seen(*releases, serving=None):
-    return Seen(at=AT, releases=releases, serving=serving)
+    """What serves already says so on its release, and no other release does."""
+    by = {serving.release: ("news",)} if serving and serving.phase is ServingPhase.AVAILABLE else {}
+    marked = tuple(replace(r, served_by=by.get(r.name, r.served_by)) for r in releases)
+    return Seen(at=AT, releases=marked, serving=serving)
+
+
+def test_a_release_learns_that_it_is_served_and_that_it_is_not_any_more():
+    releases = (replace(ONE, served_by=("news", "other")), replace(TWO, served_by=("other",)))
+    decision = decide(deployment(), Seen(at=AT, releases=releases, serving=running(TWO)))
+    assert decision.actions == (MarkServed("news-1", serves=False), MarkServed("news-2", serves=True))
+    assert said(decision) == ("Unknown", "Deploying")
+
+
+def test_a_deleted_deployment_serves_nothing_any_more():
+    decision = decide(facts.deleting(deployment()), Seen(at=AT, releases=(replace(ONE, served_by=("news",)), TWO)))
+    assert decision.actions == (StopServing(), MarkServed("news-1", serves=False))
 
 
 def test_the_newest_approved_release_is_served():
@@ -152,7 +170,8 @@ def test_only_what_changes_the_servers_changes_the_wish(other, same):
 def test_deleting_stops_what_the_policy_says(policy, actions):
     resource = facts.deleting(deployment(deletionPolicy=policy, suspend=True))
     decision = decide(resource, seen(ONE, serving=running(ONE)))
-    assert (said(decision), decision.actions) == (("Unknown", "Deleting"), actions)
+    assert said(decision) == ("Unknown", "Deleting")
+    assert decision.actions == (*actions, MarkServed("news-1", serves=False))
 
 
 def test_a_suspended_deployment_goes_on_serving_what_it_served():

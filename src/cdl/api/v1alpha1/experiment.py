@@ -68,6 +68,12 @@ class WarmStart(Frozen):
     policy: Annotated[Literal["none", "weights", "freeze"], not_yet("none")] = Field(
         "none", description="Whether and how earlier weights are used."
     )
+    source: Annotated[JsonValue, not_yet(None)] = Field(
+        None, alias="from", description="Whose weights: model and version."
+    )
+    freeze: Annotated[tuple[str, ...], not_yet(())] = Field(
+        (), description="Layers that keep their weights (shell patterns)."
+    )
 
 
 class Gate(Frozen):
