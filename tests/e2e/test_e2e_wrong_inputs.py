@@ -128,3 +128,8 @@ def test_a_full_disk_and_then_room(small_disk, place):
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     place.run()
     assert place.cdl("stop").returncode == 0
+
+
+def test_an_experiment_on_data_that_nobody_declared(place):
+    (place.project / "resources" / "datapipeline.yaml").unlink()
+    refused(place, "WaitingForData", "DataPipeline tiny: there is no such DataPipeline", words=("--timeout", 4))

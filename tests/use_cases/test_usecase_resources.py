@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment
+from cdl.cli import project
 
 from .conftest import USE_CASES
 
@@ -53,11 +54,21 @@ def test_the_built_in_steps_exist(case):
 
 
 def test_the_gates_are_the_promised_ones():
-    gates = {case: document(case, "resources/experiment.yaml")["spec"]["evaluation"]["gates"] for case in CASES}
+    projects = [*CASES, "fashion_mnist/cnn"]
+    gates = {case: document(case, "resources/experiment.yaml")["spec"]["evaluation"]["gates"] for case in projects}
     assert gates == {
         "bbc_news": [{"metric": "accuracy", "min": 0.95}],
         "fashion_mnist": [{"metric": "accuracy", "min": 0.86}],
+        "fashion_mnist/cnn": [{"metric": "accuracy", "min": 0.90}],
     }
+
+
+def test_the_convolutional_network_is_a_project_of_its_own_on_the_same_data():
+    documents = {d.resource.kind: d for d in project.read(USE_CASES / "fashion_mnist" / "cnn")}
+    assert documents["DataPipeline"].plain == document("fashion_mnist", "resources/datapipeline.yaml")
+    assert documents["Experiment"].plain["spec"]["config"] == document("fashion_mnist", "model/cnn.yaml")
+    models = {documents[kind].plain["spec"]["model"]["name"] for kind in ("Experiment", "ModelDeployment")}
+    assert models == {"fashion-mnist-cnn"}
 
 
 @pytest.mark.parametrize("case", CASES)

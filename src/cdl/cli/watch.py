@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdl.api.conditions import ConditionType, Reason
-from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, Resource
+from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, ModelDeployment, Resource
 from cdl.api.v1alpha1.resource import Status
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Watch:
         while True:
             resources = [r for r in (self._read(key) for key in self._keys) if r is not None]
             for resource in resources:
-                self._tell(resource)
+                self._tell(resource, resources)
             self.ready = len(resources) == len(self._keys) and all(_answer(r, ConditionType.READY) for r in resources)
             quiet = quiet + 1 if self.ready else 0
             if quiet == QUIET_POLLS:
@@ -76,8 +76,8 @@ class Watch:
     def _read(self, key: Key) -> Resource | None:
         return self._store.get(KINDS[key.kind], key.namespace, key.name)
 
-    def _tell(self, resource: Resource) -> None:
-        for line in _lines(resource):
+    def _tell(self, resource: Resource, project: Sequence[Resource]) -> None:
+        for line in _lines(resource, project):
             mark = (resource.key, line)
             if mark not in self._told:
                 self._told.add(mark)
@@ -101,16 +101,28 @@ def _answer(resource: Resource, kind: ConditionType, reason: Reason | None = Non
     return now and asked and holds
 
 
-def _lines(resource: Resource) -> Iterator[str]:
+def _lines(resource: Resource, project: Sequence[Resource]) -> Iterator[str]:
     ready: Condition | None = _status(resource).condition(ConditionType.READY)
     if isinstance(resource, DataPipeline):
         yield from _jobs(resource)
     if isinstance(resource, Experiment):
         yield from _trials(resource)
     if ready is not None and _status(resource).observed_generation == resource.metadata.generation:
-        # what somebody else is doing is told by that resource itself
-        waits = ready.reason in {Reason.WAITING_FOR_DATA, Reason.WAITING_FOR_RELEASE}
-        yield f"{ready.reason:<16} {'' if waits else ready.message}".rstrip()
+        told = "" if _is_told_elsewhere(resource, ready.reason, project) else ready.message
+        yield f"{ready.reason:<16} {told}".rstrip()
+
+
+def _is_told_elsewhere(resource: Resource, reason: Reason, project: Sequence[Resource]) -> bool:
+    """What another resource of the project is doing is told by that resource itself."""
+    match resource, reason:
+        case Experiment(), Reason.WAITING_FOR_DATA:
+            wanted = resource.spec.data.pipeline
+            return any(isinstance(r, DataPipeline) and r.metadata.name == wanted for r in project)
+        case ModelDeployment(), Reason.WAITING_FOR_RELEASE:
+            model = resource.spec.model.name
+            return any(isinstance(r, Experiment) and r.spec.model.name == model for r in project)
+        case _:
+            return False
 
 
 def _jobs(pipeline: DataPipeline) -> Iterator[str]:
