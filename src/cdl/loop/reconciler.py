@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic
 
 from cdl.api.conditions import Condition, Reason
 from cdl.api.duration import length
-from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
+from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected
 from cdl.reconcile.summary import busy, stalled, stamped, troubled
 
 from .controller import Action, Controller, R, S, Seen
@@ -118,9 +118,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
                 return stalled(error.reason, str(error)), None
             case NotPermitted():
                 return stalled(Reason.NOT_PERMITTED, str(error)), None
-            case Unavailable():
-                return busy(Reason.ENGINE_UNAVAILABLE, str(error)), self._retry(place)
-            case _:
+            case _:  # Unavailable, and whatever else time may mend
                 return busy(Reason.ENGINE_UNAVAILABLE, str(error)), self._retry(place)
 
     def _retry(self, place: tuple[str, str]) -> timedelta:
