@@ -187,12 +187,6 @@ class Controller:
         """Where a deployment's logs are."""
         return self._folder / "logs" / key[0] / key[1]
 
-    def pids(self, key: Key) -> list[int]:
-        """List a deployment's processes."""
-        deployment = self._deployments.get(key)
-        servers = deployment.servers.values() if deployment else ()
-        return sorted(server.pid for server in servers if server.pid is not None)
-
     def _heard(self, event: Event) -> None:
         key = key_of(event.document)
         if event.type == "DELETED":

@@ -38,7 +38,6 @@ class Server:
         self.wish = wish
         self.endpoint: Endpoint | None = None
         self.last_words = ""  # what it said when it ended before it was ready; empty once it is ready
-        self.starts = 0
         self._stopping = False
         self._command = command
         self._log = log
@@ -47,11 +46,6 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
         self._starting: asyncio.Future[asyncio.subprocess.Process] | None = None
         self._task = asyncio.get_running_loop().create_task(self._keep())
-
-    @property
-    def pid(self) -> int | None:
-        """The process, while there is one."""
-        return self._process.pid if self._process else None
 
     async def stop(self, *, drain: bool = True) -> None:
         """Take it out of service, let its callers finish, end it with everything it started."""
@@ -94,7 +88,6 @@ class Server:
         # A stop in this very moment must not lose the process that is being started.
         self._starting = asyncio.ensure_future(self._spawn(port))
         process = self._process = await asyncio.shield(self._starting)
-        self.starts += 1
         ended = asyncio.ensure_future(process.wait())
         was_ready = False
         try:

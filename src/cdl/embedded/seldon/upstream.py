@@ -42,7 +42,6 @@ class Upstream(asyncio.Protocol):
         self._headers: Headers = []
         self._reason = b""
         self._informational = False
-        self._head_seen = False
         self._until_close = False
         self._reusable = True
 
@@ -56,7 +55,6 @@ class Upstream(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise Lost("the model server hung up")
         self._sink, self._done = sink, asyncio.get_running_loop().create_future()
-        self._head_seen = False
         self._transport.write(request)
         try:
             async with asyncio.timeout(seconds):
@@ -132,7 +130,6 @@ class Upstream(asyncio.Protocol):
             return
         names = {name.lower() for name, _ in self._headers}
         self._until_close = not names & {b"content-length", b"transfer-encoding"}
-        self._head_seen = True
         if not self._sink.head(Response(status, self._reason, self._headers)):
             # The parser cannot be told that no body follows, so this connection ends here.
             self._reusable = False
