@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cdl.ports.errors import PortError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -81,11 +83,14 @@ class Runner:
         queue, seen = _Queue(), -1
         watches = self._reconcilers[kind].watches
         while not stop.is_set():
-            version = self._feed.version()
-            if version != seen:
-                watched = {other: self._feed.stamps(other) for other in watches}
-                queue.learn(self._feed.stamps(kind), watched, time.monotonic())
-                seen = version
+            try:
+                version = self._feed.version()
+                if version != seen:
+                    watched = {other: self._feed.stamps(other) for other in watches}
+                    queue.learn(self._feed.stamps(kind), watched, time.monotonic())
+                    seen = version
+            except PortError as error:  # what was due stays due; a thread that ended would never be missed
+                log.warning("%s: changes cannot be read: %s", kind, error)
             self._turns(kind, queue.due, stop)
             stop.wait(POLL_SECONDS)
 

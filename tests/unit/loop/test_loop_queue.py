@@ -9,6 +9,7 @@ from datetime import timedelta
 from cdl.api.meta import Key
 from cdl.loop import Runner, Stamp
 from cdl.loop.runner import _Queue
+from cdl.ports.errors import Unavailable
 
 A, B = Key("Experiment", "default", "a"), Key("Experiment", "default", "b")
 DATA = Key("DataPipeline", "default", "data")
@@ -71,6 +72,8 @@ class Told:
     held: dict[str, dict[Key, Stamp]] = field(default_factory=dict)
     number: int = 0
     reads: int = 0
+    down: int = 0
+    """How often it does not answer from now on."""
 
     def put(self, key, stamp):
         self.held.setdefault(key.kind, {})[key] = stamp
@@ -81,6 +84,10 @@ class Told:
 
     def stamps(self, kind):
         self.reads += 1
+        if self.down:
+            self.down -= 1
+            message = "the disk does not answer"
+            raise Unavailable(message)
         return dict(self.held.get(kind, {}))
 
 
@@ -160,3 +167,12 @@ def test_a_store_where_nothing_changes_is_not_read_through_again():
     run(feed, Experiment=looker)
     assert looker.turned == ["a"] * 3
     assert feed.reads == 1
+
+
+def test_a_store_that_does_not_answer_for_a_while_ends_nothing(caplog):
+    feed, stop = Told(down=2), threading.Event()
+    feed.put(A, Stamp("1", "1"))
+    looker = Looker({"a": [AN_HOUR]}, 1, stop)
+    run(feed, Experiment=looker)
+    assert looker.turned == ["a"]
+    assert caplog.text.count("Experiment: changes cannot be read: the disk does not answer") == 2
