@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavai
 from cdl.testing.builders import pipeline_document
 from cdl.testing.world import World
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NEWS = Key("DataPipeline", "default", "news")
 INTERVAL = timedelta(minutes=7)
 NOW = timedelta()
@@ -30,18 +34,31 @@ class Troubled:
 
     world: World
     raises: dict[str, Exception] = field(default_factory=dict)
+    """What looking at it meets."""
+    acting: Exception | None = None
+    """What every action meets."""
+    meanwhile: Callable[[], object] | None = None
+    """What somebody else does while it is looked at, once."""
 
     def __post_init__(self):
         w = self.world
         honest = controller(Engines(w.resources, w.sources, w.data, w.training, w.serving, w.artifacts))
         self.honest = honest
-        self.reconciler = Reconciler(replace(honest, look=self.look), w.resources, lambda: w.now)
+        self.reconciler = Reconciler(replace(honest, look=self.look, act=self.act), w.resources, lambda: w.now)
 
     def look(self, resource, at):
+        if self.meanwhile is not None:
+            self.meanwhile()
+            self.meanwhile = None
         error = self.raises.get(resource.metadata.name)
         if error is not None:
             raise error
         return self.honest.look(resource, at)
+
+    def act(self, resource, action):
+        if self.acting is not None:
+            raise self.acting
+        self.honest.act(resource, action)
 
     def turn(self, name="news"):
         return self.reconciler.turn("default", name)
@@ -233,3 +250,56 @@ def test_a_pipeline_without_sources_waits_until_somebody_pushes(world):
     status = world.get(NEWS).status
     assert status.condition(ConditionType.READY).status == "True"
     assert (status.dataset.train.files, status.dataset.test.files) == (1, 1)
+
+
+def test_what_an_action_meets_is_told_at_once_though_the_status_was_just_written(troubled):
+    troubled.acting = Unavailable("nobody answers")
+    assert troubled.turn() == timedelta(seconds=1)
+    assert troubled.conditions()[ConditionType.READY] == ("Unknown", Reason.ENGINE_UNAVAILABLE)
+
+
+def test_what_was_decided_is_told_before_it_is_done(troubled):
+    troubled.acting = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        troubled.turn()
+    assert troubled.conditions()[ConditionType.RECONCILING] == ("True", Reason.FETCHING_SOURCES)
+
+
+def test_a_condition_keeps_the_time_at_which_its_answer_changed(troubled):
+    troubled.raises["news"] = Unavailable("nobody answers")
+    since = troubled.world.now
+    troubled.turn()
+    troubled.world.advance()
+    troubled.raises["news"] = Unavailable("still nobody answers")
+    troubled.turn()
+    ready = troubled.world.get(NEWS).status.condition(ConditionType.READY)
+    assert (ready.message, ready.last_transition_time) == ("still nobody answers", since)
+    troubled.world.advance()
+    troubled.raises["news"] = Rejected("go away")
+    troubled.turn()
+    ready = troubled.world.get(NEWS).status.condition(ConditionType.READY)
+    assert (ready.status, ready.last_transition_time) == ("False", troubled.world.now)
+
+
+def test_what_is_as_it_should_be_needs_no_write(troubled, monkeypatch):
+    while troubled.turn() != INTERVAL:
+        troubled.world.advance()
+
+    def refuse(*_):
+        message = "the disk is full"
+        raise Unavailable(message)
+
+    monkeypatch.setattr(troubled.world.resources, "write_status", refuse)
+    assert troubled.turn() == INTERVAL
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("nobody answers")])
+def test_what_vanishes_while_it_is_looked_at_is_no_trouble(troubled, error):
+    troubled.turn()
+    troubled.world.resources.delete(NEWS)
+    troubled.meanwhile = lambda: troubled.world.resources._stored.pop(NEWS)
+    if error is not None:
+        troubled.raises["news"] = error
+    troubled.turn()
+    assert troubled.turn() is None
+    assert troubled.world.get(NEWS) is None
