@@ -1,10 +1,13 @@
 """Servers that outlive the command that started them are found again, and never started twice."""
 
+import fcntl
+import json
 import os
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,8 +17,12 @@ from cdl.embedded.stack import Service, Stack, StackError, ports
 SLEEPER = "import sys, time; print('sleeper ready at', sys.argv[1], flush=True); time.sleep(600)"
 
 
-def sleeper(mark="1"):
-    return Service("sleeper", (sys.executable, "-c", SLEEPER, mark), "sleeper ready")
+def sleeper(mark="1", name="sleeper", **environment):
+    return Service(name, (sys.executable, "-c", SLEEPER, mark), "sleeper ready", tuple(environment.items()))
+
+
+def program(text, name="sleeper"):
+    return Service(name, (sys.executable, "-c", text), "sleeper ready")
 
 
 @pytest.fixture
@@ -88,3 +95,102 @@ def test_a_port_taken_by_another_program_is_replaced_unless_it_was_asked_for(tmp
         assert ports(tmp_path, ["a"])["a"] != first["a"]
         with pytest.raises(StackError, match=rf"port {first['a']} \(a\) is in use by another program"):
             ports(tmp_path, ["a"], {"a": first["a"]})
+
+
+def test_a_name_gets_no_port_that_another_name_has(tmp_path):
+    (tmp_path / "ports.json").write_text('["torn"]')
+    names = [str(n) for n in range(40)]
+    assert len(set(ports(tmp_path, names).values())) == len(names)
+
+
+def test_the_ports_of_a_running_service_are_kept(stack, tmp_path):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        (tmp_path / "ports.json").write_text(f'{{"sleeper": {port}, "sleeper-door": {port}}}')
+        assert ports(tmp_path, ["sleeper"])["sleeper"] != port
+        (tmp_path / "ports.json").write_text(f'{{"sleeper": {port}, "sleeper-door": {port}}}')
+        stack.start([sleeper()])
+        assert ports(tmp_path, ["sleeper", "sleeper-door"]) == {"sleeper": port, "sleeper-door": port}
+
+
+def test_who_holds_the_home_folder_keeps_others_out(stack, tmp_path):
+    def taken():
+        with (tmp_path / "processes" / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    with stack.alone():
+        assert taken()
+    assert not taken()
+
+
+def test_the_last_started_ends_first_and_leaves_no_record(stack, tmp_path):
+    for name in ("b", "a", "c"):
+        stack.start([sleeper(name=name)])
+    (tmp_path / "processes" / "broken.json").write_text('{"name": "bro')
+    assert stack.stop() == ("c", "a", "b")
+    assert list((tmp_path / "processes").glob("*.json")) == []
+
+
+def test_the_words_of_an_earlier_process_are_not_taken_for_its_own(stack):
+    stack.start([sleeper()])
+    stack.stop()
+    with pytest.raises(StackError, match=r"sleeper ended with 3: it said nothing; the disk of .* has \d+ bytes free"):
+        stack.start([program("raise SystemExit(3)")])
+    assert "sleeper ready at 1" in stack.log("sleeper").read_text()
+
+
+def test_a_service_has_our_environment_and_its_own_and_a_session_of_its_own(stack, monkeypatch):
+    monkeypatch.setenv("FROM_US", "ours")
+    stack.start([sleeper(ITS_OWN="own")])
+    process = psutil.Process(stack.running()["sleeper"].pid)
+    environment = process.environ()
+    assert (environment["FROM_US"], environment["ITS_OWN"]) == ("ours", "own")
+    assert os.getsid(process.pid) == process.pid
+
+
+def test_one_that_does_not_listen_is_killed(stack, monkeypatch):
+    monkeypatch.setattr("cdl.embedded.stack.STOP_SECONDS", 0.2)
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('sleeper ready', flush=True); time.sleep(600)"
+    stack.start([program(deaf)])
+    process = psutil.Process(stack.running()["sleeper"].pid)
+    stack.stop()
+    assert not process.is_running()
+
+
+def test_one_that_never_says_it_is_ready_is_named_with_its_log(stack, monkeypatch):
+    monkeypatch.setattr("cdl.embedded.stack.START_SECONDS", 0.3)
+    with pytest.raises(StackError, match=r"sleeper was not ready after 0.3 s; its log is .*sleeper\.log"):
+        stack.start([program("import time; time.sleep(600)")])
+
+
+def test_a_name_with_brackets_and_blanks_is_found_again(stack, tmp_path):
+    odd = tmp_path / "a) b (c"
+    odd.symlink_to(sys.executable)
+    stack.start([Service("odd", (str(odd), "-S", "-c", SLEEPER, "1"), "sleeper ready")])
+    assert list(stack.running()) == ["odd"]
+
+
+CHILDLESS = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", ""])
+print("sleeper ready", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_of_another_parent_that_died_is_not_running(stack, tmp_path):
+    """Its parent, who does not ask, keeps it as a zombie."""
+    stack.start([program(CHILDLESS, name="parent")])
+    pid = int(stack.log("parent").read_text().split()[-1])
+    while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    record = {"name": "child", "pid": pid, "started": started, "command": []}
+    (tmp_path / "processes" / "child.json").write_text(json.dumps(record))
+    assert list(stack.running()) == ["parent"]
