@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1 import ModelDeployment
 
 TIMEOUT_SECONDS = 30
+LONGEST = 200
+"""Characters of a model's own words that are shown."""
 LOADING = re.compile(r"^cdl_model_load_(?P<name>\w+)\{.*\} (?P<value>[0-9.]+)$", re.MULTILINE)
 KNOWN = {".txt": "text", ".json": "numbers"}
 
@@ -36,7 +39,7 @@ def ask(deployment: ModelDeployment, file: Path) -> Answer:
     """Send one file and read the answer.
 
     Raises:
-        Refusal: the file cannot be sent, nobody answers, or the model refused it.
+        Refusal: the file cannot be sent, nobody answers, or the answer is no prediction.
     """
     body = json.dumps({"data": {"ndarray": _rows(deployment, file)}}).encode()
     request = urllib.request.Request(  # noqa: S310 - the address is the platform's own
@@ -45,14 +48,20 @@ def ask(deployment: ModelDeployment, file: Path) -> Answer:
     begun = time.perf_counter()
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
-            told = json.load(response)
+            told = response.read()
     except urllib.error.HTTPError as error:
-        message = f"{file}: the model answered {error.code}: {_reason(error.read())}"
+        message = f"{file}: the model answered {error.code}: {_reason(_rest(error))}"
         raise Refusal(message) from error
-    except (OSError, ValueError) as error:
+    except (OSError, http.client.HTTPException) as error:
         message = f"{deployment.status.url} does not answer: {error}; `cdl run FOLDER` brings it up"
         raise Refusal(message) from error
-    return _answer(told, (time.perf_counter() - begun) * 1000)
+    milliseconds = (time.perf_counter() - begun) * 1000
+    try:
+        return _answer(json.loads(told), milliseconds)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # what is in an answer is up to the project's own class
+        message = f"{file}: the model answered no prediction: {told.decode(errors='replace')[:LONGEST]}"
+        raise Refusal(message) from error
 
 
 def loading(deployment: ModelDeployment) -> tuple[float, float] | None:
@@ -61,7 +70,7 @@ def loading(deployment: ModelDeployment) -> tuple[float, float] | None:
     try:
         with urllib.request.urlopen(f"{base}/metrics", timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
             text = response.read().decode()
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     found = {m["name"]: float(m["value"]) for m in LOADING.finditer(text)}
     if not {"start_seconds", "seconds"} <= found.keys():
@@ -110,6 +119,15 @@ def _reason(body: bytes) -> str:
     try:
         told = json.loads(body)
     except ValueError:
-        return body.decode(errors="replace")[:200]
-    status = told.get("status") if isinstance(told, dict) else None
+        return body.decode(errors="replace")[:LONGEST]
+    if not isinstance(told, dict):
+        return str(told)
+    status = told.get("status")
     return str(status.get("info") if isinstance(status, dict) else told.get("error", told))
+
+
+def _rest(answer: urllib.error.HTTPError) -> bytes:
+    try:
+        return answer.read()
+    except (OSError, http.client.HTTPException):
+        return b"(it hung up)"
