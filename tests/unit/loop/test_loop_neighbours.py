@@ -194,3 +194,16 @@ def test_who_depends_on_whom_is_said():
     nobody = Engines(*[None] * 6)
     assert experiments(nobody).watches == {"DataPipeline", "Release"}
     assert deployments(nobody).watches == {"Release"}
+
+
+def test_an_experiment_that_follows_the_data_holds_none_of_it_even_while_suspended(world):
+    put(world, DataPipeline, pipeline_document())
+    gate = {"gates": [{"metric": "accuracy", "min": 1}]}
+    put(world, Experiment, experiment_document(evaluation=gate))
+    world.settle()
+    assert world.get(LEARN).status.data.train.repo == "news-clean-train"
+    put(world, Experiment, experiment_document(evaluation=gate, suspend=True))
+    put(world, DataPipeline, pipeline_document(steps=[{"name": "tidy", "uses": "text/clean"}]))
+    world.settle()
+    strays = world.data.look(DATA, world.get(DATA).spec).strays
+    assert strays == ()
