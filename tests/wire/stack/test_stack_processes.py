@@ -169,24 +169,19 @@ def test_one_that_never_says_it_is_ready_is_named_with_its_log(stack, monkeypatc
         stack.start([program("import time; time.sleep(600)")])
 
 
-def test_a_name_with_brackets_and_blanks_is_found_again(stack, tmp_path):
-    odd = tmp_path / "a) b (c"
-    odd.symlink_to(sys.executable)
-    stack.start([Service("odd", (str(odd), "-S", "-c", SLEEPER, "1"), "sleeper ready")])
-    assert list(stack.running()) == ["odd"]
-
-
 CHILDLESS = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", ""])
+child = subprocess.Popen([sys.argv[1], "-S", "-c", ""])
 print("sleeper ready", child.pid, flush=True)
 time.sleep(600)
 """
 
 
 def test_a_server_of_another_parent_that_died_is_not_running(stack, tmp_path):
-    """Its parent, who does not ask, keeps it as a zombie."""
-    stack.start([program(CHILDLESS, name="parent")])
+    """Its parent, who does not ask, keeps it as a zombie; its odd name stands between the kernel's figures."""
+    odd = tmp_path / "a) b (c"
+    odd.symlink_to(sys.executable)
+    stack.start([Service("parent", (sys.executable, "-c", CHILDLESS, str(odd)), "sleeper ready")])
     pid = int(stack.log("parent").read_text().split()[-1])
     while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
@@ -194,3 +189,27 @@ def test_a_server_of_another_parent_that_died_is_not_running(stack, tmp_path):
     record = {"name": "child", "pid": pid, "started": started, "command": []}
     (tmp_path / "processes" / "child.json").write_text(json.dumps(record))
     assert list(stack.running()) == ["parent"]
+
+
+def test_one_that_would_not_end_is_named_and_not_forgotten(stack, monkeypatch):
+    stack.start([sleeper()])
+    with monkeypatch.context() as deaf:
+        deaf.setattr("cdl.embedded.stack.STOP_SECONDS", 0)
+        deaf.setattr("cdl.embedded.stack.KILL_SECONDS", 0)
+        deaf.setattr("cdl.embedded.stack.os.kill", lambda *_: None)
+        with pytest.raises(StackError, match="sleeper would not end"):
+            stack.stop()
+    assert list(stack.running()) == ["sleeper"]
+
+
+def test_one_that_ends_by_itself_just_then_is_no_trouble(stack, monkeypatch):
+    stack.start([sleeper()])
+    kill = os.kill
+
+    def too_late(pid, _):
+        kill(pid, signal.SIGKILL)
+        raise ProcessLookupError
+
+    monkeypatch.setattr("cdl.embedded.stack.os.kill", too_late)
+    assert stack.stop() == ("sleeper",)
+    assert stack.running() == {}
