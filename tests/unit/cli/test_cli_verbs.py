@@ -1,0 +1,206 @@
+"""Every verb that needs no platform, over a store that the loop filled in memory."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from rich.tree import Tree
+
+from cdl.api.meta import Key
+from cdl.api.v1alpha1 import DataPipeline, Release
+from cdl.api.v1alpha1.release import ApprovalState
+from cdl.cli import main
+from cdl.cli.get import age, kind_named
+from cdl.cli.lineage import branch
+from cdl.cli.screen import shown, table
+from cdl.local import LocalStore
+from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
+from cdl.testing.world import World
+
+
+class Counted(LocalStore):
+    """A local store that says how often it was written."""
+
+    @property
+    def writes(self):
+        return self.changed_since(0)[0]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CDL_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def world(tmp_path, home):
+    """An Experiment whose Release waits for a person, and a ModelDeployment that waits for it."""
+    world = World(tmp_path / "engines")
+    world.resources = Counted(home / "resources.db")
+    world.restart()
+    for document in (
+        pipeline_document(),
+        experiment_document(approval={"policy": "Manual"}),
+        deployment_document("shop", model={"name": "news"}),
+    ):
+        world.resources.apply(document)
+    world.settle()
+    yield world
+    world.resources.close()
+
+
+def cdl(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def said(*words):
+    answer = cdl(*words)
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
+def refused(*words):
+    answer = cdl(*words)
+    assert answer.exit_code == 1, answer.output
+    assert isinstance(answer.exception, SystemExit)
+    return answer.output.removeprefix("Error: ").rstrip("\n")
+
+
+def release(world):
+    (found,) = world.resources.list(Release)
+    return found
+
+
+def test_an_approved_release_is_served_and_walked_to_from_what_serves_it(world):
+    digest = release(world).spec.digest
+    assert refused("lineage", "shop") == (
+        "shop: found no ModelDeployment that serves and no Release of that name; releases: news-1"
+    )
+    assert said("approve", "news-1", "--reason", "it is good") == f"release news-1 approved at {digest}\n"
+    approval = release(world).status.approval
+    assert (approval.state, approval.digest, approval.reason) == (ApprovalState.APPROVED, digest, "it is good")
+    world.settle()
+    assert f"release news-1  {digest}" in said("lineage", "shop")
+    assert json.loads(said("lineage", "shop", "-o", "json")) == json.loads(said("lineage", "news-1", "-o", "json"))
+
+
+def test_a_rejected_release_is_not_served(world):
+    said("reject", "news-1", "--reason", "no")
+    world.settle()
+    assert release(world).status.approval.state is ApprovalState.REJECTED
+    assert refused("predict", "shop", "x.txt") == (
+        "ModelDeployment shop serves nothing yet; `cdl describe modeldeployment shop` says why"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("approve", "news-9", "--reason", "r"), "release news-9: not found in namespace default, there are: news-1"),
+        (("reject", "x", "--reason", "r", "-n", "b"), "release x: not found in namespace b, there are: none"),
+        (("describe", "cdldp", "old"), "DataPipeline old: not found in namespace default"),
+        (("get", "releases", "old"), "Release old: not found"),
+        (("delete", "experiment", "old"), "Experiment default/old: not found"),
+        (
+            ("delete", "experiment", "news", "--timeout", "0"),
+            ("Experiment default/news: not gone after 0 s; it goes once the platform runs (`cdl describe` says why)"),
+        ),
+        (("predict", "old", "x.txt"), "ModelDeployment old: not found in namespace default, there are: shop"),
+        (("logs", "operator"), "operator never ran here; `cdl run FOLDER` starts it"),
+        (
+            ("logs", "experiment"),
+            ("logs experiment: which one? cdl logs KIND NAME, or one of operator, pachd, determined, seldon"),
+        ),
+        (("logs", "experiment", "news"), "pachd, determined, seldon does not run; `cdl run FOLDER` starts it"),
+        (
+            ("get", "pods"),
+            (
+                "kind: found 'pods', allowed: DataPipeline, Experiment, ModelDeployment, Release or cdldp, "
+                "cdlexp, cdlmd, cdlrel"
+            ),
+        ),
+        (("run", ".", "--data", "nowhere"), "--data: found 'nowhere', allowed: an existing folder, or synthetic"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(world, words, sentence):
+    assert refused(*words) == sentence
+
+
+def test_the_list_has_a_row_a_resource(world):
+    rows = [line.split()[:4] for line in said("get").splitlines()[1:]]
+    assert rows == [
+        ["DataPipeline", "news", "True", "Succeeded"],
+        ["Experiment", "news", "Unknown", "WaitingForApproval"],
+        ["ModelDeployment", "shop", "Unknown", "WaitingForRelease"],
+        ["Release", "news-1", "Unknown", "-"],
+    ]
+    assert [d["metadata"]["name"] for d in json.loads(said("get", "cdlexp", "-o", "json"))] == ["news"]
+    documents = list(yaml.safe_load_all(said("get", "DataPipelines", "news", "-o", "yaml")))
+    assert [d["kind"] for d in documents] == ["DataPipeline"]
+    assert said("get", "-n", "elsewhere") == "no resources; `cdl run FOLDER` makes some\n"
+
+
+def test_everything_about_one_is_its_document_its_conditions_and_its_history(world):
+    text = said("describe", "datapipeline", "news")
+    document, _, tables = text.partition("\n\n")
+    assert yaml.safe_load(document)["status"]["dataset"]["train"]["repo"] == "news-clean-train"
+    assert "history" not in yaml.safe_load(document)["status"]
+    assert "DatasetReady" in tables
+    assert "dataset" in tables.partition("History")[2]
+
+
+def test_generated_data_is_named_wherever_it_is_shown_and_only_then(world):
+    assert "SYNTHETIC" not in said("get") + said("describe", "cdldp", "news") + said("lineage", "news-1")
+    world.resources.annotate(Key("DataPipeline", "default", "news"), "cdl.dev/synthetic", "true")
+    for words in (("get",), ("describe", "cdldp", "news"), ("lineage", "news-1")):
+        assert said(*words).endswith("data of news: SYNTHETIC look-alikes; figures say nothing about real data\n")
+
+
+def test_a_deletion_waits_for_nobody_when_nothing_was_made(world):
+    world.resources.apply(pipeline_document("new"))
+    assert said("delete", "cdldp", "new") == "DataPipeline default/new deleted\n"
+    assert world.resources.get(DataPipeline, "default", "new") is None
+
+
+def test_nothing_is_made_where_nothing_ran(home):
+    assert said("stop") == "nothing was running\n"
+    assert "does not run" in said("doctor")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "5s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (2 * 86400, "2d")]
+)
+def test_an_age_is_told_in_the_unit_that_says_most(seconds, words):
+    assert age((datetime.now(UTC) - timedelta(seconds=seconds + 0.4)).isoformat()) == words
+
+
+@pytest.mark.parametrize("word", ["Experiment", "experiment", "EXPERIMENTS", "cdlexp", "CDLEXP"])
+def test_a_kind_has_many_names(word):
+    assert kind_named(word) == "Experiment"
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [(None, "-"), (0.123456, "0.1235"), (3, "3"), (datetime(2026, 1, 2, 3, 4, 5, 6, UTC), "2026-01-02 03:04:05Z")],
+)
+def test_a_cell_says_no_more_than_a_person_reads(value, cell):
+    assert shown(value) == cell
+
+
+def test_a_table_without_rows_is_not_shown(capsys):
+    table("empty", ("A", "B"), ())
+    assert capsys.readouterr().out == ""
+
+
+def test_what_has_many_entries_is_counted():
+    tree = Tree("release")
+    branch(tree, "files", {str(n): n for n in range(13)})
+    branch(tree, "few", {str(n): n for n in range(12)})
+    branch(tree, "deep", {"a": {"b": {"c": 1}}})
+    assert [child.label for child in tree.children] == ["files: 13 entries", "few", "deep"]
+    assert len(tree.children[1].children) == 12
+    assert tree.children[2].children[0].children[0].label == 'b: {"c": 1}'
