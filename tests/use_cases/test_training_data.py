@@ -1,8 +1,13 @@
 """cdl.training.data: the trial's dataset, whole or not at all, and a sentence when there is none."""
 
+import dataclasses
 import io
+import socket
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from cdl.training import Dataset, TrainingError, data
@@ -71,8 +76,23 @@ def test_a_version_that_is_there_is_not_fetched_again(tmp_path):
 
 def test_a_store_that_does_not_answer_leaves_nothing_half_done(tmp_path):
     with pytest.raises(TrainingError, match="cannot fetch dataset version default/news-train@0123abcd from "):
-        data.fetch_version(VERSION, tmp_path)
+        data.fetch_version(VERSION, tmp_path, patience=0)
     assert [path.name for path in (tmp_path / "default/news-train").iterdir()] == ["0123abcd.lock"]
+
+
+def test_a_store_that_comes_back_is_asked_again(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        version = dataclasses.replace(VERSION, port=free.getsockname()[1])
+    store = grpc.server(ThreadPoolExecutor(1))  # knows no method, and can say so
+    with ThreadPoolExecutor(1) as aside:
+        asked = aside.submit(data.fetch_version, version, tmp_path, patience=60)
+        time.sleep(1)  # refused at least once by then
+        store.add_insecure_port(f"127.0.0.1:{version.port}")
+        store.start()
+        told = str(asked.exception())
+    store.stop(None).wait()
+    assert "Method not found" in told, told
 
 
 def test_members_are_unpacked_below_the_folder(tmp_path):

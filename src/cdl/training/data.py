@@ -5,15 +5,27 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cdl.training.failures import TrainingError
 from cdl.training.versions import Dataset
 
+if TYPE_CHECKING:
+    import grpc
+
 FILES = "/[!_]*"
 """Everything but reports and other notes: their names start with an underscore."""
+PATIENCE_SECONDS = 60.0
+"""A store that is started again meanwhile costs a trial this much time at most, and not its life."""
+PAUSE_SECONDS = 0.5
+
+
+class _AwayError(TrainingError):
+    """Nobody answers where the store should be; somebody may, later."""
 
 
 def fetch() -> Path:
@@ -33,10 +45,11 @@ def fetch() -> Path:
     return _folder(path if isinstance(path, str) else None, "data.path of the experiment config")
 
 
-def fetch_version(dataset: Dataset, cache: Path) -> Path:
+def fetch_version(dataset: Dataset, cache: Path, patience: float = PATIENCE_SECONDS) -> Path:
     """Return the cached files of a dataset version, downloading them first when they are not there yet.
 
-    The folder appears whole or not at all, and trials that ask at the same time download once.
+    The folder appears whole or not at all, and trials that ask at the same time download once. A store that does not
+    answer is asked again for as many seconds as patience says.
     """
     target = cache / dataset.key
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +57,7 @@ def fetch_version(dataset: Dataset, cache: Path) -> Path:
         if not target.is_dir():
             fresh = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
             try:
-                _download(dataset, fresh)
+                _download_patiently(dataset, fresh, patience)
                 fresh.rename(target)
             finally:
                 shutil.rmtree(fresh, ignore_errors=True)
@@ -115,6 +128,18 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
+def _download_patiently(dataset: Dataset, folder: Path, patience: float) -> None:
+    """Ask again, on a new connection, while nobody answers; a commit's files are the same each time."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _download(dataset, folder)
+        except _AwayError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(PAUSE_SECONDS)
+
+
 def _download(dataset: Dataset, folder: Path) -> None:
     import grpc
     from pachyderm_sdk import Client
@@ -130,18 +155,29 @@ def _download(dataset: Dataset, folder: Path) -> None:
             if unpack(archive, folder) == 0:
                 raise TrainingError(f"dataset version {name} holds no files")
     except (grpc.RpcError, ConnectionError, ValueError, tarfile.TarError) as error:
-        raise TrainingError(
+        kind = _AwayError if _is_away(error) else TrainingError
+        raise kind(
             f"cannot fetch dataset version {name} from {dataset.host}:{dataset.port}: {_reason(error)}"
         ) from error
     except OSError as error:
         raise TrainingError(f"cannot write dataset version {name} below {folder.parent}: {error.strerror}") from error
 
 
-def _reason(error: Exception) -> str:
-    """Find the store's own words: the SDK wraps some of its errors."""
+def _is_away(error: Exception) -> bool:
     import grpc
 
-    for seen in (error, error.__cause__, error.__context__):
-        if isinstance(seen, grpc.Call):
-            return str(seen.details())
-    return str(error)
+    call = _call(error)
+    return call is not None and call.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def _reason(error: Exception) -> str:
+    """Find the store's own words."""
+    call = _call(error)
+    return str(error if call is None else call.details())
+
+
+def _call(error: Exception) -> "grpc.Call | None":
+    """Find the call that went wrong: the SDK wraps some of its errors."""
+    import grpc
+
+    return next((e for e in (error, error.__cause__, error.__context__) if isinstance(e, grpc.Call)), None)
