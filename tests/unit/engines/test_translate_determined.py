@@ -149,7 +149,7 @@ def test_same_key_same_chance():
 def test_an_evaluation_is_one_trial_of_our_program():
     made = written({"environment": {"image": "i"}}, evaluates="evaluate:evaluate", checkpoint="u-1")
     assert made["entrypoint"][-4:] == ["--entrypoint", "evaluate:evaluate", "--checkpoint", "u-1"]
-    assert (made["searcher"]["name"], made["max_restarts"]) == ("single", 0)
+    assert (made["searcher"]["name"], made["max_restarts"]) == ("single", 1)
     assert "cdl-role=evaluation" in made["labels"]
 
 

@@ -77,7 +77,7 @@ def _evaluation(wish: TrainWish) -> Table:
         "entrypoint": ["python3", "-m", module, "--entrypoint", wish.evaluates, "--checkpoint", wish.checkpoint],
         "searcher": {"name": "single", "metric": "accuracy", "smaller_is_better": False},
         "resources": {"slots_per_trial": 1},
-        "max_restarts": 0,
+        "max_restarts": 1,
         "hyperparameters": {},
     }
 
