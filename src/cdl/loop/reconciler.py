@@ -69,6 +69,8 @@ class Reconciler(Generic[R, Seen, S, Action]):
             self._store.write_finalizers(resource.key, finalizers, resource.metadata.resource_version)
             return AT_ONCE
         place = (namespace, name)
+        if self._controller.status(resource).last_handled_requested_at != resource.metadata.requested_at:
+            self._failures.pop(place, None)  # somebody asks, who may have mended it: be quick again
         try:
             again = self._attempt(resource)
         except Conflict:

@@ -137,6 +137,16 @@ def test_what_time_may_mend_is_tried_again_ever_later(troubled, error):
     assert troubled.message(ConditionType.RECONCILING) == str(error)
 
 
+def test_who_asks_for_a_look_finds_it_quick_again(troubled):
+    troubled.raises["news"] = Unavailable("nobody answers")
+    for _ in range(9):
+        troubled.turn()
+    asked = pipeline_document("news", interval="7m")
+    asked["metadata"]["annotations"] = {REQUESTED_AT_ANNOTATION: "2026-01-01T00:00:00+00:00"}
+    troubled.world.resources.put(DataPipeline.read(asked))
+    assert [troubled.turn().total_seconds() for _ in range(3)] == [1, 2, 4]
+
+
 def test_a_long_outage_is_still_tried_every_minute(troubled):
     troubled.raises["news"] = Unavailable("nobody answers")
     waits = {troubled.turn() for _ in range(2000)}
