@@ -160,3 +160,65 @@ def test_a_commit_is_named_only_for_what_it_holds(folder):
     assert len(clean) == 40
     (folder / "model" / "train.py").write_text("print('changed')\n")
     assert project.revision(folder) == f"{clean}-dirty"
+
+
+def packed_or_refused(folder, tmp_path, text):
+    (folder / "resources" / "experiment.yaml").write_text(text)
+    [document] = project.read(folder)
+    return project.packed(document, DirectoryArtifacts(tmp_path / "artifacts"))
+
+
+def test_code_that_is_not_what_its_digest_says_is_refused(folder, tmp_path):
+    text = EXPERIMENT.replace('"file:../model"', f'"file:../model", sha256: {"a" * 64}')
+    with pytest.raises(Refusal, match=rf"spec\.code\.archive\.uri: .*/model has sha256 [0-9a-f]+, expected {'a' * 64}"):
+        packed_or_refused(folder, tmp_path, text)
+
+
+def test_code_that_lies_elsewhere_is_left_there(folder, tmp_path):
+    text = EXPERIMENT.replace('"file:../model"', f'"https://example.org/m.tar.gz", sha256: {"a" * 64}')
+    archive = packed_or_refused(folder, tmp_path, text)["spec"]["code"]["archive"]
+    assert archive == {"uri": "https://example.org/m.tar.gz", "sha256": "a" * 64}
+
+
+def test_empty_documents_between_resources_are_nothing(folder):
+    (folder / "resources" / "experiment.yaml").write_text(f"---\n---\n{EXPERIMENT}\n---\n")
+    assert [str(d.resource.key) for d in project.read(folder)] == ["Experiment default/news"]
+
+
+def test_a_file_too_large_to_be_a_resource_is_refused(folder):
+    file = folder / "resources" / "experiment.yaml"
+    file.write_text(EXPERIMENT + "#" * 1_000_000)
+    assert refusal_of(folder) == f"{file}: {file.stat().st_size} bytes, allowed: at most 1000000"
+
+
+def test_the_commit_of_the_whole_project_is_noted_beside_what_was_written(folder, tmp_path):
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True)
+    commit = project.revision(folder)
+    (folder / "model" / "train.py").write_text("print('changed')\n")
+    [document] = project.read(folder)
+    artifacts = DirectoryArtifacts(tmp_path / "artifacts")
+    assert project.packed(document, artifacts)["metadata"]["annotations"] == {"cdl.dev/revision": f"{commit}-dirty"}
+    document.plain["metadata"]["annotations"] = {"team": "a"}
+    assert project.packed(document, artifacts)["metadata"]["annotations"] == {
+        "cdl.dev/revision": f"{commit}-dirty",
+        "team": "a",
+    }
+
+
+def test_a_generator_that_fails_is_told_with_its_last_words(folder, tmp_path):
+    (folder / "synthetic.py").write_text("raise SystemExit('first\\nno numbers left')\n")
+    with pytest.raises(Refusal, match=r"synthetic\.py: no numbers left$"):
+        synthetic.look_alike(folder, tmp_path / "home")
+
+
+def test_every_source_needs_a_look_alike_and_no_mirror_of_the_real_one_stays(tmp_path):
+    source = {"name": "articles", "uri": "http://example.org/a.tar", "mirrors": ["http://example.org/b.tar"]}
+    plain = {"kind": "DataPipeline", "metadata": {"name": "news"}, "spec": {"sources": [source]}}
+    with pytest.raises(Refusal, match=r"the generator made no a\.tar, which source articles needs"):
+        synthetic.redirected(plain, tmp_path)
+    (tmp_path / "a.tar").write_bytes(b"made up")
+    [redirected] = synthetic.redirected(plain, tmp_path)["spec"]["sources"]
+    assert redirected["mirrors"] == []
+    assert plain["spec"]["sources"] == [source]

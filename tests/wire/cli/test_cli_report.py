@@ -170,3 +170,25 @@ def test_that_nothing_was_run_is_said_only_of_what_is_ready(world, folder, capsy
     text = shown(world, folder, capsys, "DataPipeline", "Experiment", ready=ready, worked=False)
     assert ("nothing changed, so nothing was run again" in text) is told
     assert not lines(text, "STAGE")
+
+
+def test_what_was_rejected_and_what_was_stopped_early_is_said(world, folder, capsys):
+    settle(world, "DataPipeline", "Experiment")
+    data, learner = only(world, DataPipeline), only(world, Experiment)
+    rejected = {"total": 5, "by_reason": {"too-short": 3, "no-text": 2}}
+    status = data.status.model_copy(update={"rejected": data.status.rejected.model_copy(update=rejected)})
+    world.resources.write_status(data.key, status, data.metadata.resource_version)
+    trials = tuple(t.model_copy(update={"stopped_early": True}) for t in learner.status.trial_table)
+    status = learner.status.model_copy(update={"trial_table": trials})
+    world.resources.write_status(learner.key, status, learner.metadata.resource_version)
+    text = shown(world, folder, capsys, "DataPipeline", "Experiment")
+    assert lines(text, "labels ", "rejected 5 (", "3 too-short", "2 no-text")
+    assert lines(text, "learning_rate", "Stopped early")
+
+
+def test_nobody_is_sent_to_ask_a_model_that_is_not_served(world, folder, capsys):
+    (folder / "samples" / "a.txt").write_text("a late result")
+    world.resources.apply(DOCUMENTS["ModelDeployment"])
+    text = shown(world, folder, capsys, "ModelDeployment", ready=False)
+    assert not lines(text, "ask the model")
+    assert lines(text, "get", "all resources")
