@@ -39,8 +39,8 @@ def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> Pla
         Refusal: one did not come up.
     """
     home = settings.home.resolve()
-    stack = Stack(home)
     try:
+        stack = Stack(home)
         with stack.alone():
             at = ports(home, NAMES, wished)
             pachd, determined, seldon = _addresses(at)
@@ -57,11 +57,13 @@ def take_down(settings: Settings) -> tuple[str, ...]:
     Raises:
         Refusal: one would not end.
     """
-    stack = Stack(settings.home.resolve())
+    if not settings.home.exists():
+        return ()
     try:
+        stack = Stack(settings.home.resolve())
         with stack.alone():
             return stack.stop()
-    except StackError as error:
+    except (StackError, OSError) as error:
         raise Refusal(str(error)) from error
 
 
@@ -85,6 +87,12 @@ def running(settings: Settings) -> dict[str, int]:
     if not settings.home.exists():
         return {}
     return {name: server.pid for name, server in Stack(settings.home.resolve()).running().items()}
+
+
+def ended(settings: Settings) -> tuple[str, ...]:
+    """The processes of the platform that do not run."""
+    alive = running(settings)
+    return tuple(name for name in (*ENGINES, "operator") if name not in alive)
 
 
 def log_of(settings: Settings, name: str) -> Path:

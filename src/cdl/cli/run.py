@@ -15,7 +15,7 @@ from cdl.stores.artifacts import DirectoryArtifacts
 
 from . import project, report, synthetic
 from .context import settings_of
-from .platform import bring_up
+from .platform import bring_up, ended
 from .refusal import Refusal, one_sentence
 from .watch import Watch
 
@@ -55,11 +55,11 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
             click.echo("the platform works in the background; `cdl get` shows how far it is, `cdl stop` ends it")
             return
         store = compose.store(settings)
-        watch = Watch(store, keys, begun, settings.home)
-        ended = watch.until_settled(timeout)
+        watch = Watch(store, keys, begun, settings.home, lambda: ended(settings))
+        settled = watch.until_settled(timeout)
         report.show(store, keys, watch, at, folder)
         synthetic.announce(store)
-    if not ended:
+    if not settled:
         message = "not Ready; the reasons stand above, `cdl describe KIND NAME` tells more"
         raise Refusal(message)
 

@@ -13,7 +13,7 @@ from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, ModelDeployment, R
 from cdl.api.v1alpha1.resource import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cdl.api.conditions import Condition
@@ -24,6 +24,8 @@ POLL_SECONDS = 0.2
 WIDTH = 16
 QUIET_POLLS = 3
 """What became Ready may be a reason for another resource to work again; it takes a moment to notice."""
+ALONE_POLLS = 15
+"""Another `cdl run` may be about to start what ended."""
 LEAST_FREE = 256 * 1024
 """Bytes without which not even a status can be written."""
 
@@ -31,9 +33,18 @@ LEAST_FREE = 256 * 1024
 class Watch:
     """What was told so far of the resources of a project."""
 
-    def __init__(self, store: LocalStore, keys: Sequence[Key], begun: float, home: Path) -> None:
-        """Times are counted from begun; home is the folder that holds all state."""
+    def __init__(
+        self,
+        store: LocalStore,
+        keys: Sequence[Key],
+        begun: float,
+        home: Path,
+        ended: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        """Times are counted from begun; home is the folder that holds all state; ended names what no longer runs."""
         self._home = home
+        self._ended = ended
+        self._alone = 0
         self._store = store
         self._keys = keys
         self._begun = begun
@@ -63,15 +74,29 @@ class Watch:
                 return True
             if any(_answer(r, ConditionType.STALLED) for r in resources):
                 return False
-            free = shutil.disk_usage(self._home).free
-            if free < LEAST_FREE:
-                # nobody can write down that nothing can be written
-                click.echo(f"[{self.elapsed:6.1f} s] the disk that holds {self._home} is full ({free} bytes free)")
-                return False
-            if self.elapsed > timeout:
-                click.echo(f"[{self.elapsed:6.1f} s] gave up waiting after {timeout:g} s; the platform goes on")
+            hopeless = self._hopeless(resources, timeout)
+            if hopeless:
+                click.echo(f"[{self.elapsed:6.1f} s] {hopeless}")
                 return False
             time.sleep(POLL_SECONDS)
+
+    def _hopeless(self, resources: Sequence[Resource], timeout: float) -> str:
+        """Say why waiting is of no use; empty: it is."""
+        free = shutil.disk_usage(self._home).free
+        if free < LEAST_FREE:
+            # nobody can write down that nothing can be written
+            return f"the disk that holds {self._home} is full ({free} bytes free)"
+        there = {resource.key for resource in resources}
+        gone = [str(key) for key in self._keys if key not in there]
+        if gone:
+            return f"{', '.join(gone)}: deleted meanwhile; `cdl run` makes it anew"
+        ended = self._ended()
+        self._alone = self._alone + 1 if ended else 0
+        if self._alone == ALONE_POLLS:
+            return f"no longer running: {', '.join(ended)}; `cdl run` starts it again and goes on"
+        if self.elapsed > timeout:
+            return f"gave up waiting after {timeout:g} s; the platform goes on"
+        return ""
 
     def _read(self, key: Key) -> Resource | None:
         return self._store.get(KINDS[key.kind], key.namespace, key.name)

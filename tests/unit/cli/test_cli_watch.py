@@ -97,9 +97,9 @@ def test_a_resource_that_is_gone_is_not_ready(project, between, capsys):
     one.say(DATA)
     one.store.delete(LEARN)
     between += [lambda: None] * 5
-    assert not one.watch.until_settled(0)
+    assert not one.watch.until_settled(3600)
     assert not one.watch.ready
-    assert told(capsys)[-1] == "gave up waiting after 0 s; the platform goes on"
+    assert told(capsys)[-1] == "Experiment default/news: deleted meanwhile; `cdl run` makes it anew"
 
 
 def test_a_decision_that_a_person_owes_ends_the_wait(project, capsys):
@@ -199,3 +199,17 @@ def test_a_condition_that_is_false_is_none(project, between):
     free = Condition(type=ConditionType.STALLED, status="False", reason=Reason.SUCCEEDED)
     one.say(DATA, free)
     assert one.watch.until_settled(3600)
+
+
+def test_what_was_deleted_is_not_waited_for(project, between, capsys):
+    one = project(DATA)
+    between.append(lambda: one.store.delete(DATA))
+    assert not one.watch.until_settled(3600)
+    assert told(capsys) == ["DataPipeline default/news: deleted meanwhile; `cdl run` makes it anew"]
+
+
+def test_a_platform_that_ended_is_not_waited_for(project, between, capsys):
+    one = project(DATA)
+    watch = Watch(one.store, [DATA], time.monotonic(), one.folder, lambda: ("pachd",))
+    assert not watch.until_settled(3600)
+    assert told(capsys) == ["no longer running: pachd; `cdl run` starts it again and goes on"]
