@@ -20,8 +20,11 @@ def decided(name: str, namespace: str, reason: str, state: ApprovalState) -> str
     """Record a decision about the Release as it is now; give its digest.
 
     Raises:
-        Refusal: there is no such Release.
+        Refusal: there is no such Release, or no reason.
     """
+    if not reason.strip():
+        message = "--reason: found nothing, expected why; it is kept with the decision"
+        raise Refusal(message)
     with one_sentence():
         store = compose.store(settings_of())
         release = store.get(Release, namespace, name)

@@ -86,7 +86,10 @@ def _rows(deployment: ModelDeployment, file: Path) -> list[object]:
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
         value = text if file.suffix == ".txt" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        message = f"{file}: not readable: {error.strerror}"
+        raise Refusal(message) from error
+    except ValueError as error:
         message = f"{file}: not readable: {error}"
         raise Refusal(message) from error
     inputs = deployment.spec.interface.inputs

@@ -13,12 +13,15 @@ def settings_of(data: str | None = None) -> Settings:
     """Read the environment; a data folder given on the command line wins.
 
     Raises:
-        Refusal: a variable cannot be read, or the data folder is not there.
+        Refusal: a variable cannot be read, the home is no folder, or the data folder is not there.
     """
     try:
         settings = read()
     except ValueError as error:
         raise Refusal(str(error)) from error
+    if settings.home.exists() and not settings.home.is_dir():
+        message = f"CDL_HOME: found {str(settings.home)!r}, which is a file, allowed: a folder, there already or not"
+        raise Refusal(message)
     if data is None:
         return settings
     folder = Path(data)

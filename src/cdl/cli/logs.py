@@ -6,6 +6,7 @@ import click
 
 from cdl import compose
 from cdl.api.meta import Key
+from cdl.api.v1alpha1 import KINDS, Release
 
 from .context import settings_of
 from .get import kind_named
@@ -34,6 +35,13 @@ def command(kind: str, name: str | None, namespace: str) -> None:
     if name is None:
         message = f"logs {kind}: which one? cdl logs KIND NAME, or one of {', '.join(PROCESSES)}"
         raise Refusal(message)
+    key = Key(kind_named(kind), namespace, name)
+    if key.kind == Release.__name__:
+        message = f"{key.kind} {name}: a release runs nothing; what made it is in the log of its Experiment"
+        raise Refusal(message)
     with one_sentence():
-        for line in compose.logs(reached(settings), Key(kind_named(kind), namespace, name)):
+        if compose.store(settings).get(KINDS[key.kind], namespace, name) is None:
+            message = f"{key.kind} {name}: not found in namespace {namespace}"
+            raise Refusal(message)
+        for line in compose.logs(reached(settings), key):
             click.echo(line)
