@@ -75,7 +75,7 @@ def reached(settings: Settings) -> Settings:
     """
     down = [name for name in ENGINES if name not in running(settings)]
     if down:
-        message = f"{', '.join(down)} does not run; `cdl run FOLDER` starts it"
+        message = f"not running: {', '.join(down)}; `cdl run FOLDER` starts it"
         raise Refusal(message)
     at = ports(settings.home.resolve(), NAMES)
     pachd, determined, seldon = _addresses(at)

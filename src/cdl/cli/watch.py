@@ -152,8 +152,8 @@ def _is_told_elsewhere(resource: Resource, reason: Reason, project: Sequence[Res
 
 def _jobs(pipeline: DataPipeline) -> Iterator[str]:
     for job in pipeline.status.jobs:
-        counts = f"{job.processed} datums processed, {job.skipped} skipped, {job.failed} failed of {job.total}"
-        yield f"step {job.step} ({job.side}) {job.state.lower()}: {counts}"
+        counts = f"datums: {job.processed} processed, {job.skipped} skipped, {job.failed} failed of {job.total}"
+        yield f"step {job.step} ({job.side}) {job.state.lower()}, {counts}"
 
 
 def _trials(experiment: Experiment) -> Iterator[str]:

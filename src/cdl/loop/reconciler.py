@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from cdl.api.v1alpha1.resource import Resource
     from cdl.ports.resources import ResourceStore
 
 FINALIZER = "cdl.dev/engines"
@@ -39,6 +40,8 @@ class Reconciler(Generic[R, Seen, S, Action]):
         self._store = store
         self._clock = clock
         self._failures: dict[tuple[str, str], int] = {}
+        self._standing: dict[tuple[str, str], tuple[int, str]] = {}
+        """The wish whose last try ended in trouble, by resource."""
 
     @property
     def watches(self) -> frozenset[str]:
@@ -62,6 +65,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
         resource = self._store.get(self._controller.kind, namespace, name)
         if resource is None:
             self._failures.pop((namespace, name), None)
+            self._standing.pop((namespace, name), None)
             return None
         if not resource.metadata.deleting and FINALIZER not in resource.metadata.finalizers:
             # before the first effect outside, so that a deletion can never overtake it
@@ -83,10 +87,12 @@ class Reconciler(Generic[R, Seen, S, Action]):
             again = self._retry(place)
         else:
             self._failures.pop(place, None)
+            self._standing.pop(place, None)
             if not resource.metadata.deleting:
                 return self._next(resource, again)
             self._let_go(resource)
             return None
+        self._standing[place] = _wish(resource)
         self._complain(resource, trouble)
         return self._next(resource, again)
 
@@ -94,10 +100,16 @@ class Reconciler(Generic[R, Seen, S, Action]):
         """Look, decide, say what is being done, do it."""
         seen = self._controller.look(resource, self._clock())
         decision = self._controller.decide(resource, seen)
-        self._report(resource, decision.status)
+        # what failed at the last try stays said until it succeeds: a status must not flap at every try
+        standing = bool(decision.actions) and self._standing.get(_place(resource)) == _wish(resource)
+        if not standing:
+            self._report(resource, decision.status)
         for action in decision.actions:
             log.info("%s: %s", resource.key, type(action).__name__)
             self._controller.act(resource, action)
+        now = self._store.get(self._controller.kind, *_place(resource)) if standing else None
+        if now is not None:
+            self._report(now, decision.status)
         return decision.look_again_after
 
     def _let_go(self, resource: R) -> None:
@@ -143,3 +155,12 @@ class Reconciler(Generic[R, Seen, S, Action]):
     @staticmethod
     def _next(resource: R, again: timedelta | None) -> timedelta:
         return again if again is not None else length(str(getattr(getattr(resource, "spec", None), "interval", "10m")))
+
+
+def _place(resource: Resource) -> tuple[str, str]:
+    return resource.metadata.namespace, resource.metadata.name
+
+
+def _wish(resource: Resource) -> tuple[int, str]:
+    """What a person can change to have it tried afresh: the spec, or a request to look."""
+    return resource.metadata.generation, resource.metadata.requested_at

@@ -115,7 +115,7 @@ def test_a_rejected_release_is_not_served(world):
             ("logs", "experiment"),
             ("logs experiment: which one? cdl logs KIND NAME, or one of operator, pachd, determined, seldon"),
         ),
-        (("logs", "experiment", "news"), "pachd, determined, seldon does not run; `cdl run FOLDER` starts it"),
+        (("logs", "experiment", "news"), "not running: pachd, determined, seldon; `cdl run FOLDER` starts it"),
         (
             ("get", "pods"),
             (

@@ -184,7 +184,7 @@ def test_jobs_and_trials_are_told_once_each(project, between, capsys):
     between += [lambda: None, lambda: one.say(DATA), lambda: one.say(LEARN)]
     assert one.watch.until_settled(3600)
     assert told(capsys) == [
-        "DataPipeline     step clean (train) running: 2 datums processed, 1 skipped, 0 failed of 4",
+        "DataPipeline     step clean (train) running, datums: 2 processed, 1 skipped, 0 failed of 4",
         "DataPipeline     Transforming     running",
         "Experiment       trial 1 succeeded, stopped early: 0.7500 after 100 batches",
         "Experiment       trial 2 running: 0.5000 after 50 batches",

@@ -313,3 +313,20 @@ def test_what_vanishes_while_it_is_looked_at_is_no_trouble(troubled, error):
     troubled.turn()
     assert troubled.turn() is None
     assert troubled.world.get(NEWS) is None
+
+
+def test_what_failed_stays_said_until_it_succeeds(world):
+    url = "https://example.test/articles.tar"
+    content = world.sources.places.pop(url)
+    world.resources.put(DataPipeline.read(pipeline_document()))
+    key = Key("DataPipeline", "default", "news")
+    world.settle()
+    assert world.get(key).status.condition(ConditionType.STALLED).reason is Reason.SOURCE_UNUSABLE
+    before = world.resources.writes
+    for _ in range(5):
+        world.turn(key)
+        world.advance()
+    assert world.resources.writes == before
+    world.sources.places[url] = content
+    world.settle()
+    assert world.get(key).status.condition(ConditionType.READY).status == "True"
