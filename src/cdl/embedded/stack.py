@@ -25,6 +25,8 @@ START_SECONDS = 60
 STOP_SECONDS = 20
 KILL_SECONDS = 5
 POLL_SECONDS = 0.05
+ASKED_FOR = 0
+"""Stands for the process id while a server is being started."""
 TAIL_BYTES = 4000
 
 
@@ -79,6 +81,8 @@ class Stack:
         found = {}
         for record in sorted(self._records.glob("*.json")):
             server = _read(record)
+            if server is not None and server.pid == ASKED_FOR:
+                server = _found(server)
             if server is not None and _alive(server.pid, server.started):
                 found[server.name] = server
         return found
@@ -120,6 +124,8 @@ class Stack:
         """Start a process in a session of its own; give its id and where its words begin in the log."""
         log = self.log(service.name)
         offset = log.stat().st_size if log.exists() else 0
+        # whoever dies right after the start has at least left word of what was started
+        self._write(Running(service.name, ASKED_FOR, 0, service.command))
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
             service.command[0],
@@ -132,12 +138,14 @@ class Stack:
             ],
             setsid=True,
         )
-        server = Running(service.name, pid, _started(pid) or 0, service.command)
-        record = self._records / f"{service.name}.json"
+        self._write(Running(service.name, pid, _started(pid) or 0, service.command))
+        return pid, offset
+
+    def _write(self, server: Running) -> None:
+        record = self._records / f"{server.name}.json"
         written = record.with_suffix(".new")
         written.write_text(json.dumps(asdict(server)))
         written.replace(record)
-        return pid, offset
 
     def _await(self, service: Service, pid: int, offset: int) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -234,6 +242,17 @@ def _read(record: Path) -> Running | None:
         return Running(held["name"], held["pid"], held["started"], tuple(held["command"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a torn record says nothing; the data folder's own lock still keeps a second server out
+
+
+def _found(server: Running) -> Running | None:
+    """Find the process of a server whose starter died before it could note its id: no other has this command."""
+    wanted = b"\0".join(os.fsencode(word) for word in server.command) + b"\0"
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if place.read_bytes() == wanted:
+                pid = int(place.parent.name)
+                return Running(server.name, pid, _started(pid) or 0, server.command)
+    return None
 
 
 def _stat(pid: int) -> list[str]:

@@ -213,3 +213,20 @@ def test_one_that_ends_by_itself_just_then_is_no_trouble(stack, monkeypatch):
     monkeypatch.setattr("cdl.embedded.stack.os.kill", too_late)
     assert stack.stop() == ("sleeper",)
     assert stack.running() == {}
+
+
+def test_a_server_whose_starter_died_before_noting_its_id_is_found(stack, tmp_path):
+    stack.start([sleeper(str(tmp_path))])
+    pid = stack.running()["sleeper"].pid
+    record = tmp_path / "processes" / "sleeper.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"pid": 0, "started": 0}))
+    assert stack.running()["sleeper"].pid == pid
+    assert stack.start([sleeper(str(tmp_path))]) == ()
+    assert stack.stop() == ("sleeper",)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_server_that_was_asked_for_and_never_started_does_not_run(stack, tmp_path):
+    record = tmp_path / "processes" / "ghost.json"
+    record.write_text(json.dumps({"name": "ghost", "pid": 0, "started": 0, "command": ["nobody", str(tmp_path)]}))
+    assert stack.running() == {}
