@@ -41,9 +41,8 @@ def command(kind: str | None, name: str | None, output: str, namespace: str | No
     """List what there is."""
     wanted = kind_named(kind) if kind else None
     with one_sentence():
-        documents = [
-            d for d in compose.store(settings_of()).documents(wanted, namespace) if name in {None, _meta(d)["name"]}
-        ]
+        store = compose.store(settings_of())
+        documents = [d for d in store.documents(wanted, namespace) if name in {None, _meta(d)["name"]}]
     if name and not documents:
         message = f"{wanted} {name}: not found"
         raise Refusal(message)
@@ -54,7 +53,7 @@ def command(kind: str | None, name: str | None, output: str, namespace: str | No
     elif documents:
         columns = ("KIND", "NAME", "READY", "STATUS", "PROGRESS", "REVISION", "AGE")
         table("", columns, (_row(d) for d in documents))
-        announce(compose.store(settings_of()))
+        announce(store)
     else:
         click.echo("no resources; `cdl run FOLDER` makes some")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 from rich.tree import Tree
@@ -15,6 +16,9 @@ from .refusal import Refusal, one_sentence
 from .screen import console
 from .synthetic import announce
 
+if TYPE_CHECKING:
+    from cdl.local import LocalStore
+
 
 @click.command("lineage", help="Walk from the ModelDeployment or Release NAME to everything behind it.")
 @click.argument("name")
@@ -23,7 +27,8 @@ from .synthetic import announce
 def command(name: str, namespace: str, output: str) -> None:
     """Show the walk."""
     with one_sentence():
-        release = _release(name, namespace)
+        store = compose.store(settings_of())
+        release = _release(store, name, namespace)
     if output == "json":
         click.echo(json.dumps(release.plain(), indent=2))
         return
@@ -33,7 +38,7 @@ def command(name: str, namespace: str, output: str) -> None:
     for member, value in release.spec.members.items():
         branch(tree, member, value)
     console().print(tree)
-    announce(compose.store(settings_of()))
+    announce(store)
 
 
 def branch(tree: Tree, name: str, value: object, deepest: int = 2) -> None:
@@ -51,8 +56,7 @@ def branch(tree: Tree, name: str, value: object, deepest: int = 2) -> None:
 _MANY = 12
 
 
-def _release(name: str, namespace: str) -> Release:
-    store = compose.store(settings_of())
+def _release(store: LocalStore, name: str, namespace: str) -> Release:
     deployment = store.get(ModelDeployment, namespace, name)
     wanted = deployment.status.release if deployment is not None else name
     release = store.get(Release, namespace, wanted) if wanted else None

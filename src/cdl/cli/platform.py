@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdl.embedded.stack import Service, Stack, StackError, ports
@@ -21,19 +20,8 @@ NAMES = (*ENGINES, "seldon-router")
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """Where the engines answer, and which processes had to be started for it."""
-
-    pachd: str
-    determined: str
-    seldon: str
-    router: str
-    started: tuple[str, ...]
-
-
-def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> Platform:
-    """Make sure engines and operator run; what runs already is left alone.
+def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tuple[str, ...]:
+    """Make sure engines and operator run, leaving alone what runs already; name the processes that had to be started.
 
     Raises:
         Refusal: one did not come up.
@@ -43,12 +31,10 @@ def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> Pla
         stack = Stack(home)
         with stack.alone():
             at = ports(home, NAMES, wished)
-            pachd, determined, seldon = _addresses(at)
-            operator = _operator(settings, pachd, determined, seldon)
-            started = stack.start(_engines(settings, at)) + stack.start((operator,))
+            operator = _operator(settings, *_addresses(at))
+            return stack.start(_engines(settings, at)) + stack.start((operator,))
     except (StackError, OSError) as error:
         raise Refusal(str(error)) from error
-    return Platform(pachd, determined, seldon, f"http://127.0.0.1:{at['seldon-router']}", started)
 
 
 def take_down(settings: Settings) -> tuple[str, ...]:
@@ -73,7 +59,7 @@ def reached(settings: Settings) -> Settings:
     Raises:
         Refusal: they do not run.
     """
-    down = [name for name in ENGINES if name not in running(settings)]
+    down = [name for name in ended(settings) if name in ENGINES]
     if down:
         message = f"not running: {', '.join(down)}; `cdl run FOLDER` starts it"
         raise Refusal(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,20 +16,21 @@ from .refusal import Refusal, one_sentence
 from .screen import table
 from .synthetic import announce
 
+if TYPE_CHECKING:
+    from cdl.local import LocalStore
 
-def served(name: str, namespace: str) -> ModelDeployment:
+
+def served(store: LocalStore, name: str, namespace: str) -> ModelDeployment:
     """Find a ModelDeployment that answers.
 
     Raises:
         Refusal: there is none of that name, or it serves nothing yet.
     """
-    with one_sentence():
-        store = compose.store(settings_of())
-        deployment = store.get(ModelDeployment, namespace, name)
-        if deployment is None:
-            known = ", ".join(d.metadata.name for d in store.list(ModelDeployment, namespace)) or "none"
-            message = f"ModelDeployment {name}: not found in namespace {namespace}, there are: {known}"
-            raise Refusal(message)
+    deployment = store.get(ModelDeployment, namespace, name)
+    if deployment is None:
+        known = ", ".join(d.metadata.name for d in store.list(ModelDeployment, namespace)) or "none"
+        message = f"ModelDeployment {name}: not found in namespace {namespace}, there are: {known}"
+        raise Refusal(message)
     if not deployment.status.url:
         message = f"ModelDeployment {name} serves nothing yet; `cdl describe modeldeployment {name}` says why"
         raise Refusal(message)
@@ -41,8 +43,10 @@ def served(name: str, namespace: str) -> ModelDeployment:
 @click.option("-n", "--namespace", default="default", show_default=True)
 def command(name: str, files: tuple[Path, ...], namespace: str) -> None:
     """Predict."""
-    deployment = served(name, namespace)
+    with one_sentence():
+        store = compose.store(settings_of())
+        deployment = served(store, name, namespace)
     answers = [(file, ask(deployment, file)) for file in files]
     rows = ((f, a.label, a.probability, f"{a.milliseconds:.1f} ms", a.release) for f, a in answers)
     table("", ("FILE", "ANSWER", "PROBABILITY", "TOOK", "RELEASE"), rows)
-    announce(compose.store(settings_of()))
+    announce(store)

@@ -47,8 +47,8 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
         if made is not None:
             click.echo(f"data: SYNTHETIC look-alikes in {made}")
             plain = [synthetic.redirected(one, made) for one in plain]
-        platform = bring_up(settings, {"seldon-router": port} if port else None)
-        for name in platform.started:
+        started = bring_up(settings, {"seldon-router": port} if port else None)
+        for name in started:
             click.echo(f"[{time.monotonic() - begun:6.1f} s] started {name}")
         keys = _apply(compose.store(settings), documents, plain, begun)
         if detach:

@@ -107,21 +107,25 @@ class Reconciler(Generic[R, Seen, S, Action]):
         for action in decision.actions:
             log.info("%s: %s", resource.key, type(action).__name__)
             self._controller.act(resource, action)
-        now = self._store.get(self._controller.kind, *_place(resource)) if standing else None
+        now = self._as_it_is_now(resource) if standing else None
         if now is not None:
             self._report(now, decision.status)
         return decision.look_again_after
 
+    def _as_it_is_now(self, resource: R) -> R | None:
+        """Read the resource again: what was done meanwhile may have written to it."""
+        return self._store.get(self._controller.kind, *_place(resource))
+
     def _let_go(self, resource: R) -> None:
         """Nothing of the resource is left at the engines."""
-        now = self._store.get(self._controller.kind, resource.metadata.namespace, resource.metadata.name)
+        now = self._as_it_is_now(resource)
         if now is not None:
             rest = tuple(f for f in now.metadata.finalizers if f != FINALIZER)
             self._store.write_finalizers(now.key, rest, now.metadata.resource_version)
 
     def _complain(self, resource: R, trouble: Condition) -> None:
         """Write the trouble down on the resource as it is by now."""
-        now = self._store.get(self._controller.kind, resource.metadata.namespace, resource.metadata.name)
+        now = self._as_it_is_now(resource)
         if now is not None:
             self._report(now, troubled(self._controller.status(now), now.metadata.generation, trouble))
 
