@@ -1,0 +1,1 @@
+"""A Kubernetes API of plain processes: etcd, kube-apiserver and the controllers nobody can do without."""
