@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -36,11 +36,12 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server to run: its command, and how the line begins that it prints when it is ready."""
+    """A server to run: its command, and how one sees that it is ready."""
 
     name: str
     command: tuple[str, ...]
-    ready: str
+    ready: str | Callable[[], bool]
+    """How the line begins that it prints then, or a question that is asked until the answer is yes."""
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -90,40 +91,55 @@ class Stack:
     def start(self, services: Sequence[Service]) -> tuple[str, ...]:
         """Make sure every service runs and is ready; give the names of those that had to be started.
 
-        A service that runs with another command than wished is started anew.
+        A service that runs with another command than wished is started anew. One that runs and can be asked is
+        waited for: whoever started it may have died before it was ready.
 
         Raises:
             StackError: one ended or stayed silent; the message has its last words.
         """
         there = self.running()
-        waiting: list[tuple[Service, int, int]] = []
+        started = []
+        waiting: list[tuple[Service, Running, int]] = []
         for service in services:
             now = there.get(service.name)
             if now is not None and now.command == service.command:
+                if not isinstance(service.ready, str):
+                    waiting.append((service, now, self._end_of_log(service.name)))
                 continue
             if now is not None:
                 self._end([now])
             waiting.append((service, *self._spawn(service)))
-        for service, pid, offset in waiting:
-            self._await(service, pid, offset)
-        return tuple(service.name for service, _, _ in waiting)
+            started.append(service.name)
+        for service, server, offset in waiting:
+            self._await(service, server, offset)
+        return tuple(started)
 
-    def stop(self) -> tuple[str, ...]:
+    def stop(self, last: Sequence[str] = ()) -> tuple[str, ...]:
         """End every server of ours, the last started first; give their names.
+
+        Those named last are ended after all others are gone, one after the other: what others need to say goodbye.
 
         Raises:
             StackError: one would not go, not even when killed.
         """
         servers = sorted(self.running().values(), key=lambda s: s.started, reverse=True)
-        self._end(servers)
+        first = [s for s in servers if s.name not in last]
+        then = [s for name in last for s in servers if s.name == name]
+        self._end(first)
+        for server in then:
+            self._end([server])
         for record in self._records.glob("*.json"):
             record.unlink()
-        return tuple(s.name for s in servers)
+        return tuple(s.name for s in (*first, *then))
 
-    def _spawn(self, service: Service) -> tuple[int, int]:
-        """Start a process in a session of its own; give its id and where its words begin in the log."""
+    def _end_of_log(self, name: str) -> int:
+        log = self.log(name)
+        return log.stat().st_size if log.exists() else 0
+
+    def _spawn(self, service: Service) -> tuple[Running, int]:
+        """Start a process in a session of its own; tell who it is and where its words begin in the log."""
         log = self.log(service.name)
-        offset = log.stat().st_size if log.exists() else 0
+        offset = self._end_of_log(service.name)
         # whoever dies right after the start has at least left word of what was started
         self._write(Running(service.name, ASKED_FOR, 0, service.command))
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -138,8 +154,9 @@ class Stack:
             ],
             setsid=True,
         )
-        self._write(Running(service.name, pid, _started(pid) or 0, service.command))
-        return pid, offset
+        server = Running(service.name, pid, _started(pid) or 0, service.command)
+        self._write(server)
+        return server, offset
 
     def _write(self, server: Running) -> None:
         record = self._records / f"{server.name}.json"
@@ -147,20 +164,24 @@ class Stack:
         written.write_text(json.dumps(asdict(server)))
         written.replace(record)
 
-    def _await(self, service: Service, pid: int, offset: int) -> None:
+    def _await(self, service: Service, server: Running, offset: int) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            text = self._since(service.name, offset)
-            if any(line.startswith(service.ready) for line in text.splitlines()):
+            if self._is_ready(service, offset):
                 return
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
+            how = _ended(server)
+            if how:
                 last = _last_words(self._since(service.name, offset)) or self._silence()
-                message = f"{service.name} ended with {os.waitstatus_to_exitcode(status)}: {last}"
+                message = f"{service.name} {how}: {last}"
                 raise StackError(message)
             time.sleep(POLL_SECONDS)
         message = f"{service.name} was not ready after {START_SECONDS} s; its log is {self.log(service.name)}"
         raise StackError(message)
+
+    def _is_ready(self, service: Service, offset: int) -> bool:
+        if not isinstance(service.ready, str):
+            return service.ready()
+        return any(line.startswith(service.ready) for line in self._since(service.name, offset).splitlines())
 
     def _silence(self) -> str:
         """Who has no room to write cannot say why it ended."""
@@ -198,15 +219,15 @@ def ports(home: Path, names: Sequence[str], wished: Mapping[str, int] | None = N
     chosen: dict[str, int] = {}
     for name in names:
         port = known.get(name, 0)
-        mine = name.partition("-")[0] in ours and _ports_read(record).get(name) == port
+        mine = any(f"{name}-".startswith(f"{one}-") for one in ours) and _ports_read(record).get(name) == port
         if port and not mine and not _free(port):
             if wished and name in wished:
                 message = f"port {port} ({name}) is in use by another program; choose another one"
                 raise StackError(message)
             port = 0
-        chosen[name] = port or _any_free(set(chosen.values()))
+        chosen[name] = port or _any_free({*chosen.values(), *known.values()})
     home.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(chosen))
+    record.write_text(json.dumps({**_ports_read(record), **chosen}))
     return chosen
 
 
@@ -266,6 +287,14 @@ def _stat(pid: int) -> list[str]:
 def _started(pid: int) -> int | None:
     fields = _stat(pid)
     return int(fields[19]) if fields else None
+
+
+def _ended(server: Running) -> str:
+    """Say how a server ended, nothing while it runs; only its parent learns the exit status."""
+    with contextlib.suppress(ChildProcessError):
+        ended, status = os.waitpid(server.pid, os.WNOHANG)
+        return f"ended with {os.waitstatus_to_exitcode(status)}" if ended else ""
+    return "" if _alive(server.pid, server.started) else "ended"
 
 
 def _alive(pid: int, started: int) -> bool:
