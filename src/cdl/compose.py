@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cdl.api.canonical import short
-from cdl.api.meta import Key
 from cdl.local import LocalStore
-from cdl.loop import Engines, Reconciler, Runner, Stamp, datapipeline, experiment, modeldeployment
+from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from cdl.api.meta import Key
     from cdl.settings import Settings
+
+LAPTOP_BEAT = timedelta(seconds=0.5)
+"""A person is watching."""
 
 
 def store(settings: Settings) -> LocalStore:
@@ -52,16 +54,20 @@ def engines(settings: Settings) -> Engines:
     )
 
 
-def runner(settings: Settings) -> Runner:
+def runner(settings: Settings) -> tuple[Runner, Feed]:
     """Put the loop together for the local store."""
     world = engines(settings)
+    return _runner(world, beat=LAPTOP_BEAT), PolledFeed(store(settings))
+
+
+def _runner(world: Engines, **how: Any) -> Runner:  # noqa: ANN401 - passed on to the runner
     controllers: tuple[Any, ...] = (
         datapipeline.controller(world),
         experiment.controller(world),
         modeldeployment.controller(world),
     )
     reconcilers = {c.kind.__name__: Reconciler(c, world.resources, lambda: datetime.now(UTC)) for c in controllers}
-    return Runner(reconcilers, LocalFeed(store(settings)))
+    return Runner(reconcilers, **how)
 
 
 def logs(settings: Settings, key: Key) -> Iterator[str]:
@@ -80,27 +86,3 @@ def logs(settings: Settings, key: Key) -> Iterator[str]:
             return SeldonLogs(settings.seldon).lines(key)
         case _:
             return iter(())
-
-
-class LocalFeed:
-    """The changes of the local store."""
-
-    def __init__(self, store: LocalStore) -> None:
-        """Read from the same file the store writes."""
-        self._store = store
-        self._version = 0
-
-    def version(self) -> int:
-        """Give a number that rises with every change."""
-        self._version, _ = self._store.changed_since(self._version)
-        return self._version
-
-    def stamps(self, kind: str) -> Mapping[Key, Stamp]:
-        """Give the state of every resource of a kind."""
-        return dict(_stamped(document) for document in self._store.documents(kind))
-
-
-def _stamped(document: dict[str, Any]) -> tuple[Key, Stamp]:
-    meta = document["metadata"]
-    wish = short([meta.get("generation"), meta.get("annotations"), meta.get("deletionTimestamp")])
-    return Key(document["kind"], meta["namespace"], meta["name"]), Stamp(wish, str(meta["resourceVersion"]))

@@ -19,10 +19,10 @@ def operate() -> int:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    runner = compose.runner(read())
+    runner, feed = compose.runner(read())
     sys.stdout.write("operator ready\n")
     sys.stdout.flush()
-    runner.run(stop)
+    runner.run(feed, stop)
     return 0
 
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import ValidationError
 
 from cdl.api.canonical import canonical
-from cdl.api.conditions import Reason
 from cdl.api.meta import API_VERSION, Key
 from cdl.api.refusal import explain
 from cdl.api.v1alpha1 import KINDS, Release, Resource, parse
-from cdl.ports.errors import Conflict, Rejected
+from cdl.ports.errors import Conflict, Rejected, Unreadable
 
 from .file import File
 
@@ -56,7 +55,7 @@ class LocalStore:
         """Give the resource; None when there is none.
 
         Raises:
-            Rejected: with reason InvalidSpec when what is stored cannot be read as the kind.
+            Unreadable: when what is stored cannot be read as the kind.
         """
         key = Key(kind.__name__, namespace, name)
         with self._file.reading() as db:
@@ -216,7 +215,7 @@ def _read(kind: type[R], key: Key, document: Plain) -> R:
         return kind.read(document)
     except ValidationError as error:
         message = f"{key}: what is stored cannot be read: {explain(error)[0]}"
-        raise Rejected(message, Reason.INVALID_SPEC) from error
+        raise Unreadable(message, document) from error
 
 
 def _says(stored: str, status: Status) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from cdl.api.meta import Key
     from cdl.ports.artifacts import ArtifactStore
     from cdl.ports.data import DataEngine
     from cdl.ports.resources import ResourceStore
@@ -46,5 +47,7 @@ class Controller(Generic[R, Seen, S, Action]):
     decide: Callable[[R, Seen], Decision[S, Action]]
     act: Callable[[R, Action], None]
     status: Callable[[R], S]
-    watches: frozenset[str] = frozenset()
-    """Other kinds whose changes this one looks at."""
+    forget: Callable[[Key], None]
+    """Remove what the engines hold of a resource whose spec cannot be read any more; harmless when there is nothing."""
+    slow: tuple[type, ...] = ()
+    """Actions that may take minutes: what is being done is said before they begin."""

@@ -53,7 +53,8 @@ def controller(engines: Engines) -> DataPipelines:
             case pure.ForgetData():
                 engines.data.forget(resource.key)
 
-    return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status)
+    slow = (pure.CollectSource, pure.Ingest)
+    return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, engines.data.forget, slow)
 
 
 def _pinned(store: ResourceStore, namespace: str) -> Iterator[str]:

@@ -58,9 +58,7 @@ def controller(engines: Engines) -> Experiments:
             case pure.ForgetRuns():
                 engines.training.forget(resource.key)
 
-    return Controller(
-        Experiment, look, pure.decide, act, lambda resource: resource.status, frozenset({"DataPipeline", "Release"})
-    )
+    return Controller(Experiment, look, pure.decide, act, lambda resource: resource.status, engines.training.forget)
 
 
 def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease) -> None:

@@ -14,6 +14,7 @@ from .experiment import DOCUMENT_ANNOTATION
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cdl.api.meta import Key
     from cdl.ports.resources import ResourceStore
 
 
@@ -38,18 +39,24 @@ def controller(engines: Engines) -> ModelDeployments:
             case pure.StopServing():
                 engines.serving.remove(resource.key)
             case pure.MarkServed(release, serves):
-                mark_served(engines.resources, resource, release, serves=serves)
+                mark_served(engines.resources, resource.key, release, serves=serves)
 
-    return Controller(ModelDeployment, look, pure.decide, act, lambda resource: resource.status, frozenset({"Release"}))
+    def forget(key: Key) -> None:
+        engines.serving.remove(key)
+        for release in engines.resources.list(Release, key.namespace):
+            if key.name in release.status.served_by:
+                mark_served(engines.resources, key, release.metadata.name, serves=False)
+
+    return Controller(ModelDeployment, look, pure.decide, act, lambda resource: resource.status, forget)
 
 
-def mark_served(store: ResourceStore, resource: ModelDeployment, name: str, *, serves: bool) -> None:
+def mark_served(store: ResourceStore, deployment: Key, name: str, *, serves: bool) -> None:
     """Put a ModelDeployment on the list of those that serve a Release, or take it off; a Release may be gone."""
-    release = store.get(Release, resource.metadata.namespace, name)
+    release = store.get(Release, deployment.namespace, name)
     if release is None:
         return
-    others = {deployment for deployment in release.status.served_by if deployment != resource.metadata.name}
-    now = sorted(others | {resource.metadata.name}) if serves else sorted(others)
+    others = {other for other in release.status.served_by if other != deployment.name}
+    now = sorted(others | {deployment.name}) if serves else sorted(others)
     status = release.status.model_copy(update={"served_by": tuple(now)})
     store.write_status(release.key, status, release.metadata.resource_version)
 

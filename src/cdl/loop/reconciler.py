@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from cdl.api.conditions import Condition, Reason
 from cdl.api.duration import length
-from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected
+from cdl.api.meta import Key
+from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable, Unreadable
 from cdl.reconcile.summary import busy, stalled, stamped, troubled
 
+from .context import about
 from .controller import Action, Controller, R, S, Seen
+from .observer import SILENT, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from cdl.api.v1alpha1.resource import Resource
     from cdl.ports.resources import ResourceStore
 
+    from .observer import Observer
+
 FINALIZER = "cdl.dev/engines"
 """Keeps a deleted resource until its engine objects are gone."""
 AT_ONCE = timedelta()
+INVALID_AGAIN = timedelta(minutes=10)
+ROUNDS = 5
+"""How often one turn looks again after it acted; the next turn goes on from there."""
 FIRST_RETRY = timedelta(seconds=1)
 LAST_RETRY = timedelta(minutes=1)
 
@@ -33,61 +42,88 @@ class Reconciler(Generic[R, Seen, S, Action]):
     """Brings resources of one kind closer to their specs, one turn at a time."""
 
     def __init__(
-        self, controller: Controller[R, Seen, S, Action], store: ResourceStore, clock: Callable[[], datetime]
+        self,
+        controller: Controller[R, Seen, S, Action],
+        store: ResourceStore,
+        clock: Callable[[], datetime],
+        *,
+        may_act: Callable[[], bool] = lambda: True,
+        observer: Observer = SILENT,
     ) -> None:
-        """Time is handed in, so that a test can play it."""
+        """Time is handed in, so that a test can play it; `may_act` turns false when another operator may lead."""
         self._controller = controller
         self._store = store
         self._clock = clock
+        self._may_act = may_act
+        self._observer = observer
         self._failures: dict[tuple[str, str], int] = {}
         self._standing: dict[tuple[str, str], tuple[int, str]] = {}
         """The wish whose last try ended in trouble, by resource."""
-
-    @property
-    def watches(self) -> frozenset[str]:
-        """Other kinds whose changes matter to this one."""
-        return self._controller.watches
+        self._faults: dict[tuple[str, str], str] = {}
+        """The class of that trouble."""
 
     def turn(self, namespace: str, name: str) -> timedelta | None:
-        """Look, decide, act and report once; say when to look again. None: the resource is gone.
+        """Look, decide, act and report; say when to look again. None: the resource is gone.
 
         Whatever goes wrong becomes a condition and a time to try again; nothing is raised.
         """
+        begun, fault = time.monotonic(), ""
         try:
-            return self._turn(namespace, name)
+            again = self._turn(namespace, name)
+            outcome, fault = self._outcome(again, (namespace, name))
         except Conflict:
-            return AT_ONCE
+            outcome, again = Outcome.CONFLICT, AT_ONCE
         except PortError as error:  # the store itself is in trouble: there is nowhere to write that down
             log.warning("%s %s/%s: %s", self._controller.kind.__name__, namespace, name, error)
-            return self._retry((namespace, name))
+            outcome, again, fault = Outcome.TROUBLE, self._retry((namespace, name)), type(error).__name__
+        self._observer.turn(self._controller.kind.__name__, outcome, time.monotonic() - begun, fault or None)
+        return again
+
+    def _outcome(self, again: timedelta | None, place: tuple[str, str]) -> tuple[Outcome, str]:
+        if again is None:
+            return Outcome.GONE, ""
+        fault = self._faults.get(place, "")
+        return (Outcome.TROUBLE if fault else Outcome.DONE), fault
 
     def _turn(self, namespace: str, name: str) -> timedelta | None:
-        resource = self._store.get(self._controller.kind, namespace, name)
+        place = (namespace, name)
+        try:
+            resource = self._store.get(self._controller.kind, namespace, name)
+        except Unreadable as error:
+            self._faults[place] = type(error).__name__
+            return self._refuse(Key(self._controller.kind.__name__, namespace, name), error)
         if resource is None:
-            self._failures.pop((namespace, name), None)
-            self._standing.pop((namespace, name), None)
+            self._failures.pop(place, None)
+            self._standing.pop(place, None)
+            self._faults.pop(place, None)
             return None
         if not resource.metadata.deleting and FINALIZER not in resource.metadata.finalizers:
             # before the first effect outside, so that a deletion can never overtake it
             finalizers = (*resource.metadata.finalizers, FINALIZER)
             self._store.write_finalizers(resource.key, finalizers, resource.metadata.resource_version)
             return AT_ONCE
-        place = (namespace, name)
         if self._controller.status(resource).last_handled_requested_at != resource.metadata.requested_at:
             self._failures.pop(place, None)  # somebody asks, who may have mended it: be quick again
+        with about(resource.key, resource.metadata.generation):
+            return self._work_on(resource, place)
+
+    def _work_on(self, resource: R, place: tuple[str, str]) -> timedelta | None:
         try:
             again = self._attempt(resource)
         except Conflict:
             raise
         except PortError as error:
+            self._faults[place] = type(error).__name__
             trouble, again = self._in_trouble(error, place)
         except Exception as error:
             log.exception("%s: internal fault", resource.key)
+            self._faults[place] = type(error).__name__
             trouble = busy(Reason.INTERNAL_FAULT, f"{type(error).__name__}: {error}; the log has the traceback")
             again = self._retry(place)
         else:
             self._failures.pop(place, None)
             self._standing.pop(place, None)
+            self._faults.pop(place, None)
             if not resource.metadata.deleting:
                 return self._next(resource, again)
             self._let_go(resource)
@@ -97,20 +133,58 @@ class Reconciler(Generic[R, Seen, S, Action]):
         return self._next(resource, again)
 
     def _attempt(self, resource: R) -> timedelta | None:
-        """Look, decide, say what is being done, do it."""
-        seen = self._controller.look(resource, self._clock())
-        decision = self._controller.decide(resource, seen)
+        """Look, decide and act until nothing is left to do at once, then report; before what takes long, say so."""
         # what failed at the last try stays said until it succeeds: a status must not flap at every try
-        standing = bool(decision.actions) and self._standing.get(_place(resource)) == _wish(resource)
-        if not standing:
-            self._report(resource, decision.status)
-        for action in decision.actions:
-            log.info("%s: %s", resource.key, type(action).__name__)
-            self._controller.act(resource, action)
-        now = self._as_it_is_now(resource) if standing else None
-        if now is not None:
-            self._report(now, decision.status)
+        standing = self._standing.get(_place(resource)) == _wish(resource)
+        current, done = resource, None
+        for _ in range(ROUNDS):
+            decision = self._controller.decide(current, self._controller.look(current, self._clock()))
+            if not decision.actions or decision.actions == done:
+                break
+            if not standing and any(isinstance(action, self._controller.slow) for action in decision.actions):
+                self._report(resource, decision.status)
+                resource = self._still_wished(resource)
+            for action in decision.actions:
+                self._act(resource, action)
+            if resource.metadata.deleting:
+                return None
+            current, done = resource.model_copy(update={"status": decision.status}), decision.actions
+        self._report(resource, decision.status)
         return decision.look_again_after
+
+    def _still_wished(self, resource: R) -> R:
+        """Read the resource after a write of ours.
+
+        Raises:
+            Conflict: meanwhile somebody wishes for something else.
+        """
+        now = self._as_it_is_now(resource)
+        if now is None or _wish(now) != _wish(resource) or now.metadata.deleting != resource.metadata.deleting:
+            raise Conflict(f"{resource.key}: was changed while it was worked on")
+        return now
+
+    def _act(self, resource: R, action: Action) -> None:
+        if not self._may_act():
+            raise Unavailable("this operator does not lead any more")
+        log.info("%s: %s", resource.key, type(action).__name__)
+        self._controller.act(resource, action)
+
+    def _refuse(self, key: Key, error: Unreadable) -> timedelta | None:
+        """Say on a resource what is wrong with it; let a deleted one go, taking along what an earlier spec made."""
+        meta: Mapping[str, Any] = error.document.get("metadata", {})
+        version, generation = str(meta.get("resourceVersion", "")), int(meta.get("generation", 0))
+        finalizers = tuple(str(f) for f in meta.get("finalizers", ()))
+        if not meta.get("deletionTimestamp"):
+            before = self._controller.kind.read_status(error.document)
+            told = troubled(before, generation, stalled(Reason.INVALID_SPEC, str(error)))
+            conditions = stamped(before.conditions, told.conditions, self._clock())
+            self._store.write_status(key, told.model_copy(update={"conditions": conditions}), version)
+            return INVALID_AGAIN
+        if FINALIZER in finalizers:
+            if (error.document.get("spec") or {}).get("deletionPolicy") != "Orphan":
+                self._controller.forget(key)
+            self._store.write_finalizers(key, tuple(f for f in finalizers if f != FINALIZER), version)
+        return None
 
     def _as_it_is_now(self, resource: R) -> R | None:
         """Read the resource again: what was done meanwhile may have written to it."""
@@ -146,6 +220,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
         return min(FIRST_RETRY * (1 << min(count, 10)), LAST_RETRY)
 
     def _report(self, resource: R, status: S) -> None:
+        """Write a status that says something new."""
         before = self._controller.status(resource)
         told = status.model_copy(
             update={

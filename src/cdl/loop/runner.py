@@ -1,105 +1,185 @@
-"""Drive turns without an API server: poll the store, and look again at what a change concerns."""
+"""Workers, queues and what wakes them: the same for a laptop's file and a cluster's API server."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+import zlib
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cdl.ports.errors import PortError
+from cdl.reconcile.decision import PATIENT, SOON
+
+from .context import about
+from .observer import SILENT
+from .queue import WorkQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cdl.api.meta import Key
+    from cdl.ports.pulse import Pulse
 
+    from .observer import Observer
     from .reconciler import Reconciler
+    from .stamp import Stamp
 
-POLL_SECONDS = 0.2
-"""How often the store is asked whether anything changed; one indexed SQLite read."""
+WORKERS = 4
+BEAT = timedelta(seconds=1)
+"""How often each engine is asked for everything at once while somebody waits for it."""
+IDLE_BEAT = timedelta(seconds=10)
+"""How often while nobody does: so soon is noticed what people change behind our back."""
+NAP_SECONDS = 0.1
+STRETCHED = {SOON: timedelta(seconds=15), PATIENT: timedelta(minutes=5)}
+"""How long a look waits for what a beat or an event will tell anyway; this is for what neither tells."""
+JITTER = 0.1
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What tells two states of a resource apart."""
-
-    wish: str
-    """Changes with spec, annotations and deletion: what the resource itself has to be looked at for."""
-    version: str
-    """Changes with everything, status included: what resources that depend on it have to be looked at for."""
-
-
 class Feed(Protocol):
-    """The changes of a store."""
+    """Where changes of resources come from."""
 
-    def version(self) -> int:
-        """Give a number that rises with every change."""
-
-    def stamps(self, kind: str) -> Mapping[Key, Stamp]:
-        """Give the state of every resource of a kind."""
-
-
-@dataclass(slots=True)
-class _Queue:
-    """When each resource of a kind is due, and the states that were known when that was worked out."""
-
-    due: dict[Key, float] = field(default_factory=dict)
-    wishes: dict[Key, str] = field(default_factory=dict)
-    watched: dict[str, Mapping[Key, Stamp]] = field(default_factory=dict)
-
-    def learn(self, own: Mapping[Key, Stamp], watched: dict[str, Mapping[Key, Stamp]], now: float) -> None:
-        """Make due what changed or depends on what changed; a resource's own status is no reason to look again."""
-        wishes = {key: stamp.wish for key, stamp in own.items()}
-        everything = watched != self.watched
-        changed = [key for key in wishes if everything or self.wishes.get(key) != wishes[key]]
-        self.due = {key: at for key, at in self.due.items() if key in wishes} | dict.fromkeys(changed, now)
-        self.wishes, self.watched = wishes, watched
+    def run(self, saw: Callable[[Key, Stamp | None], None], stop: threading.Event) -> None:
+        """Tell every resource there is and every change, until stop; None is a resource that is gone."""
 
 
 class Runner:
-    """One thread a kind; a key is never in two hands."""
+    """Turns what is due; a key is never in two hands."""
 
-    def __init__(self, reconcilers: Mapping[str, Reconciler[Any, Any, Any, Any]], feed: Feed) -> None:
-        """Take what drives each kind, and where changes are seen."""
+    def __init__(
+        self,
+        reconcilers: Mapping[str, Reconciler[Any, Any, Any, Any]],
+        pulses: Mapping[str, Pulse] | None = None,
+        *,
+        workers: int = WORKERS,
+        beat: timedelta = BEAT,
+        observer: Observer = SILENT,
+    ) -> None:
+        """Take what drives each kind, and the engine whose beat tells of its resources, by kind."""
         self._reconcilers = reconcilers
-        self._feed = feed
+        self._pulses = dict(pulses or {})
+        self._workers = workers
+        self._beat = beat
+        self._observer = observer
+        self._queues = {kind: WorkQueue() for kind in reconcilers}
+        self._neighbours = _Neighbours()
+        self._waiting: dict[str, set[Key]] = {kind: set() for kind in reconcilers}
+        """Resources whose last look asked for another one soon: those that wait for an engine."""
+        self._beating: set[str] = set()
+        """Kinds whose engine answered the last time it was asked for everything."""
+        for kind, queue in self._queues.items():
+            observer.queue(kind, lambda q=queue: q.backlog()[0], lambda q=queue: q.backlog()[1])  # type: ignore[misc]  # a default binds the loop's variable
 
-    def run(self, stop: threading.Event) -> None:
+    def saw(self, key: Key, stamp: Stamp | None) -> None:
+        """Learn the state of a resource; whoever has to look because of it becomes due."""
+        for concerned in self._neighbours.learn(key, stamp):
+            if concerned.kind in self._queues:
+                self._queues[concerned.kind].add(concerned)
+
+    def run(self, feed: Feed, stop: threading.Event) -> None:
         """Work until stop is set; returns when every turn in progress has ended."""
-        threads = [
-            threading.Thread(target=self._work, args=(kind, stop), name=f"cdl-{kind.lower()}")
-            for kind in self._reconcilers
+        threads = [threading.Thread(target=feed.run, args=(self.saw, stop), name="cdl-feed")]
+        for kind in self._reconcilers:
+            threads += [
+                threading.Thread(target=self._work, args=(kind, stop), name=f"cdl-{kind.lower()}-{number}")
+                for number in range(self._workers)
+            ]
+        threads += [
+            threading.Thread(target=self._listen, args=(kind, stop), name=f"cdl-beat-{kind.lower()}")
+            for kind in self._pulses
         ]
         for thread in threads:
             thread.start()
+        stop.wait()
+        for queue in self._queues.values():
+            queue.close()
         for thread in threads:
             thread.join()
 
     def _work(self, kind: str, stop: threading.Event) -> None:
-        queue, seen = _Queue(), -1
-        watches = self._reconcilers[kind].watches
+        queue, reconciler = self._queues[kind], self._reconcilers[kind]
+        while not stop.is_set() and (taken := queue.take()) is not None:
+            key, overdue = taken
+            self._observer.waited(kind, overdue)
+            again: timedelta | None = None
+            try:
+                with about(key):
+                    again = reconciler.turn(key.namespace, key.name)
+            except Exception:
+                log.exception("%s: a turn ended in a fault of ours", key)
+                again = timedelta(minutes=1)
+            after = self._after(key, again)
+            queue.done(key, None if after is None else after.total_seconds())
+
+    def _after(self, key: Key, again: timedelta | None) -> timedelta | None:
+        """Let a beat or an event wake what it can, instead of a look of its own for each resource."""
+        waiting = self._waiting[key.kind]
+        if again == SOON:
+            waiting.add(key)
+        else:
+            waiting.discard(key)
+        if again in STRETCHED:
+            return STRETCHED[again] if key.kind in self._beating else again
+        return again + again * JITTER * _spread(key) if again is not None else None
+
+    def _listen(self, kind: str, stop: threading.Event) -> None:
+        """Ask an engine for everything at once, and wake whose part changed."""
+        before: Mapping[Key, str] = {}
         while not stop.is_set():
             try:
-                version = self._feed.version()
-                if version != seen:
-                    watched = {other: self._feed.stamps(other) for other in watches}
-                    queue.learn(self._feed.stamps(kind), watched, time.monotonic())
-                    seen = version
-            except PortError as error:  # what was due stays due; a thread that ended would never be missed
-                log.warning("%s: changes cannot be read: %s", kind, error)
-            self._turns(kind, queue.due, stop)
-            stop.wait(POLL_SECONDS)
-
-    def _turns(self, kind: str, due: dict[Key, float], stop: threading.Event) -> None:
-        for key in [k for k, at in due.items() if at <= time.monotonic()]:
-            if stop.is_set():
-                return
-            again = self._reconcilers[kind].turn(key.namespace, key.name)
-            if again is None:
-                due.pop(key, None)
+                now = self._pulses[kind].beat()
+            except PortError as error:
+                if kind in self._beating:
+                    log.warning("%s: its engine does not say what changed: %s", kind, error)
+                self._beating.discard(kind)
             else:
-                due[key] = time.monotonic() + again.total_seconds()
+                for key in before.keys() | now.keys():
+                    if before.get(key) != now.get(key) and self._neighbours.knows(key):
+                        self._queues[kind].add(key)
+                before = now
+                self._beating.add(kind)
+            asked = time.monotonic()
+            while not stop.wait(NAP_SECONDS):
+                if time.monotonic() - asked >= (self._beat if self._waiting[kind] else IDLE_BEAT).total_seconds():
+                    break
+
+
+class _Neighbours:
+    """Who reads whom, by the stamps seen last."""
+
+    def __init__(self) -> None:
+        self._stamps: dict[Key, Stamp] = {}
+        self._readers: dict[Key, set[Key]] = {}
+        self._lock = threading.Lock()
+
+    def knows(self, key: Key) -> bool:
+        """There is such a resource."""
+        return key in self._stamps
+
+    def learn(self, key: Key, stamp: Stamp | None) -> frozenset[Key]:
+        """Take a state in; give who has to look: the resource itself for its wish, its readers for anything."""
+        with self._lock:
+            before = self._stamps.get(key)
+            if before == stamp:
+                return frozenset()
+            for subject in before.reads if before else ():
+                self._readers[subject].discard(key)
+            for subject in stamp.reads if stamp else ():
+                self._readers.setdefault(subject, set()).add(key)
+            if stamp is None:
+                del self._stamps[key]
+            else:
+                self._stamps[key] = stamp
+            concerned = {key} if before is None or stamp is None or before.wish != stamp.wish else set()
+            for state in (before, stamp):
+                if state is not None and state.subject is not None:
+                    concerned |= self._readers.get(state.subject, set())
+            return frozenset(concerned)
+
+
+def _spread(key: Key) -> float:
+    """A number from -1 to 1 that is always the same for a key, so that looks do not come in herds."""
+    return zlib.crc32(str(key).encode()) % 2001 / 1000 - 1

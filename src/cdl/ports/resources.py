@@ -16,10 +16,14 @@ class ResourceStore(Protocol):
     """Where specs are read and statuses written. Kubernetes' rules hold: generation, resourceVersion, finalizers."""
 
     def get(self, kind: type[R], namespace: str, name: str) -> R | None:
-        """Give the resource; None when there is none."""
+        """Give the resource; None when there is none.
+
+        Raises:
+            Unreadable: what is stored is no resource of this kind.
+        """
 
     def list(self, kind: type[R], namespace: str | None = None) -> tuple[R, ...]:
-        """Give every resource of a kind, of one namespace or of all."""
+        """Give every resource of a kind, of one namespace or of all; those that cannot be read are left out."""
 
     def create(self, resource: R) -> R:
         """Make sure a resource of this name exists and give it. An existing one is given back unchanged."""

@@ -9,7 +9,7 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import REVISION_ANNOTATION, Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
-from cdl.loop import Engines
+from cdl.loop import Engines, stamp_of
 from cdl.loop.experiment import controller as experiments
 from cdl.loop.experiment import record_approval
 from cdl.loop.modeldeployment import controller as deployments
@@ -173,24 +173,38 @@ def test_only_releases_of_its_model_count(world):
 
 def test_a_release_that_is_gone_cannot_be_marked(world):
     server = put(world, ModelDeployment, deployment_document())
-    mark_served(world.resources, server, "news-1", serves=True)
+    mark_served(world.resources, server.key, "news-1", serves=True)
     assert world.resources.list(Release) == ()
 
 
 def test_a_release_lists_who_serves_it_once_and_in_order(world):
     put(world, Release, release_document())
     for name in ("b", "a", "b"):
-        mark_served(world.resources, put(world, ModelDeployment, deployment_document(name)), "news-1", serves=True)
+        server = put(world, ModelDeployment, deployment_document(name))
+        mark_served(world.resources, server.key, "news-1", serves=True)
     assert world.resources.list(Release)[0].status.served_by == ("a", "b")
-    mark_served(world.resources, put(world, ModelDeployment, deployment_document("b")), "news-1", serves=False)
+    mark_served(world.resources, Key("ModelDeployment", "default", "b"), "news-1", serves=False)
     assert world.resources.list(Release)[0].status.served_by == ("a",)
 
 
-def test_who_depends_on_whom_is_said():
+def test_who_depends_on_whom_is_said(world):
     """An Experiment waits for data and decisions, a ModelDeployment for decisions; a DataPipeline for nobody."""
-    nobody = Engines(*[None] * 6)
-    assert experiments(nobody).watches == {"DataPipeline", "Release"}
-    assert deployments(nobody).watches == {"Release"}
+    pipeline = stamp_of(put(world, DataPipeline, pipeline_document()).plain())
+    learner = stamp_of(put(world, Experiment, experiment_document()).plain())
+    server = stamp_of(put(world, ModelDeployment, deployment_document()).plain())
+    release = stamp_of(put(world, Release, release_document("news", 7)).plain())
+    decisions = Key("Release", "default", "news")
+    assert learner.reads == {pipeline.subject, decisions}
+    assert server.reads == {decisions}
+    assert pipeline.reads == release.reads == frozenset()
+    assert release.subject == decisions
+
+
+@pytest.mark.parametrize("spec", [None, [], {"data": None, "model": "text"}, {"data": {"pipeline": 7}, "model": []}])
+def test_a_document_that_is_no_resource_still_has_a_stamp(spec):
+    meta = {"name": "odd", "namespace": "team", "resourceVersion": "4"}
+    for kind in ("DataPipeline", "Experiment", "ModelDeployment"):
+        assert stamp_of({"kind": kind, "metadata": meta, "spec": spec}).subject == Key(kind, "team", "odd")
 
 
 def test_an_experiment_that_follows_the_data_holds_none_of_it_even_while_suspended(world):

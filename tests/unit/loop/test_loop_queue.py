@@ -1,178 +1,176 @@
-"""When a resource is looked at: at once when it or what it depends on changed, else when its own last look says so."""
+"""A key waits once, is in one pair of hands at most, and comes up at the earliest time anybody asked for."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cdl.api.meta import Key
-from cdl.loop import Runner, Stamp
-from cdl.loop.runner import _Queue
-from cdl.ports.errors import Unavailable
+from cdl.loop.queue import WorkQueue
 
-A, B = Key("Experiment", "default", "a"), Key("Experiment", "default", "b")
-DATA = Key("DataPipeline", "default", "data")
-AN_HOUR = timedelta(hours=1)
+A, B, C = (Key("Experiment", "default", name) for name in "abc")
 
 
-def stamps(**wishes):
-    return {Key("Experiment", "default", name): Stamp(wish, "1") for name, wish in wishes.items()}
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
 
 
-def test_what_is_new_is_due_at_once():
-    queue = _Queue()
-    queue.learn(stamps(a="1", b="1"), {}, now=5)
-    assert queue.due == {A: 5, B: 5}
+@pytest.fixture
+def clock():
+    return Clock()
 
 
-def test_a_changed_wish_is_due_and_the_others_keep_their_time():
-    queue = _Queue()
-    queue.learn(stamps(a="1", b="1"), {}, now=0)
-    queue.due = {A: 100, B: 200}
-    queue.learn(stamps(a="2", b="1"), {}, now=7)
-    assert queue.due == {A: 7, B: 200}
-    queue.due[A] = 300
-    queue.learn(stamps(a="2", b="1"), {}, now=8)
-    assert queue.due == {A: 300, B: 200}
+@pytest.fixture
+def queue(clock):
+    return WorkQueue(clock)
 
 
-def test_its_own_status_is_no_reason_to_look_again():
-    queue = _Queue()
-    queue.learn({A: Stamp("1", "1")}, {}, now=0)
-    queue.due = {A: 100}
-    queue.learn({A: Stamp("1", "2")}, {}, now=7)
-    assert queue.due == {A: 100}
+def due(queue):
+    """Take everything that is due by now, without waiting."""
+    taken = []
+    while queue.backlog()[0] and not taken_is_busy(queue):
+        taken.append(queue.take()[0])
+    return taken
 
 
-def test_a_changed_status_of_another_kind_makes_everything_due():
-    queue = _Queue()
-    queue.learn(stamps(a="1", b="1"), {"DataPipeline": {DATA: Stamp("1", "1")}}, now=0)
-    queue.due = {A: 100, B: 200}
-    queue.learn(stamps(a="1", b="1"), {"DataPipeline": {DATA: Stamp("1", "2")}}, now=7)
-    assert queue.due == {A: 7, B: 7}
-    queue.due = {A: 100, B: 200}
-    queue.learn(stamps(a="1", b="1"), {"DataPipeline": {DATA: Stamp("1", "2")}}, now=9)
-    assert queue.due == {A: 100, B: 200}
+def taken_is_busy(queue):
+    """Everything due is in somebody's hands already."""
+    queue._drop_overtaken()
+    return not queue._heap or queue._heap[0][0] > queue._clock()
 
 
-def test_what_is_gone_is_not_due_and_is_new_when_it_comes_back():
-    queue = _Queue()
-    queue.learn(stamps(a="1", b="1"), {}, now=0)
-    queue.learn(stamps(b="1"), {}, now=1)
-    assert queue.due == {B: 0}
-    queue.learn(stamps(a="1", b="1"), {}, now=2)
-    assert queue.due == {A: 2, B: 0}
+def test_the_longest_due_comes_first(queue, clock):
+    queue.add(A, 3)
+    queue.add(B, 1)
+    queue.add(C, 2)
+    clock.now += 5
+    assert [queue.take() for _ in range(3)] == [(B, 4.0), (C, 3.0), (A, 2.0)]
 
 
-@dataclass
-class Told:
-    """A feed that holds what a test puts there, and counts how often it is read."""
-
-    held: dict[str, dict[Key, Stamp]] = field(default_factory=dict)
-    number: int = 0
-    reads: int = 0
-    down: int = 0
-    """How often it does not answer from now on."""
-
-    def put(self, key, stamp):
-        self.held.setdefault(key.kind, {})[key] = stamp
-        self.number += 1
-
-    def version(self):
-        return self.number
-
-    def stamps(self, kind):
-        self.reads += 1
-        if self.down:
-            self.down -= 1
-            message = "the disk does not answer"
-            raise Unavailable(message)
-        return dict(self.held.get(kind, {}))
+def test_a_key_waits_once(queue):
+    for _ in range(3):
+        queue.add(A)
+    assert due(queue) == [A]
 
 
-@dataclass
-class Looker:
-    """Stands for a kind's reconciler: answers as told, and hangs up the phone after so many turns."""
-
-    answers: dict[str, list]
-    enough: int
-    stop: threading.Event
-    watches: frozenset[str] = frozenset()
-    turned: list[str] = field(default_factory=list)
-    before: dict[int, object] = field(default_factory=dict)
-
-    def turn(self, namespace, name):
-        assert namespace == "default"
-        self.turned.append(name)
-        act = self.before.get(len(self.turned))
-        if act is not None:
-            act()
-        if len(self.turned) == self.enough:
-            self.stop.set()
-        return self.answers[name].pop(0)
+def test_the_earliest_time_stands(queue, clock):
+    queue.add(A, 10)
+    queue.add(A, 2)
+    queue.add(A, 60)
+    clock.now += 2
+    assert due(queue) == [A]
+    queue.done(A)
+    clock.now += 100
+    assert due(queue) == []
 
 
-def run(feed, **lookers):
-    Runner(lookers, feed).run(next(iter(lookers.values())).stop)
+def test_what_is_not_due_yet_is_not_given(queue, clock):
+    queue.add(A, 2)
+    assert due(queue) == []
+    clock.now += 2
+    assert due(queue) == [A]
 
 
-def test_a_resource_is_turned_until_it_is_gone():
-    feed, stop = Told(), threading.Event()
-    feed.put(A, Stamp("1", "1"))
-    feed.put(B, Stamp("1", "1"))
-    now = timedelta()
-    looker = Looker({"a": [now, None], "b": [now, now, now, now]}, 6, stop)
-    run(feed, Experiment=looker)
-    assert looker.turned == ["a", "b", "a", "b", "b", "b"]
+def test_a_key_at_work_is_not_given_again_before_it_is_done(queue):
+    queue.add(A)
+    assert due(queue) == [A]
+    queue.add(A)
+    queue.add(B)
+    assert due(queue) == [B]
+    queue.done(A)
+    assert due(queue) == [A]
 
 
-def test_nothing_is_turned_after_the_stop():
-    feed, stop = Told(), threading.Event()
-    feed.put(A, Stamp("1", "1"))
-    feed.put(B, Stamp("1", "1"))
-    looker = Looker({"a": [AN_HOUR], "b": [AN_HOUR]}, 1, stop)
-    run(feed, Experiment=looker)
-    assert looker.turned == ["a"]
+def test_what_happened_at_work_outranks_a_late_return(queue, clock):
+    queue.add(A)
+    queue.take()
+    queue.add(A)
+    queue.done(A, 600)
+    assert due(queue) == [A]
+    queue.done(A)
+    clock.now += 1000
+    assert due(queue) == []
 
 
-def test_a_stopped_runner_turns_nothing():
-    feed, stop = Told(), threading.Event()
-    feed.put(A, Stamp("1", "1"))
-    stop.set()
-    looker = Looker({"a": []}, 0, stop)
-    run(feed, Experiment=looker)
-    assert (looker.turned, feed.reads) == ([], 0)
+def test_a_forgotten_key_is_not_due(queue):
+    queue.add(A)
+    queue.forget(A)
+    assert due(queue) == []
+    queue.add(A)
+    assert due(queue) == [A]
 
 
-def test_a_change_of_what_is_watched_wakes_who_watches():
-    feed, stop = Told(), threading.Event()
-    feed.put(A, Stamp("1", "1"))
-    feed.put(DATA, Stamp("1", "1"))
-    experiments = Looker({"a": [AN_HOUR, AN_HOUR]}, 2, stop, frozenset({"DataPipeline"}))
-
-    def change():
-        feed.put(DATA, Stamp("1", "2"))
-
-    pipelines = Looker({"data": [timedelta(milliseconds=300), AN_HOUR]}, 0, stop, before={2: change})
-    run(feed, Experiment=experiments, DataPipeline=pipelines)
-    assert experiments.turned == ["a", "a"]
-    assert pipelines.turned == ["data", "data"]
+def test_the_backlog_counts_what_is_due_and_how_long(queue, clock):
+    assert queue.backlog() == (0, 0.0)
+    queue.add(A)
+    queue.add(B, 4)
+    queue.add(C, 60)
+    clock.now += 5
+    assert queue.backlog() == (2, 5.0)
 
 
-def test_a_store_where_nothing_changes_is_not_read_through_again():
-    feed, stop = Told(), threading.Event()
-    feed.put(A, Stamp("1", "1"))
-    looker = Looker({"a": [timedelta()] * 3}, 3, stop)
-    run(feed, Experiment=looker)
-    assert looker.turned == ["a"] * 3
-    assert feed.reads == 1
+def test_a_closed_queue_lets_everybody_go():
+    queue, gone = WorkQueue(), []
+    workers = [threading.Thread(target=lambda: gone.append(queue.take())) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    queue.close()
+    for worker in workers:
+        worker.join(10)
+    assert gone == [None] * 3
 
 
-def test_a_store_that_does_not_answer_for_a_while_ends_nothing(caplog):
-    feed, stop = Told(down=2), threading.Event()
-    feed.put(A, Stamp("1", "1"))
-    looker = Looker({"a": [AN_HOUR]}, 1, stop)
-    run(feed, Experiment=looker)
-    assert looker.turned == ["a"]
-    assert caplog.text.count("Experiment: changes cannot be read: the disk does not answer") == 2
+def test_a_worker_that_waits_for_a_late_key_hears_of_an_early_one():
+    queue, got = WorkQueue(), []
+    queue.add(A, 3600)
+    worker = threading.Thread(target=lambda: got.append(queue.take()[0]))
+    worker.start()
+    queue.add(B)
+    worker.join(10)
+    assert got == [B]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("add"), st.sampled_from([A, B, C]), st.integers(0, 5)),
+            st.tuples(st.just("take"), st.none(), st.none()),
+            st.tuples(st.just("done"), st.sampled_from([A, B, C]), st.one_of(st.none(), st.integers(0, 5))),
+            st.tuples(st.just("wait"), st.none(), st.integers(0, 4)),
+        ),
+        max_size=60,
+    )
+)
+def test_nothing_that_was_added_is_lost_and_nothing_is_in_two_hands(steps):
+    clock = Clock()
+    queue = WorkQueue(clock)
+    wanted: dict[Key, float] = {}
+    busy: set[Key] = set()
+    for what, key, number in steps:
+        if what == "add":
+            queue.add(key, number)
+            wanted[key] = min(wanted.get(key, 1e9), clock.now + number)
+        elif what == "wait":
+            clock.now += number
+        elif what == "done" and key in busy:
+            busy.remove(key)
+            queue.done(key, number)
+            if number is not None:
+                wanted[key] = min(wanted.get(key, 1e9), clock.now + number)
+        elif what == "take":
+            ready = {k: at for k, at in wanted.items() if at <= clock.now and k not in busy}
+            if ready:
+                got, overdue = queue.take()
+                assert got in ready
+                assert wanted.pop(got) == min(ready.values()) == clock.now - overdue
+                busy.add(got)
+    for key in busy:
+        queue.done(key)
+    clock.now += 10
+    assert sorted(due(queue)) == sorted(wanted)

@@ -1,0 +1,56 @@
+"""What of a resource's document the loop goes by: has it to be looked at, and who else has to look?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cdl.api.canonical import short
+from cdl.api.meta import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells two states of a resource apart, and whom they concern."""
+
+    wish: str
+    """Changes with spec, annotations and deletion: what the resource itself has to be looked at for."""
+    version: str
+    """Changes with everything, status included: what resources that depend on it have to be looked at for."""
+    subject: Key | None = None
+    """What others depend on when they depend on this. All Releases of a model are one subject, named by the model."""
+    reads: frozenset[Key] = field(default=frozenset())
+    """The subjects this resource's own look reads."""
+
+
+def key_of(document: Mapping[str, Any]) -> Key:
+    """Give the key of a document as an API server serves it."""
+    meta = document["metadata"]
+    return Key(str(document["kind"]), str(meta.get("namespace", "default")), str(meta["name"]))
+
+
+def stamp_of(document: Mapping[str, Any]) -> Stamp:
+    """Read a document's stamp; whatever cannot be read concerns nobody."""
+    meta, key = document["metadata"], key_of(document)
+    wish = short([meta.get("generation"), meta.get("annotations"), meta.get("deletionTimestamp"), meta.get("uid")])
+    spec = _part(document, "spec")
+    model = spec.get("model")
+    released = Key("Release", key.namespace, str(_part(spec, "model").get("name", "")))
+    match key.kind:
+        case "Release":
+            return Stamp(wish, str(meta["resourceVersion"]), Key("Release", key.namespace, str(model)))
+        case "Experiment":
+            data = Key("DataPipeline", key.namespace, str(_part(spec, "data").get("pipeline", "")))
+            return Stamp(wish, str(meta["resourceVersion"]), key, frozenset({data, released}))
+        case "ModelDeployment":
+            return Stamp(wish, str(meta["resourceVersion"]), key, frozenset({released}))
+        case _:
+            return Stamp(wish, str(meta["resourceVersion"]), key)
+
+
+def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = document.get(name)
+    return part if isinstance(part, dict) else {}
