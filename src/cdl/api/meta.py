@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 GROUP = "cdl.dev"
 VERSION = "v1alpha1"
@@ -73,21 +80,37 @@ class Key:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
+AVAILABLE = "x-cdl-available"
+"""Where a field's JSON schema says which of its values already do something, and what to tell who wants another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Announced(AfterValidator):
+    """A check that shows in the JSON schema, so that an API server can be taught it."""
+
+    func: Callable[[object], object]
+    allowed: tuple[object, ...]
+    message: str
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core) | {AVAILABLE: {"values": list(self.allowed), "message": self.message}}
+
+
 def not_yet(*allowed: object) -> AfterValidator:
     """Accept a field only with the values that already do something.
 
     A field whose feature is still to come must never be ignored in silence: any other value is refused.
     """
+    shown = [_plain(a) for a in allowed if a is not None and a not in ("", (), {})]
+    hint = f"; available now: {', '.join(shown)}" if shown else "; leave it out"
+    message = f"not available yet{hint}"
 
     def refuse(value: object) -> object:
         if value in allowed:
             return value
-        shown = [_plain(a) for a in allowed if a is not None and a not in ("", (), {})]
-        hint = f"; available now: {', '.join(shown)}" if shown else "; leave it out"
-        message = f"not available yet{hint}"
         raise ValueError(message)
 
-    return AfterValidator(refuse)
+    return _Announced(refuse, allowed, message)
 
 
 def _plain(value: object) -> str:

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from cdl.api.v1alpha1 import KINDS
-from cdl.kube.crds import definition, file_name, main, render, schema
+from cdl.kube.crds import FOLDERS, definition, file_name, main, render, schema
+from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, release_document
 
 ROOT = Path(__file__).parents[3]
 WORDS = {
@@ -52,16 +53,20 @@ def strict(kind):
     return jsonschema.Draft4Validator(made)
 
 
+@pytest.mark.parametrize(("folder", "rules"), FOLDERS.items(), ids=FOLDERS)
 @EVERY_KIND
-def test_the_committed_file_is_what_the_models_say(kind):
-    committed = (ROOT / "manifests" / "crds" / file_name(kind)).read_text(encoding="utf-8")
-    assert committed == render(kind), "run `make generate` and commit manifests/crds"
+def test_the_committed_file_is_what_the_models_say(kind, folder, rules):
+    committed = (ROOT / "manifests" / folder / file_name(kind)).read_text(encoding="utf-8")
+    assert committed == render(kind, rules=rules), f"run `make generate` and commit manifests/{folder}"
+    assert ("x-kubernetes-validations" in committed) is rules
+    assert yaml.safe_load(committed) == definition(kind, rules=rules)
 
 
 def test_the_module_writes_every_kind(tmp_path, capsys):
-    main(tmp_path / "crds")
-    assert sorted(p.name for p in (tmp_path / "crds").iterdir()) == sorted(file_name(k) for k in KINDS.values())
-    assert len(capsys.readouterr().out.splitlines()) == len(KINDS)
+    main(tmp_path)
+    for folder in FOLDERS:
+        assert sorted(p.name for p in (tmp_path / folder).iterdir()) == sorted(file_name(k) for k in KINDS.values())
+    assert len(capsys.readouterr().out.splitlines()) == len(FOLDERS) * len(KINDS)
 
 
 @EVERY_KIND
@@ -90,7 +95,23 @@ def test_every_default_is_allowed(kind):
     for path, node in nodes(schema(kind)):
         if "default" in node:
             jsonschema.Draft4Validator(closed(node)).validate(node["default"])
-            assert not path.startswith(".status"), f"{path}: only the platform writes a status"
+            assert not path.startswith(".status."), f"{path}: only the platform writes a status"
+
+
+def test_a_resource_waits_for_its_first_look_but_a_release_has_nobody_to_wait_for():
+    unseen = {name: schema(kind)["properties"]["status"].get("default") for name, kind in KINDS.items()}
+    assert unseen.pop("Release") is None
+    assert set(map(str, unseen.values())) == {"{'observedGeneration': -1}"}
+
+
+@pytest.mark.parametrize("document", [pipeline_document(), experiment_document(), deployment_document()])
+def test_a_resource_nobody_looked_at_is_read(document):
+    resource = KINDS[document["kind"]].read(document | {"status": {"observedGeneration": -1}})
+    assert resource.status == type(resource.status)(observed_generation=-1)
+
+
+def test_a_release_is_always_up_to_date():
+    assert KINDS["Release"].read(release_document()).plain()["status"]["observedGeneration"] == 1
 
 
 @EVERY_KIND
@@ -105,13 +126,30 @@ def test_names_columns_and_the_status_subresource(kind):
     ]
     assert made["names"]["categories"] == ["cdl"]
     assert version["subresources"] == {"status": {}}
-    assert [c["name"] for c in version["additionalPrinterColumns"]] == [
-        "Ready", "Status", "Progress", "Revision", "Age",
-    ]  # fmt: skip
-    properties = schema(kind)["properties"]
-    for column in version["additionalPrinterColumns"]:
-        first = column["jsonPath"].split(".")[1]
-        assert first in properties, column
+    columns = version["additionalPrinterColumns"]
+    always, wide = ([c["name"] for c in columns if bool(c.get("priority")) is p] for p in (False, True))
+    assert (always, wide) == SHOWN[kind.__name__]
+    for column in columns:
+        if not column["jsonPath"].startswith(".metadata."):
+            node = schema(kind)
+            for part in column["jsonPath"].removeprefix(".").partition("[")[0].split("."):
+                node = node["properties"][part]
+            assert node["type"] in {column["type"], "array"}, column
+
+
+SHOWN = {
+    "DataPipeline": (["Ready", "Status", "Progress", "Revision", "Age"], ["Dataset", "Message"]),
+    "Experiment": (["Ready", "Status", "Progress", "Revision", "Age"], ["Metric", "Release", "Message"]),
+    "ModelDeployment": (["Ready", "Status", "Progress", "Revision", "Age"], ["Release", "URL", "Message"]),
+    "Release": (["Model", "Version", "Approval", "Age"], ["By", "Served by", "Digest"]),
+}
+
+
+@EVERY_KIND
+def test_a_name_is_bounded_as_the_models_bound_it(kind):
+    name = schema(kind)["properties"]["metadata"]["properties"]["name"]
+    raw = kind.model_json_schema()["$defs"]["Metadata"]["properties"]["name"]
+    assert (name["pattern"], name["maxLength"]) == (raw["pattern"], raw["maxLength"])
 
 
 def test_a_pasted_configuration_is_kept_as_it_is():

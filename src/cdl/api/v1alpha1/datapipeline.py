@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
+from cdl.api.rules import CHECK_SAYS_SOMETHING, ITEMS_ARE_CHECKED, SIDES_ARE_KNOWN, STEP_PROGRAM
 
 from .resource import Resource, Spec, Status
 
@@ -56,20 +57,19 @@ class Step(Frozen):
 
     name: Name = Field(description="Names the step, and its pipelines at the data engine.")
     uses: str | None = Field(
-        None, pattern=r"^[a-z0-9]+(/[a-z0-9-]+)?$", description="A built-in program of pipelines/."
+        None, pattern=r"^[a-z0-9]+(/[a-z0-9-]+)?$", max_length=80, description="A built-in program of pipelines/."
     )
     image: str | None = Field(None, description="A container image of your own.")
     cmd: tuple[str, ...] = Field((), description="The command in that image.")
     env: dict[str, str] = Field(default_factory=dict, description="Environment of the command.")
     glob: str = Field("/[!_]*", description="What one datum is, in Pachyderm's glob dialect.")
-    resources: Resources = Resources()
+    resources: Resources = Field(Resources(), description="What each worker may use.")
     parallelism: int = Field(1, ge=1, le=64, description="Workers at once.")
 
     @model_validator(mode="after")
     def _one_program(self) -> Self:
         if (self.uses is None) == (not self.cmd):
-            message = "give either uses (a built-in program) or cmd (with image), not both and not neither"
-            raise ValueError(message)
+            raise STEP_PROGRAM.refusal()
         return self
 
 
@@ -101,8 +101,7 @@ class Check(Frozen):
             self.rejected,
         ]
         if all(rule is None for rule in rules):
-            message = "a check needs a rule: minLength, maxLength, oneOf, notNull, regex, extension, rows or rejected"
-            raise ValueError(message)
+            raise CHECK_SAYS_SOMETHING.refusal()
         return self
 
 
@@ -134,15 +133,19 @@ class Labels(Frozen):
 class DataPipelineSpec(Spec):
     """What the dataset should be."""
 
-    sources: tuple[Source, ...] = Field((), description="May be empty when people push into the input repositories.")
-    schedule: Annotated[str, not_yet("")] = Field("", description="Cron expression: when to fetch again.")
-    split: Split | None = Field(None, description="How to divide sources that name no side.")
-    steps: tuple[Step, ...] = Field((), description="Transformations in order, alike on both sides.")
-    pachyderm: Annotated[tuple[dict[str, JsonValue], ...], not_yet(())] = Field(
-        (), description="Raw Pachyderm pipeline specs."
+    sources: tuple[Source, ...] = Field(
+        (), max_length=500, description="May be empty when people push into the input repositories."
     )
-    checks: tuple[Check, ...] = Field((), description="Rules the data must keep.")
-    labels: Labels = Field(default_factory=Labels)
+    schedule: Annotated[str, not_yet("")] = Field(
+        "", max_length=100, description="Cron expression: when to fetch again."
+    )
+    split: Split | None = Field(None, description="How to divide sources that name no side.")
+    steps: tuple[Step, ...] = Field((), max_length=100, description="Transformations in order, alike on both sides.")
+    pachyderm: Annotated[tuple[dict[str, JsonValue], ...], not_yet(())] = Field(
+        (), max_length=100, description="Raw Pachyderm pipeline specs."
+    )
+    checks: tuple[Check, ...] = Field((), max_length=200, description="Rules the data must keep.")
+    labels: Labels = Field(default_factory=Labels, description="Where labels come from.")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -152,11 +155,9 @@ class DataPipelineSpec(Spec):
                 message = f"{what}: names must differ from one another"
                 raise ValueError(message)
         if self.split is None and any(s.side is None for s in self.sources):
-            message = "sources without a side need spec.split"
-            raise ValueError(message)
+            raise SIDES_ARE_KNOWN.refusal()
         if self._items_are_checked() and not any(s.uses == "checks" for s in self.steps):
-            message = "checks on items need a step with `uses: checks`"
-            raise ValueError(message)
+            raise ITEMS_ARE_CHECKED.refusal()
         return self
 
     def _items_are_checked(self) -> bool:

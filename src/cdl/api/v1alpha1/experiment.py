@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from cdl.api.canonical import canonical
 from cdl.api.duration import Duration
 from cdl.api.meta import Digest, Frozen, ModelName, Name, Sha256, not_yet
+from cdl.api.rules import CODE_FROM_ARCHIVE, DATA_FROM_PIPELINE, GATE_IS_BOUNDED
 
 from .datapipeline import Dataset
 from .resource import Resource, Spec, Status
@@ -25,8 +26,7 @@ class DataRef(Frozen):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if self.pipeline is None:
-            message = "data.pipeline is required: the name of a DataPipeline in the same namespace"
-            raise ValueError(message)
+            raise DATA_FROM_PIPELINE.refusal()
         return self
 
 
@@ -57,8 +57,7 @@ class Code(Frozen):
     @model_validator(mode="after")
     def _given(self) -> Self:
         if self.archive is None:
-            message = "code.archive is required: the folder or archive that holds the training code"
-            raise ValueError(message)
+            raise CODE_FROM_ARCHIVE.refusal()
         return self
 
 
@@ -72,7 +71,7 @@ class WarmStart(Frozen):
         None, alias="from", description="Whose weights: model and version."
     )
     freeze: Annotated[tuple[str, ...], not_yet(())] = Field(
-        (), description="Layers that keep their weights (shell patterns)."
+        (), max_length=100, description="Layers that keep their weights (shell patterns)."
     )
 
 
@@ -82,7 +81,9 @@ class Gate(Frozen):
     metric: str = Field(min_length=1, description="A metric that the evaluation reports.")
     min: float | None = Field(None, allow_inf_nan=False, description="Least value that passes.")
     max: float | None = Field(None, allow_inf_nan=False, description="Greatest value that passes.")
-    against: Annotated[str | None, not_yet(None)] = Field(None, description="A version of the model to compare with.")
+    against: Annotated[str | None, not_yet(None)] = Field(
+        None, max_length=100, description="A version of the model to compare with."
+    )
     max_drop: Annotated[float | None, not_yet(None)] = Field(
         None, description="With against: the most that may be lost."
     )
@@ -90,8 +91,7 @@ class Gate(Frozen):
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.min is None and self.max is None:
-            message = "a gate needs min or max"
-            raise ValueError(message)
+            raise GATE_IS_BOUNDED.refusal()
         return self
 
 
@@ -103,7 +103,7 @@ class Evaluation(Frozen):
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
         description="module:function in the code, called with a checkpoint and the test side.",
     )
-    gates: tuple[Gate, ...] = Field((), description="All of them must be met.")
+    gates: tuple[Gate, ...] = Field((), max_length=100, description="All of them must be met.")
 
 
 class ModelRef(Frozen):
@@ -131,9 +131,13 @@ class Retrain(Frozen):
     """When to train again."""
 
     on_data: bool = Field(True, description="A new dataset version starts a new run.")
-    schedule: Annotated[str, not_yet("")] = Field("", description="Cron expression: when to train again.")
+    schedule: Annotated[str, not_yet("")] = Field(
+        "", max_length=100, description="Cron expression: when to train again."
+    )
     on_drift: Annotated[bool, not_yet(False)] = Field(False, description="Drift that serving saw starts a new run.")
-    min_interval: Annotated[Duration, not_yet("0s")] = Field("0s", description="Least time between two runs.")
+    min_interval: Annotated[Duration, not_yet("0s")] = Field(
+        "0s", max_length=40, description="Least time between two runs."
+    )
 
 
 class Budget(Frozen):

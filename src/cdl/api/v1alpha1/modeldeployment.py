@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from cdl.api.meta import Frozen, ModelName, not_yet
+from cdl.api.rules import VERSION_IS_PINNED
 
 from .datapipeline import Resources
 from .resource import Resource, Spec, Status
@@ -30,8 +31,7 @@ class ServedModel(Frozen):
     @model_validator(mode="after")
     def _pinned(self) -> Self:
         if (self.policy is VersionPolicy.PINNED) != (self.version is not None):
-            message = "version goes with policy: Pinned, and policy: Pinned needs a version"
-            raise ValueError(message)
+            raise VERSION_IS_PINNED.refusal()
         return self
 
 

@@ -60,6 +60,7 @@ class ApprovalStatus(Frozen):
 class ReleaseStatus(Status):
     """What was decided, and who serves it."""
 
+    observed_generation: int = Field(1, description="Always 1: the spec of a Release never changes.")
     approval: ApprovalStatus = ApprovalStatus()
     verified_at: datetime | None = Field(None, description="When every member was last found unchanged.")
     served_by: tuple[str, ...] = Field((), description="ModelDeployments that serve it.")

@@ -1,0 +1,110 @@
+"""What must hold between fields, and what may never change: each rule once, for everybody who asks.
+
+A rule has one sentence. The models raise it, `cdl validate` prints it, the admission server answers with it, and a
+current API server says it by itself, because the custom resource definitions carry the expression (in CEL, the
+Common Expression Language, as API servers from 1.25 on evaluate it). A test holds the models and the expressions
+to the same verdicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule about the value at one place of one kind."""
+
+    kind: str
+    place: str
+    """Where the value is: `spec.steps[]` is each step."""
+    expression: str
+    """CEL: `self` is the value, `oldSelf` the value before; a rule that names `oldSelf` is about updates only."""
+    message: str
+
+    @property
+    def about_updates(self) -> bool:
+        """It compares two versions of a resource, so one document alone cannot break it."""
+        return "oldSelf" in self.expression
+
+    def refusal(self) -> ValueError:
+        """Give what a model raises when the rule is broken."""
+        return ValueError(self.message)
+
+
+STEP_PROGRAM = Rule(
+    "DataPipeline",
+    "spec.steps[]",
+    "(has(self.uses) && dyn(self.uses) != null) != (has(self.cmd) && size(self.cmd) > 0)",
+    "give either uses (a built-in program) or cmd (with image), not both and not neither",
+)
+CHECK_RULES = ("minLength", "maxLength", "oneOf", "notNull", "regex", "extension", "rows", "rejected")
+CHECK_SAYS_SOMETHING = Rule(
+    "DataPipeline",
+    "spec.checks[]",
+    " || ".join(f"(has(self.{rule}) && dyn(self.{rule}) != null)" for rule in CHECK_RULES),
+    f"a check needs a rule: {', '.join(CHECK_RULES[:-1])} or {CHECK_RULES[-1]}",
+)
+SIDES_ARE_KNOWN = Rule(
+    "DataPipeline",
+    "spec",
+    "(has(self.split) && dyn(self.split) != null) || !has(self.sources) || self.sources.all(s, has(s.side))",
+    "sources without a side need spec.split",
+)
+ITEMS_ARE_CHECKED = Rule(
+    "DataPipeline",
+    "spec",
+    "!has(self.checks)"
+    " || self.checks.all(c, (has(c.rows) && dyn(c.rows) != null) || (has(c.rejected) && dyn(c.rejected) != null))"
+    " || (has(self.steps) && self.steps.exists(s, has(s.uses) && s.uses == 'checks'))",
+    "checks on items need a step with `uses: checks`",
+)
+DATA_FROM_PIPELINE = Rule(
+    "Experiment",
+    "spec.data",
+    "has(self.pipeline) && dyn(self.pipeline) != null",
+    "data.pipeline is required: the name of a DataPipeline in the same namespace",
+)
+CODE_FROM_ARCHIVE = Rule(
+    "Experiment",
+    "spec.code",
+    "has(self.archive) && dyn(self.archive) != null",
+    "code.archive is required: the folder or archive that holds the training code",
+)
+GATE_IS_BOUNDED = Rule(
+    "Experiment",
+    "spec.evaluation.gates[]",
+    "(has(self.min) && dyn(self.min) != null) || (has(self.max) && dyn(self.max) != null)",
+    "a gate needs min or max",
+)
+MODEL_NAME_STAYS = Rule(
+    "Experiment",
+    "spec.model.name",
+    "self == oldSelf",
+    "cannot change: Releases carry it; make another Experiment for another model",
+)
+VERSION_IS_PINNED = Rule(
+    "ModelDeployment",
+    "spec.model",
+    "(has(self.policy) && self.policy == 'Pinned') == (has(self.version) && dyn(self.version) != null)",
+    "version goes with policy: Pinned, and policy: Pinned needs a version",
+)
+RELEASE_STAYS = Rule(
+    "Release",
+    "spec",
+    "self == oldSelf",
+    "a Release never changes: what is different is another Release",
+)
+
+RULES = (
+    STEP_PROGRAM,
+    CHECK_SAYS_SOMETHING,
+    SIDES_ARE_KNOWN,
+    ITEMS_ARE_CHECKED,
+    DATA_FROM_PIPELINE,
+    CODE_FROM_ARCHIVE,
+    GATE_IS_BOUNDED,
+    MODEL_NAME_STAYS,
+    VERSION_IS_PINNED,
+    RELEASE_STAYS,
+)

@@ -1,0 +1,170 @@
+"""Documents that keep or break each rule: models, CEL in Python, admission and a current API server must agree.
+
+A row: a name, the document's kind, its spec, where it is refused, and the rule's sentence; an empty one is accepted.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from cdl.testing.builders import (
+    deployment_document,
+    experiment_document,
+    pipeline_document,
+    release_document,
+    source_document,
+)
+
+STEP = "give either uses (a built-in program) or cmd (with image), not both and not neither"
+CHECK = "a check needs a rule: minLength, maxLength, oneOf, notNull, regex, extension, rows or rejected"
+SIDES = "sources without a side need spec.split"
+ITEMS = "checks on items need a step with `uses: checks`"
+DATA = "data.pipeline is required: the name of a DataPipeline in the same namespace"
+CODE = "code.archive is required: the folder or archive that holds the training code"
+GATE = "a gate needs min or max"
+PINNED = "version goes with policy: Pinned, and policy: Pinned needs a version"
+LEAVE = "not available yet; leave it out"
+RENAMED = "cannot change: Releases carry it; make another Experiment for another model"
+RELEASED = "a Release never changes: what is different is another Release"
+
+ARCHIVE = {"archive": {"uri": "https://example.test/model.tar.gz"}}
+SHORT = {"name": "short", "minLength": 3}
+CHECKS = {"name": "checked", "uses": "checks"}
+
+
+def pipeline(path, message, **spec):
+    return pipeline_document(**spec), path, message
+
+
+def experiment(path, message, **spec):
+    return experiment_document(**spec), path, message
+
+
+def deployment(path, message, **spec):
+    return deployment_document(**spec), path, message
+
+
+EXAMPLES = {
+    "pipeline": pipeline("", ""),
+    "pipeline without anything": (pipeline_document() | {"spec": {}}, "", ""),
+    "step without a program": pipeline("spec.steps[0]", STEP, steps=[{"name": "a"}]),
+    "step with two programs": pipeline("spec.steps[0]", STEP, steps=[{"name": "a", "uses": "checks", "cmd": ["x"]}]),
+    "second step without a program": pipeline("spec.steps[1]", STEP, steps=[CHECKS, {"name": "a", "cmd": []}]),
+    "step of nothing but null": pipeline("spec.steps[0]", STEP, steps=[{"name": "a", "uses": None}]),
+    "step with a command and a null": pipeline("", "", steps=[{"name": "a", "uses": None, "cmd": ["x"]}]),
+    "check without a rule": pipeline("spec.checks[0]", CHECK, checks=[{"name": "a"}], steps=[CHECKS]),
+    "check with a null": pipeline("spec.checks[0]", CHECK, checks=[{"name": "a", "regex": None}], steps=[CHECKS]),
+    "check with each rule": pipeline(
+        "",
+        "",
+        steps=[CHECKS],
+        checks=[
+            {"name": "a", "minLength": 0},
+            {"name": "b", "maxLength": 1},
+            {"name": "c", "oneOf": []},
+            {"name": "d", "notNull": ["x"]},
+            {"name": "e", "regex": ""},
+            {"name": "f", "extension": [".txt"]},
+            {"name": "g", "rows": {}},
+            {"name": "h", "rejected": {"maxFraction": 0}},
+        ],
+    ),
+    "source without side or split": pipeline("spec", SIDES, split=None),
+    "one source of two without a side": pipeline(
+        "spec", SIDES, split=None, sources=[source_document(side="test"), source_document("b")]
+    ),
+    "sources with sides": pipeline("", "", split=None, sources=[source_document(side="test")]),
+    "no sources, no split": pipeline("", "", split=None, sources=[]),
+    "items checked by nobody": pipeline("spec", ITEMS, checks=[SHORT]),
+    "items and rows checked by nobody": pipeline("spec", ITEMS, checks=[{"name": "a", "rows": {}}, SHORT]),
+    "items checked by nobody, with a null": pipeline("spec", ITEMS, checks=[SHORT | {"rows": None}]),
+    "items checked": pipeline("", "", checks=[SHORT], steps=[CHECKS]),
+    "rows need no step": pipeline("", "", checks=[{"name": "a", "rows": {"min": 1}}], steps=[]),
+    "schedule": pipeline("spec.schedule", LEAVE, schedule="@daily"),
+    "pachyderm": pipeline("spec.pachyderm", LEAVE, pachyderm=[{"pipeline": {"name": "x"}}]),
+    "labels from a column": pipeline(
+        "spec.labels.from", "not available yet; available now: parent, file", labels={"from": "column"}
+    ),
+    "labels from files": pipeline("", "", labels={"from": "file"}),
+    "experiment": experiment("", ""),
+    "experiment of no data": experiment("spec.data", DATA, data={}),
+    "experiment of null data": experiment("spec.data", DATA, data={"pipeline": None}),
+    "one dataset version": experiment(
+        "spec.data.version", LEAVE, data={"pipeline": "news", "version": "sha256:" + "0" * 64}
+    ),
+    "no dataset version": experiment("", "", data={"pipeline": "news", "version": None}),
+    "experiment without code": experiment("spec.code", CODE, code={}),
+    "experiment with code": experiment("", "", code=ARCHIVE),
+    "gate without a bound": experiment(
+        "spec.evaluation.gates[0]", GATE, evaluation={"gates": [{"metric": "accuracy", "min": None}]}
+    ),
+    "second gate without a bound": experiment(
+        "spec.evaluation.gates[1]", GATE, evaluation={"gates": [{"metric": "loss", "max": 1}, {"metric": "accuracy"}]}
+    ),
+    "gate with two bounds": experiment("", "", evaluation={"gates": [{"metric": "accuracy", "min": 0, "max": 1}]}),
+    "gate against a version": experiment(
+        "spec.evaluation.gates[0].against",
+        LEAVE,
+        evaluation={"gates": [{"metric": "accuracy", "min": 0, "against": "production"}]},
+    ),
+    "gate with a drop": experiment(
+        "spec.evaluation.gates[0].maxDrop",
+        LEAVE,
+        evaluation={"gates": [{"metric": "accuracy", "min": 0, "maxDrop": 0.005}]},
+    ),
+    "warm start": experiment(
+        "spec.warmStart.policy", "not available yet; available now: none", warmStart={"policy": "weights"}
+    ),
+    "frozen layers": experiment("spec.warmStart.freeze", LEAVE, warmStart={"freeze": ["conv*"]}),
+    "merge requests": experiment(
+        "spec.approval.policy",
+        "not available yet; available now: Manual, Automatic",
+        approval={"policy": "MergeRequest"},
+    ),
+    "retrain daily": experiment("spec.retrain.schedule", LEAVE, retrain={"schedule": "@daily"}),
+    "retrain on drift": experiment(
+        "spec.retrain.onDrift", "not available yet; available now: false", retrain={"onDrift": True}
+    ),
+    "retrain seldom": experiment(
+        "spec.retrain.minInterval", "not available yet; available now: 0s", retrain={"minInterval": "10m"}
+    ),
+    "deployment": deployment("", ""),
+    "pinned without a version": deployment("spec.model", PINNED, model={"name": "news", "policy": "Pinned"}),
+    "version without pinning": deployment("spec.model", PINNED, model={"name": "news", "version": 1}),
+    "pinned to null": deployment("spec.model", PINNED, model={"name": "news", "policy": "Pinned", "version": None}),
+    "not pinned, null version": deployment("", "", model={"name": "news", "version": None}),
+    "pinned": deployment("", "", model={"name": "news", "policy": "Pinned", "version": 1}),
+    "backend": deployment("spec.backend", "not available yet; available now: seldon-v1, local", backend="kserve"),
+    "rollout": deployment(
+        "spec.rollout.strategy",
+        "not available yet; available now: recreate, bluegreen",
+        rollout={"strategy": "canary"},
+    ),
+    "log": deployment("spec.monitoring.log", "not available yet; available now: false", monitoring={"log": True}),
+    "drift action": deployment(
+        "spec.monitoring.onDrift", "not available yet; available now: Alert", monitoring={"onDrift": "Retrain"}
+    ),
+    "release": (release_document(git={"commit": "a"}), "", ""),
+}
+
+
+def changed(document, **spec):
+    made = deepcopy(document)
+    made["spec"] |= spec
+    return made
+
+
+CHANGES = {
+    "renamed model": (
+        experiment_document(),
+        changed(experiment_document(), model={"name": "other"}),
+        "spec.model.name",
+        RENAMED,
+    ),
+    "same model": (experiment_document(), changed(experiment_document(), suspend=True), "", ""),
+    "another served model": (deployment_document(), changed(deployment_document(), model={"name": "other"}), "", ""),
+    "other members": (release_document(git={"commit": "a"}), release_document(git={"commit": "b"}), "spec", RELEASED),
+    "other version": (release_document(), changed(release_document(), version=2), "spec", RELEASED),
+    "same release": (release_document(), release_document(), "", ""),
+    "another source": (pipeline_document(), changed(pipeline_document(), sources=[source_document("b")]), "", ""),
+}
