@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from cdl.api.v1alpha1.datapipeline import Side
 from cdl.api.v1alpha1.experiment import Archive
 from cdl.reconcile.experiment import TrainWish
-from cdl.reconcile.modeldeployment import ReleaseSeen, ServingWish
+from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
 from cdl.testing.artifacts_contract import ArtifactStoreContract
-from cdl.testing.builders import A_SHA, deployment
-from cdl.testing.data_contract import DataEngineContract
+from cdl.testing.builders import A_SHA, deployment, folder, owner, step_wish
+from cdl.testing.data_contract import NEWS, DataEngineContract, spec
 from cdl.testing.memory import (
     MemoryArtifacts,
     MemoryData,
@@ -19,6 +20,7 @@ from cdl.testing.memory import (
     MemoryTraining,
 )
 from cdl.testing.memory.serving import BROKEN
+from cdl.testing.pulse_contract import PulseContract
 from cdl.testing.resources_contract import ResourceStoreContract
 from cdl.testing.serving_contract import ServingEngineContract
 from cdl.testing.sources_contract import SourceCollectorContract
@@ -98,6 +100,94 @@ class TestMemoryServing(ServingEngineContract):
 
     def answering(self, engine, key):
         return engine.answering(key)
+
+
+class TestMemoryDataPulse(PulseContract):
+    wish = step_wish("copy")
+
+    @pytest.fixture
+    def engine(self):
+        return MemoryData()
+
+    def owner(self):
+        return owner("DataPipeline")
+
+    def begin(self, engine, key, place):
+        engine.ensure_step(key, Side.TRAIN, self.wish, "")
+        engine.ingest(key, Side.TRAIN, "one", folder(place, NEWS))
+
+    def change(self, engine, key, place):
+        engine.push(key, Side.TRAIN, {"tech/9.txt": b"pushed by somebody"})
+
+    def forget(self, engine, key):
+        engine.forget(key)
+
+    def look(self, engine, key):
+        return engine.look(key, spec(self.wish))
+
+    def settled(self, seen):
+        return all(step.done for step in seen.steps if step.wish)
+
+    def later(self, engine):
+        engine.advance()
+
+
+class TestMemoryTrainingPulse(PulseContract):
+    wish = TestMemoryTraining.wish
+
+    @pytest.fixture
+    def engine(self):
+        return MemoryTraining()
+
+    def owner(self):
+        return owner("Experiment")
+
+    def begin(self, engine, key, place):
+        engine.start(key, "a", self.wish())
+
+    def change(self, engine, key, place):
+        engine.start(key, "b", self.wish(hyperparameters={"fail": True}))
+
+    def forget(self, engine, key):
+        engine.forget(key)
+
+    def look(self, engine, key):
+        return [run if run.phase.over else (run.id, run.key, run.phase) for run in engine.look(key)]
+
+    def settled(self, seen):
+        return not any(isinstance(run, tuple) for run in seen)
+
+    def later(self, engine):
+        engine.advance()
+
+
+class TestMemoryServingPulse(PulseContract):
+    wish = TestMemoryServing.wish
+
+    @pytest.fixture
+    def engine(self):
+        return MemoryServing()
+
+    def owner(self):
+        return owner("ModelDeployment")
+
+    def begin(self, engine, key, place):
+        engine.serve(key, self.wish(1))
+
+    def change(self, engine, key, place):
+        engine.serve(key, self.wish(2))
+
+    def forget(self, engine, key):
+        engine.remove(key)
+
+    def look(self, engine, key):
+        return engine.look(key)
+
+    def settled(self, seen):
+        return seen.phase is ServingPhase.AVAILABLE
+
+    def later(self, engine):
+        engine.advance()
 
 
 class TestMemoryArtifacts(ArtifactStoreContract):

@@ -102,7 +102,7 @@ def written(given=None, **more) -> dict:
 def test_what_is_missing_is_filled_in():
     made = written()
     assert (made["name"], made["max_restarts"]) == ("news", 1)
-    assert made["labels"] == ["cdl-owner=team.news", "cdl-key=k1"]
+    assert made["labels"] == ["cdl", "cdl-owner=team.news", "cdl-key=k1"]
     assert made["integrations"]["pachyderm"] == {
         "pachd": {"host": "pachd", "port": 30650},
         "dataset": {"project": "team", "repo": "news-train", "commit": "c" * 32, "branch": "master"},

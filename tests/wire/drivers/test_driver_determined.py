@@ -108,7 +108,7 @@ def test_starting_twice_makes_one_run_with_labels_data_and_variables(engine, sdk
     engine.start(owner, "k-config", wish(code))
     engine.start(owner, "k-config", wish(code))
     (found,) = runs_at_master(sdk, "k-config")
-    assert found.labels == {"mine", f"cdl-owner=default.{owner.name}", "cdl-key=k-config"}
+    assert found.labels == {"mine", "cdl", f"cdl-owner=default.{owner.name}", "cdl-key=k-config"}
     dataset = found.get_pachyderm_config()["dataset"]
     assert (dataset["project"], dataset["repo"], dataset["commit"]) == ("default", "news-train", "0" * 32)
     variables = found.config["environment"]["environment_variables"]

@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, cast
 
+from cdl.api.meta import Key
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic import JsonValue
 
-    from cdl.api.meta import Key
     from cdl.reconcile.experiment import TrainWish
 
     Table = dict[str, JsonValue]
 
-OWNER, KEY, ROLE = "cdl-owner", "cdl-key", "cdl-role"
+MANAGED, OWNER, KEY, ROLE = "cdl", "cdl-owner", "cdl-key", "cdl-role"
 EVALUATION = f"{ROLE}=evaluation"
 FILLED_IN = {
     # Restarted PyTorch trials unpickle their own state, which torch >= 2.6 refuses by default.
@@ -41,8 +42,18 @@ def key_label(key: str) -> str:
 
 def key_of(labels: object) -> str:
     """Read a run's key; empty when somebody took the label away."""
+    return _labelled(labels, KEY)
+
+
+def owner_of(labels: object) -> Key | None:
+    """Read whose a run is; None when somebody took the label away. A namespace has no dot."""
+    namespace, dot, name = _labelled(labels, OWNER).partition(".")
+    return Key("Experiment", namespace, name) if dot and namespace and name else None
+
+
+def _labelled(labels: object, name: str) -> str:
     found = (str(label) for label in labels) if isinstance(labels, list | tuple | set) else ()
-    return next((label.removeprefix(f"{KEY}=") for label in found if label.startswith(f"{KEY}=")), "")
+    return next((label.removeprefix(f"{name}=") for label in found if label.startswith(f"{name}=")), "")
 
 
 def experiment_config(
@@ -68,7 +79,7 @@ def seed(key: str) -> int:
 
 
 def _labels(owner: Key, key: str, wish: TrainWish) -> list[JsonValue]:
-    return [owner_label(owner), key_label(key), *([EVALUATION] if wish.evaluates else [])]
+    return [MANAGED, owner_label(owner), key_label(key), *([EVALUATION] if wish.evaluates else [])]
 
 
 def _evaluation(wish: TrainWish) -> Table:

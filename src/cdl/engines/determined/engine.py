@@ -19,6 +19,7 @@ from .code import model_definition
 from .config import experiment_config, key_label, owner_label
 from .door import there
 from .master import Master
+from .pulse import Pulse
 from .reading import Reader
 from .translate import PHASE_OF
 
@@ -61,6 +62,7 @@ class DeterminedEngine:
         self._pachd = (parts.hostname or "localhost", parts.port or PACHD_PORT)
         self._environment = dict(environment or {})
         self._reader = Reader()
+        self._pulse = Pulse(self._reader)
         self._starting = threading.Lock()
 
     def look(self, owner: Key) -> tuple[RunSeen, ...]:
@@ -143,6 +145,17 @@ class DeterminedEngine:
             _end(session, self._reader.runs(session, [owner_label(owner)]))
 
         self._master.ask(f"removing the runs of Experiment {owner.name}", ask)
+
+    def beat(self) -> Mapping[Key, str]:
+        """Give, for every Experiment that the master holds runs of, a text that stands for all of them.
+
+        The text changes whenever a look would see something else, but for how far the trials of a run have come
+        between two reports of its progress. Changes nothing itself.
+
+        Raises:
+            Unavailable: nobody answered.
+        """
+        return self._master.ask("asking for what changed", lambda _, session: self._pulse.beat(session))
 
     def _create(self, session: api.Session, owner: Key, key: str, wish: TrainWish) -> None:
         if wish.code.sha256 is None:

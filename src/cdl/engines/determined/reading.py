@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 GROUP = "evaluation"
 TAIL = 300
 REMEMBERED = 512
+LAST_WORDS_SECONDS = 60.0
+"""How long after its end a run may still say something."""
 
 
 class Reader:
@@ -40,6 +43,7 @@ class Reader:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._over: dict[tuple[int, str], RunSeen] = {}
+        self._unsaid: dict[int, float] = {}
 
     def runs(self, session: api.Session, labels: Sequence[str]) -> list[bindings.v1Experiment]:
         """Give the runs that carry all of the labels, oldest first; archived and deleted ones are left out."""
@@ -84,7 +88,17 @@ class Reader:
             while len(self._over) >= REMEMBERED:
                 self._over.pop(next(iter(self._over)), None)
             self._over[remembered] = seen
+            self._unsaid.pop(run.id, None)
+        elif phase.over:
+            while len(self._unsaid) >= REMEMBERED:
+                self._unsaid.pop(next(iter(self._unsaid)), None)
+            self._unsaid.setdefault(run.id, time.monotonic())
         return seen
+
+    def awaits_words(self, run: int) -> bool:
+        """Say whether a run has just ended and its last words, or its measurement, may still be on their way."""
+        since = self._unsaid.get(run)
+        return since is not None and time.monotonic() - since < LAST_WORDS_SECONDS
 
     def trials(self, session: api.Session, run: int) -> list[bindings.trialv1Trial]:
         """Give the trials of a run, oldest first; one that its search has stopped is told so."""

@@ -14,6 +14,7 @@ from pachyderm_sdk.api import pfs, pps
 
 from cdl.api.canonical import digest
 from cdl.api.conditions import Reason
+from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import JobStatus
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import ManifestSeen, Report, StraySeen
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import Labels, Resources, Side
     from cdl.reconcile.datapipeline import StepWish
 
@@ -94,6 +94,12 @@ def owner_mark(owner: Key) -> str:
     return f"{owner.namespace}/{owner.name}"
 
 
+def marked(mark: str) -> Key | None:
+    """Read whose a pipeline or repository is; None when the mark is no mark of ours."""
+    namespace, slash, name = mark.partition("/")
+    return Key("DataPipeline", namespace, name) if slash and namespace and name and "/" not in name else None
+
+
 def input_repo(owner: Key, side: Side) -> str:
     """Name the repository that the files of a side go into."""
     return f"{owner.name}-{side}"
@@ -162,8 +168,13 @@ def job_status(step: str, side: Side, found: pps.JobInfo) -> JobStatus:
 
 def notes_of(found: pps.PipelineInfo) -> dict[str, str]:
     """Read what we wrote into a pipeline's spec."""
+    return notes_in(found.user_spec_json or "{}")
+
+
+def notes_in(user_spec: str | bytes) -> dict[str, str]:
+    """Read what we wrote into a spec, as it was sent."""
     try:
-        spec = json.loads(found.user_spec_json or "{}")
+        spec = json.loads(user_spec)
         noted = spec.get("metadata", {}).get("annotations", {})
     except (ValueError, AttributeError):  # somebody else's pipeline, written by another client
         return {}

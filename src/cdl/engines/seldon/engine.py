@@ -10,15 +10,33 @@ from kubernetes import client as kubernetes
 from cdl.ports.errors import Rejected
 
 from .door import door, there
-from .translate import GROUP, KEY, OWNER, PLURAL, VERSION, manifest, notes, replacing, serving_seen
+from .translate import (
+    GROUP,
+    KEY,
+    MINE,
+    OWNER,
+    PLURAL,
+    VERSION,
+    manifest,
+    mark_of,
+    notes,
+    pulses,
+    replacing,
+    serving_seen,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import JsonValue
 
     from cdl.api.meta import Key
     from cdl.reconcile.modeldeployment import ServingSeen, ServingWish
 
 SECONDS = 30
+PAGE = 500
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""An API server leaves specs and statuses out; one that does not know this sends whole objects."""
 
 
 class SeldonEngine:
@@ -32,6 +50,7 @@ class SeldonEngine:
         self._get = partial(objects.get_namespaced_custom_object, _request_timeout=SECONDS)
         self._create = partial(objects.create_namespaced_custom_object, _request_timeout=SECONDS)
         self._replace = partial(objects.replace_namespaced_custom_object, _request_timeout=SECONDS)
+        self._list = objects.list_cluster_custom_object
         self._delete = partial(objects.delete_namespaced_custom_object, _request_timeout=SECONDS)
         self._image = image
 
@@ -69,6 +88,33 @@ class SeldonEngine:
             if live is not None and _is_ours(owner, live):
                 there(lambda: self._delete(**_kind(owner), name=owner.name))
 
+    def beat(self) -> Mapping[Key, str]:
+        """Give, for every ModelDeployment that a SeldonDeployment was made for, a text that stands for that.
+
+        The text changes whenever a look would see something else. Changes nothing itself.
+
+        Raises:
+            Unavailable: nobody answered, or only in part.
+        """
+        found: dict[Key, str] = {}
+        after = ""
+        with door("asking for what changed"):
+            while True:
+                page: Any = self._list(
+                    group=GROUP,
+                    version=VERSION,
+                    plural=PLURAL,
+                    label_selector=MINE,
+                    limit=PAGE,
+                    _continue=after or None,
+                    _headers={"Accept": METADATA},
+                    _request_timeout=SECONDS,
+                )
+                found |= pulses(page.get("items", []))
+                after = str(page.get("metadata", {}).get("continue") or "")
+                if not after:
+                    return found
+
     def _live(self, owner: Key) -> dict[str, JsonValue] | None:
         found: Any = there(lambda: self._get(**_kind(owner), name=owner.name))
         return cast("dict[str, JsonValue] | None", found)
@@ -79,4 +125,4 @@ def _kind(owner: Key) -> dict[str, str]:
 
 
 def _is_ours(owner: Key, live: dict[str, JsonValue]) -> bool:
-    return notes(live).get(OWNER) == f"{owner.namespace}/{owner.name}"
+    return notes(live).get(OWNER) == mark_of(owner)

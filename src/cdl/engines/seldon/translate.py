@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from cdl.api.meta import Key
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic import JsonValue
 
-    from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import Resources
     from cdl.reconcile.modeldeployment import ServingWish
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GROUP, VERSION, PLURAL = "machinelearning.seldon.io", "v1", "seldondeployments"
 KEY, RELEASE, DIGEST, OWNER = "cdl.dev/key", "cdl.dev/release", "cdl.dev/digest", "cdl.dev/owner"
+MANAGER, CDL = "app.kubernetes.io/managed-by", "cdl"
+MINE = f"{MANAGER}={CDL}"
 PHASE_OF: dict[str, ServingPhase] = {
     "Available": ServingPhase.AVAILABLE,
     "Creating": ServingPhase.CREATING,
@@ -27,6 +29,22 @@ PHASE_OF: dict[str, ServingPhase] = {
     "": ServingPhase.CREATING,
 }
 """Seldon's three states; an object that its operator has not seen yet has none."""
+
+
+def mark_of(owner: Key) -> str:
+    """What says whose an object is."""
+    return f"{owner.namespace}/{owner.name}"
+
+
+def pulses(objects: Iterable[Mapping[str, JsonValue]]) -> dict[Key, str]:
+    """Give a text for every object of ours that changes with it; of another's there is none."""
+    found = {}
+    for each in objects:
+        meta = _table(each.get("metadata"))
+        owner = Key("ModelDeployment", str(meta.get("namespace")), str(meta.get("name")))
+        if notes(each).get(OWNER) == mark_of(owner):
+            found[owner] = f"{meta.get('uid')} {meta.get('resourceVersion')}"
+    return found
 
 
 def manifest(owner: Key, wish: ServingWish, image: str) -> Table:
@@ -40,9 +58,9 @@ def manifest(owner: Key, wish: ServingWish, image: str) -> Table:
         "metadata": {
             "name": owner.name,
             "namespace": owner.namespace,
-            "labels": {"app.kubernetes.io/managed-by": "cdl"},
+            "labels": {MANAGER: CDL},
             "annotations": {
-                OWNER: f"{owner.namespace}/{owner.name}",
+                OWNER: mark_of(owner),
                 KEY: wish.key,
                 RELEASE: wish.release.name,
                 DIGEST: wish.release.digest,

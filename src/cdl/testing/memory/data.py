@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from cdl.api.canonical import digest
+from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.datapipeline import JobStatus, Side
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, Report, SideSeen, StepSeen, StepWish, StraySeen
@@ -17,7 +17,7 @@ from cdl.testing.weather import Weather
 from .programs import FAILS, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cdl.api.meta import Key
@@ -173,6 +173,11 @@ class MemoryData:
         with self.weather.call("forget data"):
             self._owners.pop(owner, None)
 
+    def beat(self) -> Mapping[Key, str]:
+        """Give a text for every owner that changes whenever a look would see something else."""
+        with self.weather.call("beat of data"):
+            return {owner: _beat(owned) for owner, owned in self._owners.items() if owned.inputs or owned.pipelines}
+
     def advance(self) -> None:
         """Let every job go one state on."""
         for owned in self._owners.values():
@@ -230,6 +235,15 @@ def _process(pipeline: Pipeline, commit: Commit, output: Commit, job: JobStatus)
     output.finished = True
     counts = {"processed": len(known) - len(skipped), "skipped": len(skipped), "total": len(known)}
     pipeline.job = job.model_copy(update={"state": "SUCCESS", **counts})
+
+
+def _beat(owned: Owned) -> str:
+    heads = [[side, commit.id] for side, commit in sorted(owned.inputs.items())]
+    pipelines: list[object] = []
+    for (side, step), p in sorted(owned.pipelines.items()):
+        head, job = p.output.id if p.output else "", p.job.model_dump(mode="json") if p.job else None
+        pipelines.append([side, step, p.wish.digest, p.reads, p.input, head, p.done, p.failure, job])
+    return short([heads, pipelines])
 
 
 def _repo(owner: Key, side: Side, step: str = "") -> str:

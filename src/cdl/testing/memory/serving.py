@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdl.api.canonical import short
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
 from cdl.testing.weather import Weather
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cdl.api.meta import Key
     from cdl.reconcile.modeldeployment import ReleaseSeen, ServingWish
 
@@ -65,6 +68,11 @@ class MemoryServing:
         """Stop and remove what runs for the owner."""
         with self.weather.call("remove servers"):
             self.deployed.pop(owner, None)
+
+    def beat(self) -> Mapping[Key, str]:
+        """Give a text for every owner that changes whenever a look would see something else."""
+        with self.weather.call("beat of servers"):
+            return {owner: short([now.wish.key, now.phase.value]) for owner, now in self.deployed.items()}
 
     def advance(self) -> None:
         """Let new servers come up, or give up."""

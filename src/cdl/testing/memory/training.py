@@ -95,6 +95,15 @@ class MemoryTraining:
                     self._end(run, RunPhase.CANCELED)
                     run.archived = True
 
+    def beat(self) -> Mapping[Key, str]:
+        """Give a text for every owner that changes whenever a look would see something else."""
+        with self.weather.call("beat of runs"):
+            kept: dict[Key, list[list[str]]] = {}
+            for run in self.runs:
+                if not run.archived:
+                    kept.setdefault(run.owner, []).append([run.id, run.key, run.phase.value])
+            return {owner: short(runs) for owner, runs in kept.items()}
+
     def pause(self, owner: Key, key: str) -> None:
         """Pause a run, as a person would at the engine."""
         run = self._find(owner, key)
