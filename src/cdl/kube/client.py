@@ -102,7 +102,8 @@ class Api:
     ) -> Document | None:
         headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": "cdl"}
         try:
-            self._client.update_params_for_auth(headers, [], ["BearerToken"])
+            for setting in self.configuration.auth_settings().values():  # a token may have been renewed
+                headers[str(setting["key"])] = str(setting["value"])
             answer = self._pool.request(
                 method,
                 f"{self._host}{path}" + (f"?{urlencode(query)}" if query else ""),

@@ -126,7 +126,6 @@ def schema(kind: type[Resource], *, rules: bool = False) -> Node:
             "apiVersion": {"description": "Version of the schema of this object.", "type": "string"},
             "kind": {"description": "What this object is.", "type": "string"},
             "metadata": {
-                "description": "Name, namespace, labels and annotations.",
                 "type": "object",
                 "properties": {"name": NAME},
             },

@@ -139,7 +139,8 @@ def test_a_beat_about_strangers_wakes_nobody(stop):
     assert looker.turned == ["a"]
 
 
-def test_an_engine_that_does_not_answer_is_asked_again(stop, caplog):
+def test_an_engine_that_does_not_answer_is_asked_again(stop, caplog, monkeypatch):
+    monkeypatch.setitem(STRETCHED, SOON, timedelta(seconds=1))
     pulse = Beats([{A: "1"}, Unavailable("the line is dead"), {A: "2"}])
     looker = Looker({"a": [SOON] * 99}, 60, stop)
     looker.before = {n: (lambda: stop.set() if pulse.asked > 4 else None) for n in range(60)}

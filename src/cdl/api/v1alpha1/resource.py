@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from cdl.api.conditions import Condition, ConditionType
 from cdl.api.duration import Duration
@@ -81,6 +81,17 @@ class Resource(Frozen):
         """
         # A YAML date is text to people, and so it is to us.
         return cls.model_validate_json(json.dumps(document, default=str), strict=True, by_alias=True, by_name=False)
+
+    @classmethod
+    def read_status(cls, document: Mapping[str, object]) -> Status:
+        """Read the status of a document whose spec may be wrong; one that cannot be read counts as none."""
+        field = cls.model_fields.get("status")
+        told: object = field.annotation if field is not None else None
+        status = told if isinstance(told, type) and issubclass(told, Status) else Status
+        try:
+            return status.model_validate_json(json.dumps(document.get("status") or {}, default=str), by_alias=True)
+        except ValidationError:
+            return status()
 
     def plain(self) -> dict[str, object]:
         """Write the resource as plain JSON data, absent values left out."""
