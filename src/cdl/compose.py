@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
+from cdl.loop.observer import SILENT, timed
+from cdl.loop.runner import BEAT
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cdl.api.meta import Key
+    from cdl.kube.operator import Operator
+    from cdl.loop.observer import Observer
+    from cdl.ports.resources import ResourceStore
     from cdl.settings import Settings
 
+RECONCILED = ("DataPipeline", "Experiment", "ModelDeployment")
 LAPTOP_BEAT = timedelta(seconds=0.5)
 """A person is watching."""
 
@@ -26,7 +33,7 @@ def store(settings: Settings) -> LocalStore:
     return LocalStore(settings.home.resolve() / "resources.db")
 
 
-def engines(settings: Settings) -> Engines:
+def engines(settings: Settings, resources: ResourceStore) -> Engines:
     """Reach every engine at the address the settings name; only now are their SDKs loaded."""
     from cdl.engines.determined import DeterminedEngine
     from cdl.engines.pachyderm import PachydermEngine
@@ -36,7 +43,7 @@ def engines(settings: Settings) -> Engines:
     artifacts = DirectoryArtifacts(home / "artifacts")
     cache = home / "sources"
     return Engines(
-        resources=store(settings),
+        resources=resources,
         sources=Sources(cache, settings.data_roots),
         data=PachydermEngine(
             settings.pachd, programs=settings.programs, steps_image=settings.steps_image, file_root=cache
@@ -56,18 +63,96 @@ def engines(settings: Settings) -> Engines:
 
 def runner(settings: Settings) -> tuple[Runner, Feed]:
     """Put the loop together for the local store."""
-    world = engines(settings)
-    return _runner(world, beat=LAPTOP_BEAT), PolledFeed(store(settings))
+    resources = store(settings)
+    return loop(engines(settings, resources), settings, beat=LAPTOP_BEAT), PolledFeed(resources)
 
 
-def _runner(world: Engines, **how: Any) -> Runner:  # noqa: ANN401 - passed on to the runner
-    controllers: tuple[Any, ...] = (
-        datapipeline.controller(world),
-        experiment.controller(world),
-        modeldeployment.controller(world),
+def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | None = None) -> Operator:
+    """Put the loop together for an API server; `me` names it in the Lease."""
+    from cdl.kube.cache import Cache
+    from cdl.kube.client import Api
+    from cdl.kube.election import Election
+    from cdl.kube.feed import KubeFeed
+    from cdl.kube.metrics import Metrics
+    from cdl.kube.operator import Operator, missed
+    from cdl.kube.recorder import Recorder
+    from cdl.kube.store import KubeStore
+
+    api, cache, metrics = Api.connect(settings.kubeconfig), Cache(), Metrics()
+    api.requested = metrics.requested
+    election = Election(api, settings.lease_namespace, lease(kinds), me=me)
+    recorder = Recorder(api, "cdl-operator", dropped=metrics.event_dropped)
+    resources = KubeStore(api, cache, may_write=election.held, told=recorder.told)
+    namespaces = tuple(name.strip() for name in settings.namespaces.split(",") if name.strip())
+    metrics.leader(election.held)
+    metrics.resources(cache.readiness)
+    world = heard(engines(settings, resources), metrics)
+    return Operator(
+        api,
+        loop(world, settings, kinds, may_act=election.held, observer=metrics),
+        KubeFeed(api, cache, namespaces, missed),
+        election,
+        metrics,
+        namespaces=namespaces,
+        probes_at=(settings.metrics_address, settings.metrics_port) if settings.metrics_port else None,
+        closing=recorder.close,
     )
-    reconcilers = {c.kind.__name__: Reconciler(c, world.resources, lambda: datetime.now(UTC)) for c in controllers}
-    return Runner(reconcilers, **how)
+
+
+def preload() -> None:
+    """Load what `operator` needs, so that processes forked after it start in no time."""
+    import cdl.engines.determined
+    import cdl.engines.pachyderm
+    import cdl.engines.seldon
+    import cdl.kube.feed
+    import cdl.kube.operator
+    import cdl.kube.recorder  # noqa: F401 - loading is the purpose
+
+
+def lease(kinds: Sequence[str]) -> str:
+    """Name the Lease of an operator: one for all kinds, or one for each set of kinds it looks after."""
+    return "cdl-operator" if set(kinds) == set(RECONCILED) else "-".join(("cdl", *sorted(k.lower() for k in kinds)))
+
+
+def heard(world: Engines, observer: Observer) -> Engines:
+    """Let an observer hear of every call of an engine."""
+    names = ("sources", "data", "training", "serving", "artifacts")
+    return replace(world, **{name: timed(getattr(world, name), name, observer) for name in names})
+
+
+def loop(
+    world: Engines,
+    settings: Settings,
+    kinds: Sequence[str] = RECONCILED,
+    *,
+    beat: timedelta = BEAT,
+    may_act: Callable[[], bool] = lambda: True,
+    observer: Observer = SILENT,
+) -> Runner:
+    """Put controllers, workers and beats together: the same for every store."""
+    controllers: dict[str, Any] = {
+        "DataPipeline": datapipeline.controller(world),
+        "Experiment": experiment.controller(world),
+        "ModelDeployment": modeldeployment.controller(world),
+    }
+    pulses: dict[str, Any] = {
+        "DataPipeline": world.data,
+        "Experiment": world.training,
+        "ModelDeployment": world.serving,
+    }
+    reconcilers = {
+        kind: Reconciler(
+            controllers[kind], world.resources, lambda: datetime.now(UTC), may_act=may_act, observer=observer
+        )
+        for kind in kinds
+    }
+    return Runner(
+        reconcilers,
+        {kind: pulses[kind] for kind in kinds},
+        workers=settings.workers,
+        beat=beat,
+        observer=observer,
+    )
 
 
 def logs(settings: Settings, key: Key) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,7 +21,7 @@ def _programs() -> Path:
 class Settings(BaseSettings):
     """What a command or an operator works with; each field is the variable CDL_<FIELD>."""
 
-    model_config = SettingsConfigDict(env_prefix="CDL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CDL_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Path = Field(Path(".cdl"), description="The one folder that holds all state of `cdl run`.")
     data: Path | None = Field(None, description="A folder of data sets that stands in for downloads.")
@@ -32,6 +33,19 @@ class Settings(BaseSettings):
     determined_password: str = Field("", description="That user's password.", repr=False)
     seldon: str = Field("", description="API server that holds the SeldonDeployments, scheme included.")
     steps_image: str = Field("cdl/steps:0.1.0", description="Image of the built-in steps.")
+    kubeconfig: Path | None = Field(
+        None, description="Which cluster, and who we are; none: where we run, or kubectl's."
+    )
+    namespaces: str = Field("", description="Namespaces to look after, by commas; empty: all of the cluster.")
+    lease_namespace: str = Field("cdl-system", description="Where operators agree on who acts.")
+    log_format: Literal["text", "json"] = Field("text", description="What a line of the log looks like.")
+    workers: int = Field(4, ge=1, le=64, description="Resources of a kind that are worked on at once.")
+    metrics_address: str = Field("127.0.0.1", description="Where probes and metrics are served; 0.0.0.0 in a cluster.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Where probes and metrics are served; 0: nowhere.")
+    admission_address: str = Field("127.0.0.1", description="Where the admission server listens; 0.0.0.0 in a cluster.")
+    admission_port: int = Field(9443, ge=1, le=65535, description="The port of the admission server.")
+    admission_certificate: Path | None = Field(None, description="The admission server's certificate, as PEM.")
+    admission_key: Path | None = Field(None, description="The key of that certificate, as PEM.")
     serving_image: str = Field("cdl/serving:0.1.0", description="Image of the model server.")
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +76,19 @@ class Cache:
         with self._lock:
             return self._held.get((key.kind, key.namespace), {}).get(key.name)
 
+    def readiness(self) -> Mapping[tuple[str, str], int]:
+        """Count the resources by kind and by the status of their Ready."""
+        with self._lock:
+            held = [(kind, entry) for (kind, _), names in self._held.items() for entry in names.values()]
+        return Counter((kind, _ready(entry.document)) for kind, entry in held)
+
     def of_kind(self, kind: str, namespace: str | None = None) -> tuple[Entry, ...]:
         """Give what is known of a kind, by namespace and name."""
         with self._lock:
             places = sorted(p for p in self._held if p[0] == kind and namespace in (None, p[1]))
             return tuple(self._held[place][name] for place in places for name in sorted(self._held[place]))
+
+
+def _ready(document: Document) -> str:
+    conditions = (document.get("status") or {}).get("conditions") or ()
+    return next((str(c.get("status")) for c in conditions if c.get("type") == "Ready"), "Unknown")

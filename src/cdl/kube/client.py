@@ -17,7 +17,7 @@ from cdl.api.conditions import Reason
 from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 Document = dict[str, Any]
@@ -34,6 +34,8 @@ class Api:
 
     def __init__(self, configuration: Any) -> None:  # noqa: ANN401 - the library has no types
         """Keep the library's pool of connections; nothing is sent yet."""
+        self.requested: Callable[[str, int], None] = lambda verb, status: None  # noqa: ARG005 - nobody listens yet
+        """Hears of each request and its answer's status; 0: there was none."""
         configuration.connection_pool_maxsize = CONNECTIONS
         configuration.retries = False  # the loop tries again, and knows when
         self.configuration = configuration
@@ -113,8 +115,10 @@ class Api:
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            self.requested(method, 0)
             message = f"the API server at {self._host} does not answer: {error}"
             raise Unavailable(message) from error
+        self.requested(method, answer.status)
         if answer.status == 404 and missing_is_fine:
             return None
         document = _document(answer.data)

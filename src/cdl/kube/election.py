@@ -70,11 +70,12 @@ class Election:
         name: str,
         terms: Terms | None = None,
         *,
+        me: str | None = None,
         clock: Callable[[], float] = uptime,
         wall: Callable[[], datetime] = utc,
     ) -> None:
-        """Stand for a Lease; nothing is asked before `acquire`."""
-        self.me = identity()
+        """Stand for a Lease; nothing is asked before `acquire`. `me` is the name of a predecessor surely dead."""
+        self.me = me or identity()
         self.lost = threading.Event()
         """Set, for ever, when leadership ended otherwise than by `release`."""
         self._api = api
