@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cdl.embedded.controlplane.binaries import NEEDED
 from cdl.embedded.controlplane.find import find, kubectl
-from cdl.embedded.controlplane.servers import ADMIN, NAMES, ControlPlane
+from cdl.embedded.controlplane.servers import ADMIN, ControlPlane
 from cdl.embedded.stack import Stack
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
@@ -44,7 +45,7 @@ class Cluster:
 
     def stop(self):
         """End all of it."""
-        self.stack.stop(last=NAMES[::-1])
+        self.stack.stop(last=NEEDED[::-1])
 
     def identity(self, user, *groups):
         """Write a kubeconfig that makes its reader that user in those groups."""
@@ -89,7 +90,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def binaries():
     """The programs of the control plane; `python -m cdl.embedded.controlplane` fetches or builds them."""
-    return find(lambda line: print(line, file=sys.stderr))
+    return find(lambda line: print(line, file=sys.stderr), fetch=False)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import click
 VERBS = {
     "run": "bring the platform up on this machine and drive a project to Ready",
     "stop": "end every process that `cdl run` started",
+    "up": "start a Kubernetes API server, the engines and the operators on this machine",
+    "down": "end every process that `cdl up` started",
     "apply": "write a project's resources to the local store",
     "get": "list resources",
     "describe": "show everything about one resource",

@@ -14,7 +14,7 @@ import shutil
 import signal
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,11 @@ class Running:
     started: int
     """Clock ticks since boot, as the kernel counts them."""
     command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def is_as(self, service: Service) -> bool:
+        """Tell whether it was started as a service is to be started."""
+        return self.command == service.command and self.environment == service.environment
 
 
 class Stack:
@@ -91,8 +96,8 @@ class Stack:
     def start(self, services: Sequence[Service]) -> tuple[str, ...]:
         """Make sure every service runs and is ready; give the names of those that had to be started.
 
-        A service that runs with another command than wished is started anew. One that runs and can be asked is
-        waited for: whoever started it may have died before it was ready.
+        A service that runs with another command or environment than wished is started anew. One that runs and can be
+        asked is waited for: whoever started it may have died before it was ready.
 
         Raises:
             StackError: one ended or stayed silent; the message has its last words.
@@ -102,7 +107,7 @@ class Stack:
         waiting: list[tuple[Service, Running, int]] = []
         for service in services:
             now = there.get(service.name)
-            if now is not None and now.command == service.command:
+            if now is not None and now.is_as(service):
                 if not isinstance(service.ready, str):
                     waiting.append((service, now, self._end_of_log(service.name)))
                 continue
@@ -141,7 +146,7 @@ class Stack:
         log = self.log(service.name)
         offset = self._end_of_log(service.name)
         # whoever dies right after the start has at least left word of what was started
-        self._write(Running(service.name, ASKED_FOR, 0, service.command))
+        self._write(Running(service.name, ASKED_FOR, 0, service.command, service.environment))
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         pid = os.posix_spawn(
             service.command[0],
@@ -154,7 +159,7 @@ class Stack:
             ],
             setsid=True,
         )
-        server = Running(service.name, pid, _started(pid) or 0, service.command)
+        server = Running(service.name, pid, _started(pid) or 0, service.command, service.environment)
         self._write(server)
         return server, offset
 
@@ -260,20 +265,26 @@ def _any_free(taken: set[int]) -> int:
 def _read(record: Path) -> Running | None:
     try:
         held = json.loads(record.read_text())
-        return Running(held["name"], held["pid"], held["started"], tuple(held["command"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        told = tuple((str(name), str(value)) for name, value in held.get("environment", ()))
+        return Running(held["name"], held["pid"], held["started"], tuple(held["command"]), told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # a torn record says nothing; the data folder's own lock still keeps a second server out
 
 
 def _found(server: Running) -> Running | None:
-    """Find the process of a server whose starter died before it could note its id: no other has this command."""
+    """Find the process of a server whose starter died before it could note its id.
+
+    No other was given the same words; of its own children, who inherit them, it is the eldest.
+    """
     wanted = b"\0".join(os.fsencode(word) for word in server.command) + b"\0"
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
+    told = {os.fsencode(f"{name}={value}") for name, value in server.environment}
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if place.read_bytes() == wanted:
-                pid = int(place.parent.name)
-                return Running(server.name, pid, _started(pid) or 0, server.command)
-    return None
+            if (place / "cmdline").read_bytes() == wanted and told <= {*(place / "environ").read_bytes().split(b"\0")}:
+                pid = int(place.name)
+                found.append(replace(server, pid=pid, started=_started(pid) or 0))
+    return min(found, key=lambda one: (one.started, one.pid), default=None)
 
 
 def _stat(pid: int) -> list[str]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from .binaries import Binaries
 
-NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
-"""The services, in the order they need each other."""
 PORTS = ("etcd", "etcd-peer", "kube-apiserver", "kube-controller-manager")
 LOOPBACK = "127.0.0.1"
 SERVICES = "10.0.0.0/24"

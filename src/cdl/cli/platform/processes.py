@@ -1,39 +1,41 @@
-"""The platform on this machine: which processes it is made of, and how to reach them."""
+"""The processes of a home folder: what is running, what is not, and the end of all of it."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from cdl.cli.refusal import Refusal
+from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
 from cdl.embedded.stack import Service, Stack, StackError, ports
 
-from .refusal import Refusal
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from cdl.settings import Settings
 
 ENGINES = ("pachd", "determined", "seldon")
+OPERATOR, ADMISSION = "operator", "admission"
 NAMES = (*ENGINES, "seldon-router")
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
+LAST = NEEDED[::-1]
+"""Ended after all others, who need them to say goodbye."""
 
 
-def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tuple[str, ...]:
-    """Make sure engines and operator run, leaving alone what runs already; name the processes that had to be started.
+@contextlib.contextmanager
+def one_at_a_time(settings: Settings) -> Iterator[Stack]:
+    """Hold the home folder and give its stack; what goes wrong meanwhile is told in one sentence.
 
     Raises:
-        Refusal: one did not come up.
+        Refusal: a process did not come up, or would not end.
     """
-    home = settings.home.resolve()
     try:
-        stack = Stack(home)
+        stack = Stack(settings.home.resolve())
         with stack.alone():
-            at = ports(home, NAMES, wished)
-            operator = _operator(settings, *_addresses(at))
-            return stack.start(_engines(settings, at)) + stack.start((operator,))
-    except (StackError, OSError) as error:
+            yield stack
+    except (StackError, ControlPlaneError, OSError) as error:
         raise Refusal(str(error)) from error
 
 
@@ -45,12 +47,8 @@ def take_down(settings: Settings) -> tuple[str, ...]:
     """
     if not settings.home.exists():
         return ()
-    try:
-        stack = Stack(settings.home.resolve())
-        with stack.alone():
-            return stack.stop()
-    except (StackError, OSError) as error:
-        raise Refusal(str(error)) from error
+    with one_at_a_time(settings) as stack:
+        return stack.stop(last=LAST)
 
 
 def reached(settings: Settings) -> Settings:
@@ -61,10 +59,11 @@ def reached(settings: Settings) -> Settings:
     """
     down = [name for name in ended(settings) if name in ENGINES]
     if down:
-        message = f"not running: {', '.join(down)}; `cdl run FOLDER` starts it"
+        verb = "cdl up" if is_cluster(running(settings)) else "cdl run FOLDER"
+        message = f"not running: {', '.join(down)}; `{verb}` starts it"
         raise Refusal(message)
     at = ports(settings.home.resolve(), NAMES)
-    pachd, determined, seldon = _addresses(at)
+    pachd, determined, seldon = addresses(at)
     return settings.model_copy(update={"pachd": pachd, "determined": determined, "seldon": seldon})
 
 
@@ -75,10 +74,15 @@ def running(settings: Settings) -> dict[str, int]:
     return {name: server.pid for name, server in Stack(settings.home.resolve()).running().items()}
 
 
+def is_cluster(alive: Mapping[str, object]) -> bool:
+    """Tell whether what runs is a cluster's, as `cdl up` starts it, and not `cdl run`'s."""
+    return any(name in alive for name in (*NEEDED, ADMISSION))
+
+
 def ended(settings: Settings) -> tuple[str, ...]:
     """The processes of the platform that do not run."""
     alive = running(settings)
-    return tuple(name for name in (*ENGINES, "operator") if name not in alive)
+    return tuple(name for name in (*ENGINES, OPERATOR) if name not in alive)
 
 
 def log_of(settings: Settings, name: str) -> Path:
@@ -86,12 +90,14 @@ def log_of(settings: Settings, name: str) -> Path:
     return Stack(settings.home.resolve()).log(name)
 
 
-def _addresses(at: Mapping[str, int]) -> tuple[str, str, str]:
+def addresses(at: Mapping[str, int]) -> tuple[str, str, str]:
+    """Give the engines' addresses, in the order of ENGINES."""
     pachd, determined, seldon = (at[name] for name in ENGINES)
     return f"grpc://127.0.0.1:{pachd}", f"http://127.0.0.1:{determined}", f"http://127.0.0.1:{seldon}"
 
 
-def _engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:
+def engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:
+    """Describe the embedded engines."""
     home = settings.home.resolve()
     return (
         _server(
@@ -112,14 +118,11 @@ def _engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:
     )
 
 
-def _server(name: str, data: object, port: int, *more: str) -> Service:
-    command = (sys.executable, "-m", f"cdl.embedded.{name}", "--data", str(data), "--port", str(port), *more)
-    return Service(name, command, f"{name} ready")
-
-
-def _operator(settings: Settings, pachd: str, determined: str, seldon: str) -> Service:
+def told_of_engines(settings: Settings, at: Mapping[str, int]) -> dict[str, str]:
+    """Give what an operator's environment says about this machine."""
+    pachd, determined, seldon = addresses(at)
     data = str(settings.data_roots[0]) if settings.data_roots else ""
-    told = {
+    return {
         "CDL_HOME": str(settings.home.resolve()),
         "CDL_PACHD": pachd,
         "CDL_DETERMINED": determined,
@@ -127,6 +130,8 @@ def _operator(settings: Settings, pachd: str, determined: str, seldon: str) -> S
         "CDL_PROGRAMS": str(settings.programs.resolve()),
         **({"CDL_DATA": data} if data else {}),
     }
-    # the engines' addresses are part of the command, so that a moved engine gets a new operator
-    command = (sys.executable, "-m", "cdl.cli.operate", pachd, determined, seldon, data)
-    return Service("operator", command, "operator ready", tuple(told.items()))
+
+
+def _server(name: str, data: object, port: int, *more: str) -> Service:
+    command = (sys.executable, "-m", f"cdl.embedded.{name}", "--data", str(data), "--port", str(port), *more)
+    return Service(name, command, f"{name} ready")

@@ -1,0 +1,34 @@
+"""What `cdl run` starts: engines and an operator over the local store, no API server."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cdl.cli.refusal import Refusal
+from cdl.embedded.stack import Service, ports
+
+from .processes import NAMES, OPERATOR, engines, is_cluster, one_at_a_time, told_of_engines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdl.settings import Settings
+
+
+def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tuple[str, ...]:
+    """Make sure engines and operator run, leaving alone what runs already; name the processes that had to be started.
+
+    Raises:
+        Refusal: one did not come up, or the home folder is in use by `cdl up`.
+    """
+    with one_at_a_time(settings) as stack:
+        if is_cluster(stack.running()):
+            message = (
+                f"{settings.home} is in use by `cdl up`: `cdl down` ends that, or choose another folder by CDL_HOME"
+            )
+            raise Refusal(message)
+        at = ports(settings.home.resolve(), NAMES, wished)
+        command = (sys.executable, "-m", "cdl.cli.operate")
+        operator = Service(OPERATOR, command, "operator ready", tuple(told_of_engines(settings, at).items()))
+        return stack.start(engines(settings, at)) + stack.start((operator,))
