@@ -87,7 +87,7 @@ def test_every_node_is_structural(kind):
 @EVERY_KIND
 def test_every_field_is_explained(kind):
     silent = [p for p, node in nodes(schema(kind)) if "description" not in node and not p.endswith(("[]", "{}"))]
-    assert silent == []
+    assert silent == [".metadata"]  # the API server explains it, and refuses a schema that does
 
 
 @EVERY_KIND

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cdl.api.canonical import canonical, digest, short
+from cdl.api.canonical import as_stored, canonical, digest, short
 from cdl.api.duration import length
 from cdl.api.meta import Key, Metadata
 from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, ModelDeployment, Release, parse
@@ -204,3 +204,23 @@ def test_what_has_no_canonical_form_is_refused():
         canonical({"lr": float("inf")})
     with pytest.raises(ValueError, match="lone surrogate"):
         canonical("\udc00")
+
+
+@pytest.mark.parametrize(
+    ("value", "spelled"),
+    [
+        (1.0, b"1"),
+        (-0.0, b"0"),
+        (1e20, b"100000000000000000000"),
+        (1e21, b"1e+21"),
+        (0.5, b"0.5"),
+        (True, b"true"),
+        (float("inf"), None),
+        ({"a": [2.0, {"b": [3.0, "4.0", None]}]}, b'{"a":[2,{"b":[3,"4.0",null]}]}'),
+    ],
+)
+def test_a_whole_number_is_spelled_as_an_api_server_gives_it_back(value, spelled):
+    if spelled is None:
+        assert as_stored(value) == value
+    else:
+        assert canonical(as_stored(value)) == spelled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdl.api.canonical import digest
+from cdl.api.canonical import as_stored, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def release_members(
         message = "a release needs a measurement and code"
         raise ValueError(message)
     serve = code.serve
-    return {
+    members: dict[str, JsonValue] = {
         "git": {"commit": resource.metadata.revision},
         "code": {
             "model": {"digest": f"sha256:{code.archive.sha256}", "uri": code.archive.uri},
@@ -68,3 +68,4 @@ def release_members(
         },
         "environment": {"digest": digest(dict(measurement.environment)), **measurement.environment},
     }
+    return {name: as_stored(member) for name, member in members.items()}

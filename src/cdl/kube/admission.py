@@ -1,0 +1,150 @@
+"""The admission server: kopf answers the API server's questions with what `review` says.
+
+It needs the API once, at its start, to learn that the kinds are there. After that it watches nothing and writes
+nothing, so an outage of the API server does not concern it, and any number of replicas may run at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import kopf
+
+from cdl.api.meta import API_VERSION, GROUP, VERSION
+from cdl.loop.reconciler import FINALIZER
+from cdl.ports.errors import Unavailable
+
+from .review import review
+from .webhooks import MUTATE, PLURALS, RECONCILED, VALIDATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from .client import Api
+
+PAUSE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the API server knocks, and what proves that it knocks at the right place."""
+
+    address: str
+    port: int
+    certificate: Path
+    key: Path
+    """Both are read again when they change on disk."""
+
+
+def serve(api: Api, door: Door, *, probe: str = "") -> None:
+    """Answer until a signal ends the process; with `probe`, an address as in http://0.0.0.0:8080/healthz, say so there.
+
+    Raises:
+        NotPermitted: the API server does not know us.
+    """
+    _wait_for_the_kinds(api)
+    registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
+    register(registry)
+    kopf.on.login(registry=registry)(lambda **_: connection(api))
+    configure(settings, door)
+    kopf.run(
+        registry=registry,
+        settings=settings,
+        memories=_Forgetful(),  # type: ignore[arg-type]  # what kopf calls of it is there
+        clusterwide=True,
+        standalone=True,
+        liveness_endpoint=probe or None,
+    )
+
+
+def configure(settings: kopf.OperatorSettings, door: Door) -> None:
+    """Have kopf listen at a door, and do nothing besides."""
+    settings.admission.server = kopf.WebhookServer(
+        addr=door.address, port=door.port, certfile=str(door.certificate), pkeyfile=str(door.key)
+    )
+    settings.admission.managed = None  # the configurations are applied, see `webhooks`
+    settings.scanning.disabled = True  # no watch that an outage could end, and no rights for one
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+
+
+def register(registry: kopf.OperatorRegistry) -> None:
+    """Name what answers which question."""
+    for plural in PLURALS:
+        kopf.on.validate(GROUP, VERSION, plural, id=VALIDATE, registry=registry)(validate)
+    for plural in RECONCILED:
+        kopf.on.mutate(GROUP, VERSION, plural, id=MUTATE, operations=["CREATE"], registry=registry)(mutate)
+
+
+async def validate(*, warnings: list[str], **asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
+    """Refuse what cannot be meant, and say what may not be meant.
+
+    Raises:
+        kopf.AdmissionError: with the sentences of `cdl validate`.
+    """
+    new, old = asked["new"], asked["old"]
+    if new is None:  # a deletion; it is not asked about
+        return
+    verdict = review(dict(new), None if old is None else dict(old))
+    if verdict.faults:
+        raise kopf.AdmissionError("; ".join(verdict.faults), code=422)
+    warnings.extend(verdict.doubts)
+
+
+async def mutate(*, patch: kopf.Patch, **asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
+    """Guard a new resource with our finalizer, which saves the loop one write each."""
+    finalizers = asked["meta"].get("finalizers") or []
+    if FINALIZER not in finalizers:
+        patch.metadata["finalizers"] = [*finalizers, FINALIZER]
+
+
+def connection(api: Api) -> kopf.ConnectionInfo:
+    """Tell kopf how to reach the API server that a client of ours reaches."""
+    known = api.configuration
+    scheme, _, token = str(known.get_api_key_with_prefix("authorization") or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=known.host,
+        ca_path=known.ssl_ca_cert,
+        insecure=not known.verify_ssl,
+        username=known.username or None,
+        password=known.password or None,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=known.cert_file,
+        private_key_path=known.key_file,
+    )
+
+
+def _wait_for_the_kinds(api: Api) -> None:
+    """Kopf looks once which kinds there are; so they must be there."""
+    said = ""
+    while True:
+        try:
+            if api.get(f"/apis/{API_VERSION}") is not None:
+                return
+            reason = f"the API server does not know {API_VERSION} yet"
+        except Unavailable as error:
+            reason = str(error)
+        if reason != said:
+            log.warning("%s; waiting", reason)
+            said = reason
+        time.sleep(PAUSE_SECONDS)
+
+
+class _Forgetful:
+    """Kopf's memory of resources: none. Its own would grow by each resource that was ever updated, for good."""
+
+    async def recall_memo(self, *_: object, **__: object) -> kopf.Memo:
+        return kopf.Memo()
+
+    def iter_all_daemon_memories(self) -> Iterator[object]:
+        return iter(())
+
+    def iter_all_memories(self) -> Iterable[object]:
+        return ()

@@ -1,0 +1,89 @@
+"""What an API server is told of the admission server: where it is, what it is asked, and what to do without it.
+
+Without an answer everything is let through, for both: the API must not stand still because one of our processes
+does, and removing a finalizer is an update that would be refused too, so nothing could be deleted any more. Nothing
+is lost by it. The loop adds a finalizer that is missing before it does anything, and marks what it cannot read as
+Stalled; a current API server evaluates the rules itself; and only the operator has the right to write a Release.
+
+These documents are applied by `cdl up` and by the chart and belong to nobody at run time: kopf would empty
+configurations of its own whenever one of two replicas ends, and would need rights over everybody's webhooks for it.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from cdl.api.meta import GROUP, VERSION
+from cdl.api.v1alpha1 import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Node = dict[str, object]
+
+VALIDATE, MUTATE = "validate", "mutate"
+"""The last part of the address, and the name of the handler behind it: kopf answers other names with a yes."""
+NAME = "cdl"
+SECONDS = 3
+"""How long a create may be held up by a server that does not answer; an answer takes milliseconds."""
+PLURALS = tuple(f"{kind.lower()}s" for kind in KINDS)
+RECONCILED = tuple(plural for plural in PLURALS if plural != "releases")
+"""The kinds with objects at the engines, which a finalizer guards from their creation on."""
+
+
+def at_address(url: str, authority: bytes) -> Node:
+    """Describe an admission server by its address, for one machine."""
+    return {"url": url.rstrip("/"), "caBundle": base64.b64encode(authority).decode()}
+
+
+def at_service(namespace: str, name: str, authority: bytes) -> Node:
+    """Describe an admission server by its Service, inside a cluster."""
+    service = {"namespace": namespace, "name": name, "port": 443, "path": ""}
+    return {"service": service, "caBundle": base64.b64encode(authority).decode()}
+
+
+def configurations(server: Mapping[str, object]) -> tuple[Node, Node]:
+    """Give the two documents that send every new and changed resource past an admission server."""
+    return (
+        _configuration("Validating", server, VALIDATE, PLURALS, ["CREATE", "UPDATE"]),
+        _configuration("Mutating", server, MUTATE, RECONCILED, ["CREATE"]),
+    )
+
+
+def _configuration(
+    sort: str, server: Mapping[str, object], part: str, plurals: tuple[str, ...], operations: list[str]
+) -> Node:
+    rule: Node = {
+        "apiGroups": [GROUP],
+        "apiVersions": [VERSION],
+        "resources": list(plurals),  # without /status: what the operator writes most is not asked about
+        "operations": operations,
+        "scope": "Namespaced",
+    }
+    webhook: Node = {
+        "name": f"{part}.{GROUP}",
+        "clientConfig": _below(server, part),
+        "rules": [rule],
+        "failurePolicy": "Ignore",
+        "matchPolicy": "Equivalent",
+        "sideEffects": "None",
+        "timeoutSeconds": SECONDS,
+        "admissionReviewVersions": ["v1"],
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": f"{sort}WebhookConfiguration",
+        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/part-of": "cdl"}},
+        "webhooks": [webhook],
+    }
+
+
+def _below(server: Mapping[str, object], part: str) -> Node:
+    made = dict(server)
+    service = made.get("service")
+    if isinstance(service, dict):
+        made["service"] = service | {"path": f"{service.get('path', '')}/{part}"}
+    else:
+        made["url"] = f"{made['url']}/{part}"
+    return made

@@ -1,0 +1,85 @@
+"""What the API server is told of the admission server, and what is said of a document without any server."""
+
+from __future__ import annotations
+
+import base64
+
+import kopf
+import pytest
+
+from cdl.api.v1alpha1 import KINDS
+from cdl.kube.admission import register
+from cdl.kube.review import ACCEPTED, review
+from cdl.kube.webhooks import at_address, at_service, configurations
+from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
+from tests.unit.kube.rule_examples import EXAMPLES, RENAMED
+
+
+@pytest.mark.parametrize(
+    ("server", "addresses"),
+    [
+        (at_address("https://127.0.0.1:9443/", b"PEM"), ["https://127.0.0.1:9443/validate", "https://127.0.0.1:9443/mutate"]),
+        (at_service("cdl-system", "cdl-admission", b"PEM"), ["/validate", "/mutate"]),
+    ],
+    ids=["address", "service"],
+)  # fmt: skip
+def test_each_configuration_leads_to_its_own_handler(server, addresses):
+    clients = [document["webhooks"][0]["clientConfig"] for document in configurations(server)]
+    assert [c.get("url") or c["service"]["path"] for c in clients] == addresses
+    assert {base64.b64decode(c["caBundle"]) for c in clients} == {b"PEM"}
+    registry = kopf.OperatorRegistry()
+    register(registry)
+    handlers = registry._webhooks.get_all_handlers()
+    assert {handler.id for handler in handlers} == {address.rpartition("/")[2] for address in addresses}
+
+
+def test_the_api_never_waits_long_nor_stands_still_for_us():
+    for document in configurations(at_address("https://127.0.0.1:1", b"")):
+        (webhook,) = document["webhooks"]
+        assert (webhook["failurePolicy"], webhook["sideEffects"]) == ("Ignore", "None")
+        assert webhook["timeoutSeconds"] <= 3
+
+
+def test_a_status_and_a_deletion_are_nobodys_question():
+    validating, mutating = (d["webhooks"][0]["rules"][0] for d in configurations(at_address("https://x", b"")))
+    assert validating["resources"] == [f"{kind.lower()}s" for kind in KINDS]
+    assert mutating["resources"] == [name for name in validating["resources"] if name != "releases"]
+    assert (validating["operations"], mutating["operations"]) == (["CREATE", "UPDATE"], ["CREATE"])
+
+
+def test_a_document_is_judged_with_every_fault_and_doubted_only_when_it_is_right():
+    wrong = pipeline_document(steps=[{"name": "a"}], interval="1s", surprise=1)
+    assert len(review(wrong).faults) == 2
+    assert review(wrong).doubts == ()
+    assert [d.partition(":")[0] for d in review(pipeline_document(interval="1s")).doubts] == [
+        "spec.interval",
+        "spec.sources[0]",
+    ]
+
+
+def test_the_kind_of_a_document_is_judged_too():
+    (sentence,) = review({"kind": "Pipeline"}).faults
+    assert sentence.startswith("kind: found 'Pipeline', allowed: ")
+
+
+def test_what_is_stored_is_never_held_against_another_change():
+    wrong = EXAMPLES["step without a program"][0]
+    relabelled = wrong | {"metadata": wrong["metadata"] | {"labels": {"team": "news"}}}
+    assert review(relabelled, wrong) == ACCEPTED
+    assert review(wrong).faults
+    going = pipeline_document(steps=[]) | {
+        "metadata": {"name": "news", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x/y"]}
+    }
+    assert review(going | {"spec": wrong["spec"]}, going) == ACCEPTED
+    assert review(wrong | {"spec": wrong["spec"] | {"interval": "1h"}}, wrong).faults
+
+
+def test_a_status_nobody_can_read_does_not_stop_a_change():
+    old = deployment_document() | {"status": {"conditions": "of another version"}}
+    assert review(old | {"spec": old["spec"] | {"interval": "1h"}}, old) == ACCEPTED
+
+
+def test_a_change_that_may_never_be_is_refused():
+    new = experiment_document(model={"name": "other"})
+    assert review(new).faults == ()
+    assert review(new, experiment_document()).faults == (f"spec.model.name: {RENAMED}",)
