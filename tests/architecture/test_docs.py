@@ -16,6 +16,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), r
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 # Programs a reader is assumed to have; `cdl` and `make` are looked into.
 ASSUMED = {"git", "cd", "curl", "kubectl", "helm", "cat", "ls", "bash", "cp", "export", "det", "pachctl"}
+ASSUMED |= {"docker", "microk8s"}
 
 
 def anchors(path):

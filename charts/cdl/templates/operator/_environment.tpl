@@ -1,0 +1,24 @@
+{{/* The operator's settings: docs/reference/settings.md says what each means. */}}
+{{- define "cdl.operatorEnvironment" -}}
+- {name: CDL_HOME, value: /var/lib/cdl}
+- {name: CDL_PACHD, value: {{ include "cdl.pachd" . | quote }}}
+- {name: CDL_DETERMINED, value: {{ include "cdl.determined" . | quote }}}
+- {name: CDL_SELDON, value: {{ include "cdl.seldon" . | quote }}}
+{{- $determined := .Values.engines.determined }}
+{{- if eq $determined.mode "external" }}
+- {name: CDL_DETERMINED_USER, value: {{ $determined.user | quote }}}
+- name: CDL_DETERMINED_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ $determined.credentials.secret }}, key: {{ $determined.credentials.key }}}
+{{- end }}
+- {name: CDL_STEPS_IMAGE, value: {{ include "cdl.image" (dict "root" . "name" "steps") | quote }}}
+- {name: CDL_SERVING_IMAGE, value: {{ include "cdl.image" (dict "root" . "name" "serving") | quote }}}
+- {name: CDL_NAMESPACES, value: {{ join "," (ternary .Values.namespaces (list) (eq .Values.scope "Namespaced")) | quote }}}
+- {name: CDL_LEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
+- {name: CDL_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
+- {name: CDL_LOG_FORMAT, value: {{ .Values.operator.logFormat | quote }}}
+- {name: HOME, value: /tmp}
+{{- with .Values.operator.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,10 @@
+# The built-in steps of data pipelines: docker build --file docker/steps.Dockerfile --tag cdl/steps:0.1.0 .
+# They need nothing but Python.
+FROM python:3.11.13-slim-bookworm
+COPY pipelines /opt/cdl/pipelines
+ENV PYTHONUNBUFFERED=1
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cdl
+USER 10001:10001
+WORKDIR /tmp
+# Which step is said by the pipeline.
+CMD ["python", "--version"]

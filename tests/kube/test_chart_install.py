@@ -1,0 +1,153 @@
+"""The chart through Helm itself on a real API server: installed, upgraded, rolled back, uninstalled."""
+
+import json
+
+import helm_python as helm
+import pytest
+import yaml
+from charts.render import CHART, SAMPLES
+
+from tests.architecture.tree import ROOT
+from tests.kube.chart import NAMES, values_of
+
+CLUSTER_WIDE = "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations"
+OURS = (
+    "deployments,statefulsets,services,networkpolicies,poddisruptionbudgets,serviceaccounts,roles,rolebindings,secrets"
+)
+PART = "app.kubernetes.io/part-of=cdl"
+# The kinds of cert-manager are not known to an API server without it.
+INSTALLABLE = [name for name in NAMES if "cert-manager" not in name]
+
+
+@pytest.fixture
+def release(cluster, namespace):
+    """A Helm that installs into the test's namespace and leaves nothing of the cluster behind."""
+    helm.disable_logging()
+    with helm.Config(kubeconfig_path=str(cluster.kubeconfig), namespace=namespace) as config:
+        yield config
+        config.uninstall("cdl", ignore_not_found=True)
+    assert found(cluster, CLUSTER_WIDE) == []
+
+
+@pytest.fixture(scope="module")
+def teams(cluster):
+    """The namespaces that a limited installation is limited to."""
+    for name in ("team-one", "team-two"):
+        cluster.kubectl("create", "namespace", name)
+    yield
+    cluster.kubectl("delete", "namespace", "team-one", "team-two")
+
+
+def found(cluster, kinds, *words):
+    listed = json.loads(cluster.kubectl("get", kinds, "-l", PART, "-o", "json", *words))
+    return [item for item in listed["items"] if item.get("type") != "kubernetes.io/service-account-token"]
+
+
+def names(items):
+    return {f"{item['kind']}/{item['metadata']['name']}" for item in items}
+
+
+def manifest(config, values):
+    """What an installation would send, for the version of this API server."""
+    made = config.install(CHART, "cdl", values, dry_run="server")
+    return made["manifest"] if isinstance(made, dict) else made.manifest
+
+
+@pytest.mark.parametrize("name", INSTALLABLE)
+def test_the_api_server_accepts_every_object(cluster, namespace, release, teams, name):
+    text = manifest(release, values_of(name))
+    objects = [document for document in yaml.safe_load_all(text) if document]
+    for how in ("--server-side=false", "--server-side"):
+        said = cluster.kubectl("apply", how, "--dry-run=server", "-f", "-", input=text)
+        assert said.count("(server dry run)") == len(objects)
+    assert len(objects) >= 8
+
+
+def test_a_release_lives_and_leaves(cluster, namespace, release):
+    values = values_of("values-embedded.yaml")
+    here = ("-n", namespace)
+    release.install(CHART, "cdl", values)
+    first = names(found(cluster, OURS, *here))
+    assert {"Deployment/cdl-operator", "Deployment/cdl-admission", "StatefulSet/cdl-pachd"} <= first
+    kept = secret(cluster, namespace)
+
+    release.upgrade(CHART, "cdl", {**values, "operator": {"logFormat": "text"}, "admission": {"replicas": 1}})
+    assert environment(cluster, namespace)["CDL_LOG_FORMAT"] == "text"
+    assert "PodDisruptionBudget/cdl-admission" not in names(found(cluster, OURS, *here))
+    assert secret(cluster, namespace) == kept, "an upgrade must not lock the API server out"
+
+    release.rollback("cdl", version=1)
+    assert environment(cluster, namespace)["CDL_LOG_FORMAT"] == "json"
+    assert names(found(cluster, OURS, *here)) == first
+    assert secret(cluster, namespace) == kept
+    authority = {w["clientConfig"]["caBundle"] for c in found(cluster, WEBHOOKS) for w in c["webhooks"]}
+    assert authority == {kept["ca.crt"]}
+
+    release.uninstall("cdl")
+    assert found(cluster, OURS, *here) == []
+    assert names(found(cluster, "persistentvolumeclaims", *here)) == {"PersistentVolumeClaim/cdl-home"}
+    assert "experiments.cdl.dev" in cluster.kubectl("get", "crds", "-o", "name")
+
+
+WEBHOOKS = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
+
+
+def secret(cluster, namespace):
+    return json.loads(cluster.kubectl("get", "secret", "cdl-admission-tls", "-n", namespace, "-o", "json"))["data"]
+
+
+def environment(cluster, namespace):
+    text = cluster.kubectl("get", "deployment", "cdl-operator", "-n", namespace, "-o", "json")
+    (container,) = json.loads(text)["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable.get("value") for variable in container["env"]}
+
+
+def test_a_limited_installation_is_limited(cluster, namespace, release, teams):
+    release.install(CHART, "cdl", values_of("ci/namespaced.yaml"))
+    operator = cluster.account(namespace, "cdl-operator")
+
+    def may(*words):
+        return cluster.kubectl("auth", "can-i", *words, as_=operator, check=False).startswith("yes")
+
+    assert may("patch", "experiments.cdl.dev/status", "-n", "team-one")
+    assert may("create", "releases.cdl.dev", "-n", "team-two")
+    assert not may("list", "experiments.cdl.dev", "-n", namespace)
+    assert not may("list", "experiments.cdl.dev", "--all-namespaces")
+    assert not may("list", "customresourcedefinitions")
+    assert may("update", "leases.coordination.k8s.io", "-n", namespace)
+    assert not may("update", "leases.coordination.k8s.io", "-n", "team-one")
+
+
+def test_a_wrong_value_installs_nothing(cluster, namespace, release):
+    with pytest.raises(helm.HelmError, match="scope"):
+        release.install(CHART, "cdl", {"scope": "Galaxy"})
+    assert found(cluster, OURS, "-n", namespace) == []
+
+
+def test_the_base_is_accepted_with_and_without_its_definitions(cluster):
+    for folder in ("manifests/base", "manifests"):
+        built = [d for d in yaml.safe_load_all(cluster.kubectl("kustomize", ROOT / folder)) if d]
+        namespaced = [d for d in built if d["metadata"].get("namespace") != "cdl-system"]
+        assert len(built) > len(namespaced) > 5
+    assert {d["kind"] for d in built} >= {"CustomResourceDefinition", "Namespace", "Deployment", "ClusterRole"}
+
+
+def test_the_api_server_accepts_the_base(cluster, system):
+    said = cluster.kubectl("apply", "--dry-run=server", "-k", ROOT / "manifests", check=False)
+    refused = [line for line in said.splitlines() if "server dry run" not in line and "Warning" not in line]
+    # 1.20 does not know the version of PodDisruptionBudget that every current server has; kubectl says so in two lines.
+    assert [line for line in refused if "PodDisruptionBudget" not in line and "CRDs are installed" not in line] == []
+    assert said.count("server dry run") > 25
+
+
+@pytest.fixture
+def system(cluster):
+    """The platform's namespace, which a dry run does not make."""
+    cluster.kubectl("create", "namespace", "cdl-system")
+    yield
+    cluster.kubectl("delete", "namespace", "cdl-system")
+
+
+def test_the_api_server_accepts_the_samples(cluster, namespace):
+    said = cluster.kubectl("apply", "--dry-run=server", "-n", namespace, "-k", ROOT / SAMPLES)
+    assert said.count("server dry run") == 6
