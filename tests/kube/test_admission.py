@@ -16,11 +16,13 @@ import pytest
 import yaml
 
 from cdl.api.canonical import as_stored
+from cdl.api.conditions import Reason
 from cdl.api.v1alpha1 import Release
 from cdl.embedded.controlplane.pki import Authority
 from cdl.kube.client import Api
 from cdl.kube.install import WEBHOOKS, install_webhooks, remove_webhooks
 from cdl.kube.webhooks import NAME, at_address
+from cdl.ports.errors import Rejected
 from cdl.testing.builders import (
     A_SHA,
     deployment_document,
@@ -119,19 +121,19 @@ def refused(cluster, namespace, document):
     return done.stderr
 
 
+def place_of(document, namespace="default"):
+    return f"/apis/cdl.dev/v1alpha1/namespaces/{namespace}/{document['kind'].lower()}s"
+
+
 BROKEN = {name: (d, p, m) for name, (d, p, m) in EXAMPLES.items() if m}
 
 
 @pytest.mark.usefixtures("admission")
 @pytest.mark.parametrize(("document", "path", "message"), BROKEN.values(), ids=BROKEN)
-def test_what_cdl_validate_refuses_is_refused_in_the_same_words(api, namespace, document, path, message):
+def test_what_cdl_validate_refuses_is_refused_in_the_same_words(api, document, path, message):
     """Posted as it is: kubectl would look at it first."""
-    from cdl.api.conditions import Reason
-    from cdl.ports.errors import Rejected
-
-    plural = f"{document['kind'].lower()}s"
     with pytest.raises(Rejected) as refusal:
-        api.create(f"/apis/cdl.dev/v1alpha1/namespaces/{namespace}/{plural}", document)
+        api.create(place_of(document), document, dryRun="All")
     assert refusal.value.reason is Reason.INVALID_SPEC
     said = str(refusal.value)
     assert 'admission webhook "validate.cdl.dev" denied the request: ' in said
@@ -141,10 +143,9 @@ def test_what_cdl_validate_refuses_is_refused_in_the_same_words(api, namespace, 
 
 @pytest.mark.usefixtures("admission")
 @pytest.mark.parametrize("name", [name for name, (_, _, m) in EXAMPLES.items() if not m])
-def test_what_is_right_is_accepted(cluster, namespace, name):
+def test_what_is_right_is_accepted(api, name):
     document = EXAMPLES[name][0]
-    cluster.kubectl("create", "-n", namespace, "--validate=false", "-f", "-", input=yaml.safe_dump(document))
-    assert stored(cluster, namespace, document["kind"].lower(), document["metadata"]["name"])["spec"] is not None
+    assert api.create(place_of(document), document, dryRun="All")["spec"] is not None
 
 
 @pytest.mark.usefixtures("admission")
@@ -209,11 +210,10 @@ def test_a_new_resource_is_guarded_from_its_first_moment(cluster, namespace, doc
 
 @pytest.mark.usefixtures("admission")
 @pytest.mark.parametrize("value", [1.0, 0.0, -3.0, 1e20, 1e21, 1e22, 1e-7, 0.1, 2**53 + 1, -(2**63)])
-def test_a_release_keeps_its_digest_whatever_an_api_server_makes_of_its_numbers(api, namespace, value):
-    members = as_stored({"evaluation": {"metrics": {"accuracy": value}}})
-    place = f"/apis/cdl.dev/v1alpha1/namespaces/{namespace}/releases"
-    api.create(place, release_document(**members))
-    Release.read(api.get(f"{place}/news-1"))
+def test_a_release_keeps_its_digest_whatever_an_api_server_makes_of_its_numbers(api, value):
+    document = release_document(**as_stored({"evaluation": {"metrics": {"accuracy": value}}}))
+    given_back = api.create(place_of(document), document, dryRun="All")
+    assert Release.read(given_back).spec.digest == document["spec"]["digest"]
 
 
 @pytest.mark.usefixtures("admission")
