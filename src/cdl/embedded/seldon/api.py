@@ -33,6 +33,7 @@ APPLY = ("application/apply-patch+yaml", "application/apply-patch+json")
 Message = MutableMapping[str, object]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Answer = tuple[int, Object | str]
 
 
 @dataclass(frozen=True)
@@ -79,22 +80,15 @@ class Api:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        try:
-            asked = await _asked(scope, receive)
+
+        async def answered() -> Answer | None:
+            asked = await understood(scope, receive)
             if asked.method == "GET" and asked.query.get("watch") in ("true", "1") and not asked.part:
                 await self._watch(asked, receive, send)
-                return
-            code, answer = self._answer(asked)
-        except Refusal as refusal:
-            code, answer = refusal.code, refusal.status()
-        except Exception:  # a fault of ours is answered and logged, never shown
-            LOG.exception("%s %s failed", scope["method"], scope["path"])
-            code = 500
-            answer = Refusal(code, "InternalError", "the embedded Seldon failed; its log says more").status()
-        if isinstance(answer, str):
-            await _reply(send, code, answer.encode(), "text/plain; charset=utf-8")
-        else:
-            await _reply(send, code, json.dumps(answer, separators=(",", ":")).encode(), "application/json")
+                return None
+            return self._answer(asked)
+
+        await replied(scope, send, answered())
 
     def end_watches(self) -> None:
         """Let every watch end."""
@@ -103,7 +97,7 @@ class Api:
 
     # -- verbs --------------------------------------------------------------------------------------------------------
 
-    def _answer(self, asked: Asked) -> tuple[int, Object | str]:
+    def _answer(self, asked: Asked) -> Answer:
         if asked.method in ("GET", "HEAD") and asked.path in HEALTH:
             return 200, "ok"
         if asked.method in ("GET", "HEAD") and asked.path in PAGES:
@@ -170,12 +164,7 @@ class Api:
 
     def _logs(self, asked: Asked) -> str:
         self._resource.get(asked.namespace, asked.name)
-        folder = self._log_folder((asked.namespace, asked.name))
-        wanted = asked.query.get("predictor", "")
-        files = [file for file in sorted(folder.glob("*.log")) if wanted in ("", file.stem)]
-        lines = [line for file in files for line in file.read_text(errors="replace").splitlines(keepends=True)]
-        tail = asked.query.get("tailLines", "")
-        return "".join(lines[-int(tail) :] if tail.isdigit() and int(tail) else lines)
+        return printed(self._log_folder((asked.namespace, asked.name)), asked.query)
 
     # -- watching -----------------------------------------------------------------------------------------------------
 
@@ -211,7 +200,35 @@ class Api:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _asked(scope: Message, receive: Receive) -> Asked:
+async def replied(scope: Message, send: Send, answering: Awaitable[Answer | None]) -> None:
+    """Send an answer; whatever is refused is a Status object, and None was sent already."""
+    try:
+        answered = await answering
+    except Refusal as refusal:
+        answered = refusal.code, refusal.status()
+    except Exception:  # a fault of ours is answered and logged, never shown
+        LOG.exception("%s %s failed", scope["method"], scope["path"])
+        answered = 500, Refusal(500, "InternalError", "the embedded Seldon failed; its log says more").status()
+    if answered is None:
+        return
+    code, answer = answered
+    if isinstance(answer, str):
+        await _reply(send, code, answer.encode(), "text/plain; charset=utf-8")
+    else:
+        await _reply(send, code, json.dumps(answer, separators=(",", ":")).encode(), "application/json")
+
+
+def printed(folder: Path, query: dict[str, str]) -> str:
+    """Give what the processes of a deployment have printed, of one predictor or of all."""
+    wanted = query.get("predictor", "")
+    files = [file for file in sorted(folder.glob("*.log")) if wanted in ("", file.stem)]
+    lines = [line for file in files for line in file.read_text(errors="replace").splitlines(keepends=True)]
+    tail = query.get("tailLines", "")
+    return "".join(lines[-int(tail) :] if tail.isdigit() and int(tail) else lines)
+
+
+async def understood(scope: Message, receive: Receive) -> Asked:
+    """Read a request."""
     raw = scope["headers"]
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in raw} if isinstance(raw, list) else {}
     query = scope["query_string"]

@@ -18,12 +18,13 @@ import psutil
 from cdl.embedded.seldon import status
 from cdl.embedded.seldon.fields import Object, key_of, mapping, meta, whole
 from cdl.embedded.seldon.images import Images
+from cdl.embedded.seldon.objects import Event, Objects
 from cdl.embedded.seldon.plan import Plan, Unservable, Wish, plan
 from cdl.embedded.seldon.refusals import Refusal
 from cdl.embedded.seldon.resource import now
 from cdl.embedded.seldon.routes import Key, Route, RouteArm, Routes
 from cdl.embedded.seldon.server import MARK, Server
-from cdl.embedded.seldon.store import Event, Store
+from cdl.embedded.seldon.validation import faults
 
 LOG = logging.getLogger("cdl.embedded.seldon")
 RETRY_SECONDS = 2.0
@@ -43,7 +44,7 @@ class Deployment:
         self._remembered: Plan | None = None
         self._since: float | None = None  # when the wished set began to be not ready
         self._alarm: asyncio.TimerHandle | None = None
-        before = controller.store.served(*self.key)
+        before = controller.objects.served(*self.key)
         if before is not None and meta(before).get("uid") == self.uid:
             with contextlib.suppress(Unservable):  # written by another version of this engine
                 self._current = self._planned(before)
@@ -69,7 +70,7 @@ class Deployment:
             self._route(target)
         self._retire()
         if self._current == target and self._remembered != target:
-            self._controller.store.remember_served(document)
+            self._controller.objects.remember_served(document)
             self._remembered = target
         self._set_alarm(target)
         return status.status_of(target, seen, self._controller.router, before, now())
@@ -82,6 +83,8 @@ class Deployment:
             self._alarm.cancel()
 
     def _planned(self, document: Object) -> Plan:
+        for where, wrong in faults(document):  # an API server stores what no webhook of Seldon's has refused
+            raise Unservable(f"{where} {wrong}")
         planned = plan(document)
         for wish in planned.wishes:
             self._controller.images.command(wish.image)
@@ -136,8 +139,8 @@ class Deployment:
 class Controller:
     """One task that settles whatever was noticed."""
 
-    def __init__(self, store: Store, routes: Routes, images: Images, folder: Path, router: str) -> None:
-        self.store = store
+    def __init__(self, objects: Objects, routes: Routes, images: Images, folder: Path, router: str) -> None:
+        self.objects = objects
         self.routes = routes
         self.images = images
         self.router = router
@@ -152,14 +155,14 @@ class Controller:
     async def start(self) -> None:
         """End what an earlier life left running, then look at everything."""
         await asyncio.to_thread(_end_strays, self.mark)
-        self.store.listeners.add(self._heard)
-        for document in self.store.everything():
+        self.objects.listeners.add(self._heard)
+        for document in self.objects.everything():
             self.notice(key_of(document))
         self.task = asyncio.get_running_loop().create_task(self._settle_forever())
 
     async def stop(self) -> None:
         """Stop every process."""
-        self.store.listeners.discard(self._heard)
+        self.objects.listeners.discard(self._heard)
         if self.task is not None:
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -206,7 +209,7 @@ class Controller:
                 await asyncio.sleep(0)
 
     def _settle(self, key: Key) -> None:
-        document = self.store.get(*key)
+        document = self.objects.get(*key)
         known = self._deployments.get(key)
         if known is not None and (document is None or known.uid != meta(document).get("uid")):
             self._deployments.pop(key).dismiss()
@@ -220,7 +223,7 @@ class Controller:
                 known = self._deployments[key] = Deployment(self, document)
             wanted = known.settle(document)
             if wanted != document.get("status"):
-                self.store.put({**document, "status": wanted}, "MODIFIED")
+                self.objects.report(document, wanted)
         except Refusal as refusal:  # the disk is full: nothing is lost, the look is repeated
             LOG.warning("%s/%s: %s", *key, refusal.message)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self.notice, key)

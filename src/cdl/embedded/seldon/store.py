@@ -6,10 +6,10 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from cdl.embedded.seldon.fields import Object, key_of, meta
+from cdl.embedded.seldon.objects import Event
 from cdl.embedded.seldon.refusals import disk_full, gone
 
 SCHEMA = """
@@ -26,19 +26,6 @@ CREATE TABLE IF NOT EXISTS served(
     namespace TEXT NOT NULL, name TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (namespace, name));
 """
 HISTORY = 2000  # events kept for watches that resume; older ones answer 410 and the watcher lists again
-
-
-@dataclass(frozen=True)
-class Event:
-    """A change, as watches report it."""
-
-    type: str  # ADDED, MODIFIED, DELETED
-    document: Object
-
-    @property
-    def version(self) -> int:
-        """The resource version that the change made."""
-        return int(str(meta(self.document)["resourceVersion"]))
 
 
 class Store:
@@ -83,6 +70,10 @@ class Store:
             write.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", (namespace, name, json.dumps(stored)))
         self._tell(Event(kind, stored))
         return stored
+
+    def report(self, document: Object, status: Object) -> None:
+        """Store the status of an object."""
+        self.put({**document, "status": status}, "MODIFIED")
 
     def remove(self, document: Object) -> Object:
         """Forget an object and everything kept about it."""
@@ -135,6 +126,15 @@ class Store:
         """Keep the object as the one that is served, so that a restart can serve it again."""
         with self._writing() as write:
             write.execute("INSERT OR REPLACE INTO served VALUES (?, ?, ?)", (*key_of(document), json.dumps(document)))
+
+    def all_served(self) -> list[Object]:
+        """List what was served, so that a restart can serve it before anybody says what there is."""
+        return [json.loads(row[0]) for row in self._database.execute("SELECT document FROM served")]
+
+    def forget_served(self, namespace: str, name: str) -> None:
+        """Forget what was served: the object is gone."""
+        with self._writing() as write:
+            write.execute("DELETE FROM served WHERE namespace = ? AND name = ?", (namespace, name))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

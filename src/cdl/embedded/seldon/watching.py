@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cdl.embedded.seldon.fields import Object, key_of, mapping, meta, text
+from cdl.embedded.seldon.objects import Event
 from cdl.embedded.seldon.refusals import GROUP, KIND, VERSION, Refusal, bad_request
-from cdl.embedded.seldon.store import Event, Store
+from cdl.embedded.seldon.store import Store
 
 BACKLOG = 10_000  # a watcher that far behind is cut off and lists again
 BOOKMARK_SECONDS = 30.0
