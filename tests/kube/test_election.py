@@ -30,6 +30,26 @@ os._exit(3)
 """
 
 
+SUPERVISED = """
+import os, pathlib, sys, threading
+from cdl.kube.client import Api
+from cdl.kube.election import Election, identity
+from cdl.kube.lease import Terms
+from cdl.kube.supervisor import Patience, supervise
+me = identity()
+
+def main():
+    terms = Terms(duration=3600, renew_deadline=2.5, retry_period=0.3)
+    election = Election(Api.connect(pathlib.Path(sys.argv[1])), sys.argv[2], "cdl-operator", terms, me=me)
+    assert election.acquire(threading.Event())
+    print(os.getpid(), flush=True)
+    election.lost.wait()
+    return 3
+
+sys.exit(supervise(main, name="candidate", patience=Patience(first_pause=0.05)))
+"""
+
+
 class Candidate(threading.Thread):
     """Waits for the lease in a thread, and remembers when it led."""
 
@@ -102,6 +122,21 @@ def test_the_second_leads_at_once_when_the_first_leaves(cluster, namespace, ente
     assert not first.election.lost.is_set()
     assert second.led.wait(60)
     assert holder(cluster, namespace) == second.election.me
+
+
+def test_a_supervised_leader_that_is_killed_leads_again_without_waiting_for_its_own_term(cluster, namespace):
+    command = [sys.executable, "-c", SUPERVISED, str(cluster.kubeconfig), namespace]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        try:
+            me = None
+            for _ in range(3):
+                child = int(parent.stdout.readline())
+                assert me in {None, holder(cluster, namespace)}
+                me = holder(cluster, namespace)
+                os.kill(child, signal.SIGKILL)
+        finally:
+            parent.kill()
+    assert transitions(cluster, namespace) == 0
 
 
 def test_nobody_leads_while_the_api_server_hangs(cluster, namespace, enter):

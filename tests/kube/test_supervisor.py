@@ -84,8 +84,8 @@ def until(question, program):
 def start(tmp_path):
     started = []
 
-    def begin(body, **how):
-        started.append(Program(tmp_path, body, **how))
+    def begin(body, folder=tmp_path, **how):
+        started.append(Program(folder, body, **how))
         return started[-1]
 
     yield begin
@@ -128,6 +128,17 @@ def test_a_child_without_manners_ends_by_the_signal(start):
     program.process.send_signal(signal.SIGTERM)
     assert program.end() == 128 + signal.SIGTERM
     assert not psutil.pid_exists(child)
+
+
+def test_a_request_to_end_is_heard_while_children_come_and_go(start, tmp_path):
+    for number in range(6):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        program = start("    time.sleep(0.03)\n    sys.exit(1)", pause=0.001, folder=folder)
+        until(lambda of=program: len(of.children()) > 2, program)
+        time.sleep(number / 70)
+        program.process.send_signal(signal.SIGTERM)
+        assert program.end() in {0, 1, 128 + signal.SIGTERM}
 
 
 def test_a_child_that_will_not_end_is_killed(start):

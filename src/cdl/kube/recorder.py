@@ -132,6 +132,8 @@ class Recorder:
         self._each: Recent[Bucket] = Recent(REMEMBERED)
         self._posted: Recent[_Posted] = Recent(REMEMBERED)
         self._failing = False
+        self._last = 0
+        """When the newest event was named, in microseconds, or a little later."""
         self._thread = threading.Thread(target=self._work, name="cdl-events", daemon=True)
         self._thread.start()
 
@@ -206,7 +208,9 @@ class Recorder:
 
     def _event(self, item: _Item) -> dict[str, Any]:
         at = _seconds(item.at)
-        name = f"{item.about['name'][:200]}.{secrets.token_hex(8)}"
+        # Events of one second are shown in the order of their names.
+        self._last = max(self._last + 1, int(item.at.timestamp() * 1e6))
+        name = f"{item.about['name'][:200]}.{self._last:016x}{secrets.token_hex(2)}"
         return {
             "apiVersion": "v1",
             "kind": "Event",

@@ -111,6 +111,8 @@ class _Parent:
         while True:
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             heard = _signal(LISTENED_TO, left)
+            if heard in ASKED_TO_STOP:  # noted before anything else: the child may have died at the same moment
+                deadline = deadline or time.monotonic() + self._patience.grace
             status = _reaped(pid)
             if status is not None:
                 return status, deadline is not None
@@ -120,7 +122,6 @@ class _Parent:
                 deadline = time.monotonic() + self._patience.grace
             elif heard in ASKED_TO_STOP:
                 os.kill(pid, heard)
-                deadline = deadline or time.monotonic() + self._patience.grace
 
     def _child(self, parent: int) -> NoReturn:
         """Be the child; never come back."""

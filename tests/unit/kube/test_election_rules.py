@@ -66,7 +66,7 @@ class Time:
     def __init__(self):
         self.now = 0.0
 
-    def candidate(self, leases, offset=0.0):
+    def candidate(self, leases, offset=0.0, me=""):
         """Each candidate's clocks show something else; they only run equally fast."""
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=offset * 7)
         return Election(
@@ -74,6 +74,7 @@ class Time:
             "cdl-system",
             NAME,
             TERMS,
+            me=me,
             clock=lambda: self.now + offset,
             wall=lambda: start + timedelta(seconds=self.now),
         )
@@ -259,6 +260,30 @@ def test_who_does_not_lead_releases_nothing(leases, time):
     time.now = 12
     a.release()  # its term is over: the record is perhaps somebody's by now
     assert leases.holder == a.me
+
+
+def test_who_takes_a_dead_ones_place_under_its_name_goes_on_with_its_term(leases, time):
+    a, b = time.candidate(leases), time.candidate(leases)
+    assert a.step()
+    assert not b.step()
+    time.now = 14
+    heir = time.candidate(leases, me=a.me)
+    assert heir.step()
+    assert heir.held()
+    time.now = 16
+    assert not b.step()
+    assert leases.stored["spec"]["leaseTransitions"] == 0
+
+
+def test_an_heir_that_comes_too_late_waits_like_anybody(leases, time):
+    a, b = time.candidate(leases), time.candidate(leases)
+    assert a.step()
+    assert not b.step()
+    time.now = 16
+    assert b.step()
+    heir = time.candidate(leases, me=a.me)
+    assert not heir.step()
+    assert (heir.held(), b.held()) == (False, True)
 
 
 def test_who_was_told_to_stop_does_not_lead(leases, time):

@@ -105,6 +105,12 @@ def test_an_event_says_whom_it_is_about_and_who_says_so(world):
     assert event["firstTimestamp"] == event["lastTimestamp"] == "2026-03-01T00:00:00Z"
 
 
+def test_events_of_one_moment_are_named_in_order(world):
+    world.say(*(Note("Normal", "Succeeded", str(number)) for number in range(20)))
+    named = sorted((path, event["message"]) for path, event in world.events.stored.items())
+    assert [message for _, message in named] == [str(number) for number in range(20)]
+
+
 def test_what_is_said_again_is_counted(world):
     world.say(READY)
     world.now = 599
