@@ -1,0 +1,244 @@
+"""The embedded Seldon looks after the SeldonDeployments of a real API server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import contextmanager
+
+import pytest
+import yaml
+
+from tests.wire.seldon.engine import INFER, Engine, deployment, eventually, predictor, released
+from tests.wire.serving.tiny_release import TinyRelease
+
+KIND = "seldondeployments.machinelearning.seldon.io"
+
+
+class Seldon(Engine):
+    """One embedded Seldon on one folder, told by an API server."""
+
+    def __init__(self, folder, kubeconfig, **options):
+        super().__init__(folder)
+        self.kubeconfig, self.more = kubeconfig, options
+
+    def command(self):
+        extra = [word for name, value in self.more.items() for word in (f"--{name.replace('_', '-')}", value)]
+        return [*super().command(), "--kubeconfig", str(self.kubeconfig), *extra]
+
+    def ready(self):
+        return self.http.get("/readyz").status_code == 200
+
+    def answer(self, namespace, name, path="/x"):
+        return self.router.get(f"/seldon/{namespace}/{name}{path}")
+
+
+class Kubernetes:
+    """SeldonDeployments in a namespace, as kubectl sees them."""
+
+    def __init__(self, cluster, namespace):
+        self.cluster, self.namespace = cluster, namespace
+
+    def apply(self, document):
+        meta = {**document["metadata"], "namespace": self.namespace}
+        return self.cluster.apply(yaml.safe_dump({**document, "metadata": meta}))
+
+    def get(self, name):
+        return json.loads(self.cluster.kubectl("-n", self.namespace, "get", KIND, name, "-o", "json"))
+
+    def delete(self, name, *options):
+        return self.cluster.kubectl("-n", self.namespace, "delete", KIND, name, *options)
+
+    def until(self, name, state="Available", seconds=30):
+        """Wait until the newest generation of an object has this state."""
+
+        def there():
+            found = self.get(name)
+            status = found.get("status", {})
+            is_new = status.get("observedGeneration") == found["metadata"]["generation"]
+            return found if is_new and status["state"] == state else None
+
+        return eventually(there, seconds)
+
+
+@pytest.fixture(scope="module")
+def seldon(cluster, tmp_path_factory):
+    made = Seldon(
+        tmp_path_factory.mktemp("seldon"), cluster.kubeconfig, router_url="https://models.example.test/"
+    ).start()
+    eventually(made.ready, 30)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def objects(cluster, namespace):
+    return Kubernetes(cluster, namespace)
+
+
+@contextmanager
+def silence(cluster):
+    """No API server answers meanwhile, however this ends."""
+    cluster.kill("kube-apiserver")
+    try:
+        yield
+    finally:
+        cluster.start()
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    folder = tmp_path / "release"
+    folder.mkdir()
+    return TinyRelease(folder).write()
+
+
+def test_apply_edit_and_delete(seldon, objects, tiny, namespace):
+    objects.apply(deployment("news", released("v3", tiny)))
+    status = objects.until("news")["status"]
+    assert status["replicas"] == 1
+    assert status["address"]["url"] == f"https://models.example.test/seldon/{namespace}/news/api/v1.0/predictions"
+    path = f"/seldon/{namespace}/news/v2/models/model/infer"
+    reply = seldon.router.post(path, json=INFER)
+    assert reply.json()["outputs"][0]["data"] == [20.0, -20.0]
+    assert reply.headers["x-cdl-release"] == "rows-3"
+    listed = objects.cluster.kubectl("-n", namespace, "get", "sdep")
+    assert listed.splitlines()[0].split() == ["NAME", "STATE", "REPLICAS", "URL", "AGE"]
+    assert "Available" in listed.splitlines()[1]
+
+    folder = tiny.folder / "v4"
+    folder.mkdir()
+    objects.apply(deployment("news", released("v4", TinyRelease(folder, version=4).write())))
+    objects.until("news")
+    assert seldon.router.post(path, json=INFER).headers["x-cdl-release"] == "rows-4"
+    eventually(lambda: len(seldon.processes("news")) == 1)
+    printed = seldon.http.get(f"/apis/machinelearning.seldon.io/v1/namespaces/{namespace}/seldondeployments/news/log")
+    assert "ready at http://127.0.0.1" in printed.text
+
+    objects.delete("news")
+    eventually(lambda: seldon.processes("news") == [])
+    assert seldon.router.post(path, json=INFER).status_code == 404
+
+
+def test_a_status_is_written_only_when_it_differs(seldon, objects):
+    objects.apply(deployment("calm", predictor("a")))
+    before = objects.until("calm")
+    objects.cluster.kubectl("-n", objects.namespace, "annotate", KIND, "calm", "looked=at")
+    version = objects.get("calm")["metadata"]["resourceVersion"]
+    objects.apply(deployment("calm2", predictor("a")))
+    objects.until("calm2")  # what came later was looked at by now
+    after = objects.get("calm")
+    assert after["metadata"]["resourceVersion"] == version
+    assert after["status"] == before["status"]
+    assert after["metadata"]["generation"] == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({}, "spec.predictors is empty; expected at least one predictor"),
+        ({"predictors": "many"}, "spec.predictors is empty; expected at least one predictor"),
+        ({"predictors": [{"name": "A_b"}]}, "spec.predictors[0].name is 'A_b'"),
+        ({"predictors": [predictor("a", 30)]}, "traffic 30; expected 100 or none"),
+        ({"predictors": [predictor("a", replicas="two")]}, "spec.predictors[0].replicas is 'two'"),
+        ({"predictors": [predictor("a", image="nobody/knows:1")]}, "image 'nobody/knows:1' has no local command"),
+    ],
+)
+def test_what_nobody_refused_is_failed_with_its_fault(seldon, objects, spec, words):
+    objects.apply({**deployment("wrong"), "spec": spec})
+    status = objects.until("wrong", "Failed")["status"]
+    assert words in status["description"]
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Ready"] == "False"
+    objects.apply(deployment("wrong", predictor("a")))
+    assert "description" not in objects.until("wrong")["status"]
+
+
+def test_a_wrong_edit_leaves_what_was_served(seldon, objects):
+    objects.apply(deployment("kept", predictor("a")))
+    objects.until("kept")
+    pid = seldon.answer(objects.namespace, "kept").json()["pid"]
+    objects.apply(deployment("kept", predictor("a", 30)))
+    objects.until("kept", "Failed")
+    assert seldon.answer(objects.namespace, "kept").json()["pid"] == pid
+
+
+def test_what_its_owner_takes_along_ends_its_process(seldon, objects, cluster):
+    cluster.kubectl("-n", objects.namespace, "create", "configmap", "owner")
+    uid = cluster.kubectl("-n", objects.namespace, "get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}")
+    owned = deployment("owned", predictor("a"))
+    owned["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}]
+    objects.apply(owned)
+    objects.until("owned")
+    cluster.kubectl("-n", objects.namespace, "delete", "configmap", "owner")
+    eventually(lambda: seldon.processes("owned") == [], 60)
+    assert seldon.answer(objects.namespace, "owned").status_code == 404
+
+
+def test_a_namespace_that_goes_takes_its_processes(seldon, cluster):
+    name = f"gone-{os.getpid()}"
+    cluster.kubectl("create", "namespace", name)
+    objects = Kubernetes(cluster, name)
+    objects.apply(deployment("inside", predictor("a")))
+    objects.until("inside")
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    assert eventually(lambda: seldon.processes("inside") == [], 60)
+
+
+def test_an_object_made_again_under_its_name_is_another(seldon, objects):
+    objects.apply(deployment("twice", predictor("a")))
+    objects.until("twice")
+    pid = seldon.answer(objects.namespace, "twice").json()["pid"]
+    objects.delete("twice")
+    objects.apply(deployment("twice", predictor("a")))
+    objects.until("twice")
+    assert seldon.answer(objects.namespace, "twice").json()["pid"] != pid
+    eventually(lambda: len(seldon.processes("twice")) == 1)
+
+
+def test_it_serves_and_hears_again_when_the_api_server_comes_back(seldon, objects, cluster):
+    objects.apply(deployment("steady", predictor("a")))
+    objects.until("steady")
+    pid = seldon.answer(objects.namespace, "steady").json()["pid"]
+    with silence(cluster):
+        os.kill(pid, signal.SIGKILL)  # a status that cannot be written now
+        back = eventually(
+            lambda: (r := seldon.answer(objects.namespace, "steady")).status_code == 200 and r.json()["pid"]
+        )
+        assert back != pid
+    objects.apply(deployment("steady", predictor("a", env={"NEW": "1"})))
+    objects.until("steady")
+    eventually(lambda: seldon.answer(objects.namespace, "steady").json()["pid"] not in (pid, back))
+    assert seldon.process.poll() is None
+
+
+def test_after_kill_9_what_was_served_is_served_again_even_without_an_api_server(objects, cluster, namespace, tmp_path):
+    seldon = Seldon(tmp_path / "seldon", cluster.kubeconfig).start()
+    objects.apply(deployment("again", predictor("a")))
+    eventually(lambda: seldon.answer(namespace, "again").status_code == 200, 30)
+    old = {process.pid for process in seldon.processes()}
+    seldon.kill()
+    with silence(cluster):
+        seldon.start()
+        eventually(lambda: seldon.answer(namespace, "again").status_code == 200)
+        assert not old & {process.pid for process in seldon.processes()}
+        assert seldon.http.get("/readyz").status_code == 503
+    eventually(seldon.ready, 30)
+    url = f"http://127.0.0.1:{seldon.router_port}/seldon/{namespace}/again/api/v1.0/predictions"
+    eventually(lambda: objects.get("again")["status"].get("address", {}).get("url") == url)
+    objects.delete("again")
+    eventually(lambda: seldon.processes() == [])
+    seldon.close()
+
+
+def test_what_was_deleted_while_it_was_dead_is_not_served(objects, cluster, namespace, tmp_path):
+    seldon = Seldon(tmp_path / "seldon", cluster.kubeconfig).start()
+    objects.apply(deployment("late", predictor("a")))
+    eventually(lambda: seldon.answer(namespace, "late").status_code == 200, 30)
+    seldon.kill()
+    objects.delete("late")
+    seldon.start()
+    eventually(seldon.ready, 30)
+    assert eventually(lambda: seldon.answer(namespace, "late").status_code == 404)
+    assert eventually(lambda: seldon.processes() == [])
+    seldon.close()
