@@ -16,6 +16,8 @@ from cdl.kube.election import Election
 from cdl.kube.lease import Terms
 
 TERMS = Terms(duration=4, renew_deadline=2.5, retry_period=0.3)
+PATIENT = Terms(duration=60, renew_deadline=50, retry_period=0.3)
+"""For what must not depend on how busy the machine is."""
 NAME = "cdl-operator"
 CANDIDATE = """
 import os, pathlib, sys, threading
@@ -39,7 +41,7 @@ from cdl.kube.supervisor import Patience, supervise
 me = identity()
 
 def main():
-    terms = Terms(duration=3600, renew_deadline=2.5, retry_period=0.3)
+    terms = Terms(duration=3600, renew_deadline=60, retry_period=0.3)
     election = Election(Api.connect(pathlib.Path(sys.argv[1])), sys.argv[2], "cdl-operator", terms, me=me)
     assert election.acquire(threading.Event())
     print(os.getpid(), flush=True)
@@ -73,8 +75,8 @@ class Candidate(threading.Thread):
 def enter(cluster, namespace):
     entered = []
 
-    def begin():
-        entered.append(Candidate(cluster, namespace))
+    def begin(terms=TERMS):
+        entered.append(Candidate(cluster, namespace, terms))
         entered[-1].start()
         return entered[-1]
 
@@ -113,9 +115,9 @@ def test_the_second_leads_when_the_first_is_killed(cluster, namespace, enter):
 
 
 def test_the_second_leads_at_once_when_the_first_leaves(cluster, namespace, enter):
-    first = enter()
+    first = enter(PATIENT)
     assert first.led.wait(60)
-    second = enter()
+    second = enter(PATIENT)
     assert waits(second)
     first.leave()
     assert not first.election.held()
@@ -158,9 +160,9 @@ def test_nobody_leads_while_the_api_server_hangs(cluster, namespace, enter):
 
 
 def test_who_was_overthrown_by_hand_stops(cluster, namespace, enter):
-    first = enter()
+    first = enter(PATIENT)
     assert first.led.wait(60)
-    patch = '{"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 2}}'
+    patch = '{"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 60}}'
     cluster.kubectl("patch", "lease", NAME, "-n", namespace, "--type=merge", "-p", patch)
     assert first.election.lost.wait(60)
     assert not first.election.held()
@@ -169,7 +171,7 @@ def test_who_was_overthrown_by_hand_stops(cluster, namespace, enter):
 
 def test_never_two_while_leases_change_hands(cluster, namespace, enter):
     both, over = [], threading.Event()
-    candidates = [enter() for _ in range(3)]
+    candidates = [enter(PATIENT) for _ in range(3)]
 
     def watch():
         while not over.wait(0.005):

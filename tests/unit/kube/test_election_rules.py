@@ -368,12 +368,12 @@ class Play:
 
 def test_never_two_leaders_whatever_happens_in_whatever_order():
     terms = 0
-    for seed in range(150):
+    for seed in range(100):
         play = Play(seed)
         for _ in range(250):
             play.one()
         terms += play.terms
-    assert terms > 300, "a play in which nobody leads shows nothing"
+    assert terms > 200, "a play in which nobody leads shows nothing"
 
 
 def test_once_nothing_goes_wrong_somebody_leads():
