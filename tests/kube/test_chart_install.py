@@ -9,6 +9,7 @@ from charts.render import CHART, SAMPLES
 
 from tests.architecture.tree import ROOT
 from tests.kube.chart import NAMES, values_of
+from tests.kube.conftest import Cluster
 
 CLUSTER_WIDE = "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations"
 OURS = (
@@ -17,6 +18,18 @@ OURS = (
 PART = "app.kubernetes.io/part-of=cdl"
 # The kinds of cert-manager are not known to an API server without it.
 INSTALLABLE = [name for name in NAMES if "cert-manager" not in name]
+
+
+@pytest.fixture(scope="module")
+def cluster(binaries, tmp_path_factory):
+    """An API server of this file's own: an installation takes names that the cluster has only once."""
+    cluster = Cluster(tmp_path_factory.mktemp("helm"), binaries)
+    try:
+        cluster.start()
+        cluster.kubectl("apply", "-f", ROOT / "manifests" / "crds")
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture
