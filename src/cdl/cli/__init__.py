@@ -11,6 +11,7 @@ VERBS = {
     "stop": "end every process that `cdl run` started",
     "up": "start a Kubernetes API server, the engines and the operators on this machine",
     "down": "end every process that `cdl up` started",
+    "render": "print a project's resources as an API server takes them",
     "apply": "write a project's resources to the local store",
     "get": "list resources",
     "describe": "show everything about one resource",
