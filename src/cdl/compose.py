@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RECONCILED = ("DataPipeline", "Experiment", "ModelDeployment")
 LAPTOP_BEAT = timedelta(seconds=0.5)
 """A person is watching."""
+LEASE_PATIENCE = 3
+"""Seconds to wait for an answer about a Lease: a few tries must fit into a term."""
 
 
 def store(settings: Settings) -> LocalStore:
@@ -71,8 +73,8 @@ def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | No
     """Put the loop together for an API server; `me` names it in the Lease."""
     from cdl.kube.cache import Cache
     from cdl.kube.client import Api
-    from cdl.kube.election import Election
     from cdl.kube.feed import KubeFeed
+    from cdl.kube.leadership import Leadership
     from cdl.kube.metrics import Metrics
     from cdl.kube.operator import Operator, missed
     from cdl.kube.recorder import Recorder
@@ -80,18 +82,18 @@ def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | No
 
     api, cache, metrics = Api.connect(settings.kubeconfig), Cache(), Metrics()
     api.requested = metrics.requested
-    election = Election(api, settings.lease_namespace, lease(kinds), me=me)
+    leadership = Leadership(Api.connect(settings.kubeconfig, LEASE_PATIENCE), settings.lease_namespace, kinds, me)
     recorder = Recorder(api, "cdl-operator", dropped=metrics.event_dropped)
-    resources = KubeStore(api, cache, may_write=election.held, told=recorder.told)
+    resources = KubeStore(api, cache, may_write=leadership.held, told=recorder.told)
     namespaces = tuple(name.strip() for name in settings.namespaces.split(",") if name.strip())
-    metrics.leader(election.held)
+    metrics.leader(leadership.held)
     metrics.resources(cache.readiness)
     world = heard(engines(settings, resources), metrics)
     return Operator(
         api,
-        loop(world, settings, kinds, may_act=election.held, observer=metrics),
+        loop(world, settings, kinds, may_act=leadership.held, observer=metrics),
         KubeFeed(api, cache, namespaces, missed),
-        election,
+        leadership,
         metrics,
         namespaces=namespaces,
         probes_at=(settings.metrics_address, settings.metrics_port) if settings.metrics_port else None,
@@ -107,11 +109,6 @@ def preload() -> None:
     import cdl.kube.feed
     import cdl.kube.operator
     import cdl.kube.recorder  # noqa: F401 - loading is the purpose
-
-
-def lease(kinds: Sequence[str]) -> str:
-    """Name the Lease of an operator: one for all kinds, or one for each set of kinds it looks after."""
-    return "cdl-operator" if set(kinds) == set(RECONCILED) else "-".join(("cdl", *sorted(k.lower() for k in kinds)))
 
 
 def heard(world: Engines, observer: Observer) -> Engines:

@@ -16,7 +16,7 @@ from .refusal import one_sentence
 
 @click.command(
     "render",
-    help="Print the resources in FOLDER with the code they name packed by content: `cdl render . | kubectl apply -f -`.",
+    help="Print the resources in FOLDER, the code they name packed by content: `cdl render . | kubectl apply -f -`.",
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 def command(folder: Path) -> None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 CONNECTIONS = 20
-TIMEOUT_SECONDS = 30
+READ_SECONDS = 30
+WRITE_SECONDS = 5
+"""Less than what lies between the end of a leader's term and the next one's: no write may come after that."""
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -32,8 +34,9 @@ APPLY_PATCH = "application/apply-patch+yaml"
 class Api:
     """One API server and who we are to it. Safe to share between threads."""
 
-    def __init__(self, configuration: Any) -> None:  # noqa: ANN401 - the library has no types
-        """Keep the library's pool of connections; nothing is sent yet."""
+    def __init__(self, configuration: Any, patience: float = READ_SECONDS) -> None:  # noqa: ANN401 - the library has no types
+        """Keep the library's pool of connections; nothing is sent yet. No answer is waited for longer than patience."""
+        self._patience = patience
         self.requested: Callable[[str, int], None] = lambda verb, status: None  # noqa: ARG005 - nobody listens yet
         """Hears of each request and its answer's status; 0: there was none."""
         configuration.connection_pool_maxsize = CONNECTIONS
@@ -44,13 +47,13 @@ class Api:
         self._host = configuration.host.rstrip("/")
 
     @classmethod
-    def connect(cls, kubeconfig: Path | None = None) -> Self:
+    def connect(cls, kubeconfig: Path | None = None, patience: float = READ_SECONDS) -> Self:
         """Reach the cluster a kubeconfig names; without one the cluster this process runs in, else the user's default.
 
         Raises:
             Rejected: there is no such file, or it names no cluster.
         """
-        return cls(_configuration(kubeconfig))
+        return cls(_configuration(kubeconfig), patience)
 
     def get(self, path: str, **query: str) -> Document | None:
         """Give a document; None when there is none."""
@@ -111,7 +114,7 @@ class Api:
                 f"{self._host}{path}" + (f"?{urlencode(query)}" if query else ""),
                 body=None if body is None else json.dumps(body, allow_nan=False).encode(),
                 headers=headers,
-                timeout=TIMEOUT_SECONDS,
+                timeout=min(self._patience, READ_SECONDS if method == "GET" else WRITE_SECONDS),
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:

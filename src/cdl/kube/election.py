@@ -71,12 +71,13 @@ class Election:
         terms: Terms | None = None,
         *,
         me: str | None = None,
+        lost: threading.Event | None = None,
         clock: Callable[[], float] = uptime,
         wall: Callable[[], datetime] = utc,
     ) -> None:
         """Stand for a Lease; nothing is asked before `acquire`. `me` is the name of a predecessor surely dead."""
         self.me = me or identity()
-        self.lost = threading.Event()
+        self.lost = lost or threading.Event()
         """Set, for ever, when leadership ended otherwise than by `release`."""
         self._api = api
         self._namespace = namespace

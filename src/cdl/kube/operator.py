@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from cdl.loop import Runner
 
     from .client import Api
-    from .election import Election
     from .feed import KubeFeed
+    from .leadership import Leadership
     from .metrics import Metrics
 
 REQUEST_SECONDS = 30
@@ -56,7 +56,7 @@ class Operator:
         api: Api,
         runner: Runner,
         feed: KubeFeed,
-        election: Election,
+        leadership: Leadership,
         metrics: Metrics,
         *,
         namespaces: tuple[str, ...] = (),
@@ -67,7 +67,7 @@ class Operator:
         self._api = api
         self._runner = runner
         self._feed = feed
-        self._election = election
+        self._leadership = leadership
         self._metrics = metrics
         self._namespaces = namespaces
         self._probes_at = probes_at
@@ -115,7 +115,7 @@ class Operator:
             raise
 
     def _lead(self) -> None:
-        if not self._election.acquire(self._stop):
+        if not self._leadership.acquire(self._stop):
             return
         self._work = threading.Thread(target=self._runner.run, args=(self._feed, self._stop), name="cdl-runner")
         self._work.start()
@@ -129,10 +129,9 @@ class Operator:
 
     def _guard(self) -> None:
         """Who may not act any more ends at once: a thread may be in the middle of something."""
-        self._election.lost.wait()
-        if not self._stop.is_set():
-            logging.shutdown()
-            os._exit(LOST)
+        self._leadership.lost.wait()
+        logging.shutdown()
+        os._exit(LOST)
 
     async def _end(self, **_: object) -> None:
         self._stop.set()
@@ -146,7 +145,7 @@ class Operator:
         if self._work is not None:
             self._work.join()
         self._closing()
-        self._election.release()
+        self._leadership.release()
         if self._probes is not None:
             self._probes.close()
 
