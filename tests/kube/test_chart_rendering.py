@@ -3,6 +3,7 @@
 import base64
 import ipaddress
 import json
+import tarfile
 
 import helm_python as helm
 import jsonschema
@@ -50,6 +51,15 @@ def test_helm_finds_no_fault(variant):
     for version in ("v1.20.0", "v1.30.0"):
         report = helm.lint(CHART, values_of(variant), strict=True, namespace="cdl-system", kube_version=version)
         assert [m for m in report["messages"] if m["severity"] > 1] == []
+
+
+def test_a_packed_chart_is_whole(tmp_path):
+    packed = helm.package(CHART, destination=tmp_path)
+    with tarfile.open(packed) as archive:
+        names = {member.name for member in archive.getmembers() if member.isfile()}
+    assert {f"cdl/crds/cdl.dev_{kind}.yaml" for kind in rbac.ALL} <= names
+    assert {"cdl/values.schema.json", "cdl/files/rbac.yaml", "cdl/templates/NOTES.txt"} <= names
+    assert not [name for name in names if "/ci/" in name]
 
 
 def test_no_object_is_there_twice(documents):

@@ -160,6 +160,21 @@ def test_whoever_may_view_a_namespace_sees_our_kinds_in_it(cluster, rights, name
     assert not may(api, "patch", "cdl.dev/experiments", namespace)
 
 
+def test_admission_learns_who_may_decide(cluster, person, namespace, things):
+    """The question the admission server asks when somebody notes a decision on a Release."""
+    name, _ = things
+    asks = Api.connect(cluster.account(rbac.SYSTEM, "cdl-admission"))
+
+    def may_decide(role):
+        person(role)
+        what = {"namespace": namespace, "verb": rbac.APPROVE, "group": "cdl.dev", "resource": "releases", "name": name}
+        spec = {"user": f"{role}@{namespace}", "groups": ["system:authenticated"], "resourceAttributes": what}
+        review = asks.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+        return review["status"]["allowed"]
+
+    assert {role for role in PEOPLE if may_decide(role)} == {"model-validator"}
+
+
 # --- the same, done
 
 

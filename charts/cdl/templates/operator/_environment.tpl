@@ -15,6 +15,7 @@
 - {name: CDL_SERVING_IMAGE, value: {{ include "cdl.image" (dict "root" . "name" "serving") | quote }}}
 - {name: CDL_NAMESPACES, value: {{ join "," (ternary .Values.namespaces (list) (eq .Values.scope "Namespaced")) | quote }}}
 - {name: CDL_LEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
+- {name: CDL_METRICS_ADDRESS, value: 0.0.0.0}
 - {name: CDL_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
 - {name: CDL_LOG_FORMAT, value: {{ .Values.operator.logFormat | quote }}}
 - {name: HOME, value: /tmp}
