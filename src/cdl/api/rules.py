@@ -19,7 +19,10 @@ class Rule:
     place: str
     """Where the value is: `spec.steps[]` is each step."""
     expression: str
-    """CEL: `self` is the value, `oldSelf` the value before; a rule that names `oldSelf` is about updates only."""
+    """CEL: `self` is the value, `oldSelf` the value before; a rule that names `oldSelf` is about updates only.
+
+    A field that is null is not there: an API server has dropped it before.
+    """
     message: str
 
     @property
@@ -35,46 +38,45 @@ class Rule:
 STEP_PROGRAM = Rule(
     "DataPipeline",
     "spec.steps[]",
-    "(has(self.uses) && dyn(self.uses) != null) != (has(self.cmd) && size(self.cmd) > 0)",
+    "has(self.uses) != (has(self.cmd) && size(self.cmd) > 0)",
     "give either uses (a built-in program) or cmd (with image), not both and not neither",
 )
 CHECK_RULES = ("minLength", "maxLength", "oneOf", "notNull", "regex", "extension", "rows", "rejected")
 CHECK_SAYS_SOMETHING = Rule(
     "DataPipeline",
     "spec.checks[]",
-    " || ".join(f"(has(self.{rule}) && dyn(self.{rule}) != null)" for rule in CHECK_RULES),
+    " || ".join(f"has(self.{rule})" for rule in CHECK_RULES),
     f"a check needs a rule: {', '.join(CHECK_RULES[:-1])} or {CHECK_RULES[-1]}",
 )
 SIDES_ARE_KNOWN = Rule(
     "DataPipeline",
     "spec",
-    "(has(self.split) && dyn(self.split) != null) || !has(self.sources) || self.sources.all(s, has(s.side))",
+    "has(self.split) || !has(self.sources) || self.sources.all(s, has(s.side))",
     "sources without a side need spec.split",
 )
 ITEMS_ARE_CHECKED = Rule(
     "DataPipeline",
     "spec",
-    "!has(self.checks)"
-    " || self.checks.all(c, (has(c.rows) && dyn(c.rows) != null) || (has(c.rejected) && dyn(c.rejected) != null))"
+    "!has(self.checks) || self.checks.all(c, has(c.rows) || has(c.rejected))"
     " || (has(self.steps) && self.steps.exists(s, has(s.uses) && s.uses == 'checks'))",
     "checks on items need a step with `uses: checks`",
 )
 DATA_FROM_PIPELINE = Rule(
     "Experiment",
     "spec.data",
-    "has(self.pipeline) && dyn(self.pipeline) != null",
+    "has(self.pipeline)",
     "data.pipeline is required: the name of a DataPipeline in the same namespace",
 )
 CODE_FROM_ARCHIVE = Rule(
     "Experiment",
     "spec.code",
-    "has(self.archive) && dyn(self.archive) != null",
+    "has(self.archive)",
     "code.archive is required: the folder or archive that holds the training code",
 )
 GATE_IS_BOUNDED = Rule(
     "Experiment",
     "spec.evaluation.gates[]",
-    "(has(self.min) && dyn(self.min) != null) || (has(self.max) && dyn(self.max) != null)",
+    "has(self.min) || has(self.max)",
     "a gate needs min or max",
 )
 MODEL_NAME_STAYS = Rule(
@@ -86,7 +88,7 @@ MODEL_NAME_STAYS = Rule(
 VERSION_IS_PINNED = Rule(
     "ModelDeployment",
     "spec.model",
-    "(has(self.policy) && self.policy == 'Pinned') == (has(self.version) && dyn(self.version) != null)",
+    "(has(self.policy) && self.policy == 'Pinned') == has(self.version)",
     "version goes with policy: Pinned, and policy: Pinned needs a version",
 )
 RELEASE_STAYS = Rule(

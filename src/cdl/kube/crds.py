@@ -175,7 +175,7 @@ def _without_rules(node: Node) -> Node:
 
 
 def _structural(raw: Mapping[str, object], defs: Mapping[str, Node], *, defaults: bool) -> Node:
-    node, nullable = _inlined(raw, defs)
+    node = _inlined(raw, defs)
     if not node.keys() - {"description"}:  # any JSON
         return {k: v for k, v in node.items() if k == "description"} | FREE
     made: Node = {k: node[k] for k in (*KEPT, *KEPT_OF_LISTS) if k in node}
@@ -186,10 +186,9 @@ def _structural(raw: Mapping[str, object], defs: Mapping[str, Node], *, defaults
             made |= {bound.lower(): node[f"exclusive{bound}"], f"exclusive{bound}": True}
     if node.get("format") == "date-time":
         made["format"] = "date-time"
-    if nullable and "enum" not in made:  # a null can neither match an enum nor be listed in one
-        made["nullable"] = True
     if node.get("type") == "array":
-        made["items"] = _structural(_node(node["items"]), defs, defaults=defaults)
+        # a default inside an item makes every client-side apply replace the list, and Argo CD see a difference
+        made["items"] = _structural(_node(node["items"]), defs, defaults=False)
     if node.get("type") == "object":
         made |= _of_object(node, defs, defaults=defaults)
     if AVAILABLE in raw:
@@ -213,7 +212,7 @@ def _only_available(made: Node, available: Node) -> None:
 
 def _of_object(node: Node, defs: Mapping[str, Node], *, defaults: bool) -> Node:
     if "properties" not in node:
-        values, _ = _inlined(_node(node.get("additionalProperties")), defs)
+        values = _inlined(_node(node.get("additionalProperties")), defs)
         return (
             {"additionalProperties": _structural(values, defs, defaults=defaults)} if "type" in values else dict(FREE)
         )
@@ -229,29 +228,31 @@ def _of_object(node: Node, defs: Mapping[str, Node], *, defaults: bool) -> Node:
     return made | ({"required": node["required"]} if "required" in node else {})
 
 
-def _inlined(raw: Mapping[str, object], defs: Mapping[str, Node]) -> tuple[Node, bool]:
-    """Follow references and take null out of unions; a field's own description outranks its type's."""
-    node, nullable = dict(raw), False
+def _inlined(raw: Mapping[str, object], defs: Mapping[str, Node]) -> Node:
+    """Follow references and take null out of unions; a field's own description outranks its type's.
+
+    Nothing is nullable: an API server drops a null then, which means the same, and explains what is below the field.
+    """
+    node = dict(raw)
     while "$ref" in node or "anyOf" in node:
         own = {k: v for k, v in node.items() if k == "description"}
         if "anyOf" in node:
             union = node["anyOf"]
             members = [m for m in map(_node, union if isinstance(union, list) else []) if m.get("type") != "null"]
-            nullable = True
             if len(members) != 1:
                 message = f"a union of {len(members)} types has no structural schema: {raw}"
                 raise TypeError(message)
             node = members[0] | own
         else:
             node = dict(defs[str(node["$ref"]).rpartition("/")[2]]) | own
-    return node, nullable
+    return node
 
 
 def _default(raw: Mapping[str, object], made: Node) -> object:
     """What the server fills in; for an object an empty one, whose own fields then get theirs."""
     default = raw.get("default")
     if made.get("type") != "object":
-        return None if made.get("nullable") else default
+        return default
     return {} if "default" in raw and default is not None and "required" not in made else None
 
 

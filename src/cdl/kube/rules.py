@@ -24,9 +24,10 @@ Node = dict[str, Any]
 
 def broken(kind: str, new: Mapping[str, object], old: Mapping[str, object] | None = None) -> tuple[str, ...]:
     """Give a sentence for each rule of a kind that a document breaks, alone or as the successor of an older one."""
+    before_all = None if old is None else _without_nulls(dict(old))
     return tuple(
         f"{path}: {rule['message']}"
-        for path, node, value, before in _walk(_schema(kind), dict(new), None if old is None else dict(old), "")
+        for path, node, value, before in _walk(_schema(kind), _without_nulls(dict(new)), before_all, "")
         for rule in node.get(RULES_WORD, ())
         if not _holds(rule["rule"], value, before)
     )
@@ -48,10 +49,15 @@ def _holds(expression: str, value: object, before: object) -> bool:
     return before is None or bool(_program(expression).execute({"self": value, "oldSelf": before}))
 
 
+def _without_nulls(value: object) -> object:
+    """A field that is null is as good as left out, to a model and to an API server."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
 def _walk(node: Node, value: object, before: object, path: str) -> Iterator[tuple[str, Node, object, object]]:
-    """Every value that is there, with its path, its schema and what it was; a null has no rules."""
-    if value is None:
-        return
+    """Every value that is there, with its path, its schema and what it was."""
     yield path, node, value, before
     if isinstance(value, dict):
         past = before if isinstance(before, dict) else {}

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 WORDS = {
     "type", "properties", "required", "items", "additionalProperties", "description", "default", "enum", "format",
     "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems",
-    "maxItems", "nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-list-type",
+    "maxItems", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
 }  # fmt: skip
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -35,9 +35,7 @@ def nodes(node, path=""):
 
 def closed(node):
     """The schema with nothing allowed beside it, as JSON Schema of draft 4 reads it."""
-    made = {k: v for k, v in node.items() if not k.startswith("x-") and k not in {"nullable", "default"}}
-    if node.get("nullable"):
-        made["type"] = [node["type"], "null"]
+    made = {k: v for k, v in node.items() if not k.startswith("x-") and k != "default"}
     if "properties" in node:
         made["properties"] = {k: closed(v) for k, v in node["properties"].items()}
         made["additionalProperties"] = False
@@ -76,7 +74,6 @@ def test_every_node_is_structural(kind):
         free = node.get("x-kubernetes-preserve-unknown-fields", False)
         assert free or isinstance(node.get("type"), str), f"{path} has no type"
         assert not ("properties" in node and "additionalProperties" in node), path
-        assert not ("nullable" in node and ("enum" in node or "default" in node)), path
         if node.get("type") == "array":
             assert "items" in node, path
         if "x-kubernetes-list-map-keys" in node:
