@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cdl.api.meta import Key
+    from cdl.kube.cluster import ClusterStore
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
     from cdl.ports.resources import ResourceStore
     from cdl.settings import Settings
+
+    Shelf = LocalStore | ClusterStore
+    """A store with what people do: apply, delete, annotate."""
 
 RECONCILED = ("DataPipeline", "Experiment", "ModelDeployment")
 LAPTOP_BEAT = timedelta(seconds=0.5)
@@ -29,7 +33,16 @@ LEASE_PATIENCE = 3
 """Seconds to wait for an answer about a Lease: a few tries must fit into a term."""
 
 
-def store(settings: Settings) -> LocalStore:
+def store(settings: Settings) -> Shelf:
+    """Open the resources people speak of: those of a cluster where the settings name one, else those of `cdl run`."""
+    if settings.kubeconfig is None:
+        return local_store(settings)
+    from cdl.kube.cluster import ClusterStore
+
+    return ClusterStore(settings.kubeconfig)
+
+
+def local_store(settings: Settings) -> LocalStore:
     """Open the resources of `cdl run`."""
     settings.home.mkdir(parents=True, exist_ok=True)
     return LocalStore(settings.home.resolve() / "resources.db")
@@ -65,7 +78,7 @@ def engines(settings: Settings, resources: ResourceStore) -> Engines:
 
 def runner(settings: Settings) -> tuple[Runner, Feed]:
     """Put the loop together for the local store."""
-    resources = store(settings)
+    resources = local_store(settings)
     return loop(engines(settings, resources), settings, beat=LAPTOP_BEAT), PolledFeed(resources)
 
 

@@ -17,7 +17,7 @@ from .screen import console
 from .synthetic import announce
 
 if TYPE_CHECKING:
-    from cdl.local import LocalStore
+    from cdl.compose import Shelf
 
 
 @click.command("lineage", help="Walk from the ModelDeployment or Release NAME to everything behind it.")
@@ -56,7 +56,7 @@ def branch(tree: Tree, name: str, value: object, deepest: int = 2) -> None:
 _MANY = 12
 
 
-def _release(store: LocalStore, name: str, namespace: str) -> Release:
+def _release(store: Shelf, name: str, namespace: str) -> Release:
     deployment = store.get(ModelDeployment, namespace, name)
     wanted = deployment.status.release if deployment is not None else name
     release = store.get(Release, namespace, wanted) if wanted else None

@@ -17,10 +17,10 @@ from .screen import table
 from .synthetic import announce
 
 if TYPE_CHECKING:
-    from cdl.local import LocalStore
+    from cdl.compose import Shelf
 
 
-def served(store: LocalStore, name: str, namespace: str) -> ModelDeployment:
+def served(store: Shelf, name: str, namespace: str) -> ModelDeployment:
     """Find a ModelDeployment that answers.
 
     Raises:

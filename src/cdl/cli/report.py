@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cdl.api.meta import Key
-    from cdl.local import LocalStore
+    from cdl.compose import Shelf
 
     from .watch import Watch
 
@@ -30,7 +30,7 @@ WIDTH = 32
 """Characters of an identity that people compare; `cdl lineage` shows all of it."""
 
 
-def show(store: LocalStore, keys: Sequence[Key], watch: Watch, begun: datetime, folder: Path) -> None:
+def show(store: Shelf, keys: Sequence[Key], watch: Watch, begun: datetime, folder: Path) -> None:
     """Print what the project's resources came to, as far as they came."""
     ended = datetime.now(UTC)
     resources = [store.get(KINDS[k.kind], k.namespace, k.name) for k in keys]
@@ -113,7 +113,7 @@ def _evaluation(experiment: Experiment) -> None:
     click.echo()
 
 
-def _release(store: LocalStore, experiment: Experiment) -> None:
+def _release(store: Shelf, experiment: Experiment) -> None:
     release = store.get(Release, experiment.metadata.namespace, experiment.status.release)
     if release is None:
         return

@@ -21,7 +21,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from cdl.api.meta import Key
-    from cdl.local import LocalStore
+    from cdl.compose import Shelf
 
     from .project import Document
 
@@ -64,9 +64,7 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
         raise Refusal(message)
 
 
-def _apply(
-    store: LocalStore, documents: tuple[Document, ...], plain: list[dict[str, Any]], begun: float
-) -> tuple[Key, ...]:
+def _apply(store: Shelf, documents: tuple[Document, ...], plain: list[dict[str, Any]], begun: float) -> tuple[Key, ...]:
     """Write the resources, and ask for a look at each: what is as it should be is found so at once."""
     now = datetime.now(UTC).isoformat()
     for document, one in zip(documents, plain, strict=True):

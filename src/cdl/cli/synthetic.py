@@ -16,7 +16,7 @@ from .refusal import Refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cdl.local import LocalStore
+    from cdl.compose import Shelf
 
 GENERATOR = "synthetic.py"
 MARK = "cdl.dev/synthetic"
@@ -54,7 +54,7 @@ def redirected(plain: dict[str, Any], made: Path) -> dict[str, Any]:
     }
 
 
-def announce(store: LocalStore) -> None:
+def announce(store: Shelf) -> None:
     """Say so wherever something is shown that generated data may stand behind."""
     made = [p.metadata.name for p in store.list(DataPipeline) if MARK in p.metadata.annotations]
     if made:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cdl.api.conditions import Condition
     from cdl.api.meta import Key
-    from cdl.local import LocalStore
+    from cdl.compose import Shelf
 
 POLL_SECONDS = 0.2
 WIDTH = 16
@@ -35,7 +35,7 @@ class Watch:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Shelf,
         keys: Sequence[Key],
         begun: float,
         home: Path,
