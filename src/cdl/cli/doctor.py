@@ -6,12 +6,16 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from .context import settings_of
-from .platform import running
+from .platform import expected, running
 from .screen import table
+
+if TYPE_CHECKING:
+    from cdl.settings import Settings
 
 NEEDED = {
     "pachyderm-sdk": "data engine driver",
@@ -32,7 +36,10 @@ def command() -> None:
     rows: list[tuple[str, str, str]] = [("python", platform.python_version(), sys.executable)]
     rows += [(name, _version(name), purpose) for name, purpose in NEEDED.items()]
     alive = running(settings)
-    rows += [(f"process {n}", f"runs, pid {alive[n]}" if n in alive else "does not run", "") for n in _PROCESSES]
+    rows += [
+        (f"process {n}", f"runs, pid {alive[n]}" if n in alive else "does not run", "") for n in expected(settings)
+    ]
+    rows.append(("control plane", _control_plane(settings), "etcd, kube-apiserver: cdl up"))
     roots = ", ".join(str(r) for r in settings.data_roots)
     rows.append(("data sets", roots or "none at hand", "CDL_DATA; without it they are downloaded"))
     free = shutil.disk_usage(settings.home if settings.home.exists() else ".").free / 1e9
@@ -43,7 +50,12 @@ def command() -> None:
         click.echo(f"missing: {', '.join(missing)}; `pip install cdl[run]` installs them")
 
 
-_PROCESSES = ("pachd", "determined", "seldon", "operator")
+def _control_plane(settings: Settings) -> str:
+    try:
+        from .platform.cluster import control_plane
+    except ModuleNotFoundError as error:
+        return f"needs {error.name}, which `pip install cdl[run]` installs"
+    return control_plane(settings) or "none yet; `cdl up` fetches or builds it"
 
 
 def _version(name: str) -> str:

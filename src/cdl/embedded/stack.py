@@ -186,7 +186,8 @@ class Stack:
     def _is_ready(self, service: Service, offset: int) -> bool:
         if not isinstance(service.ready, str):
             return service.ready()
-        return any(line.startswith(service.ready) for line in self._since(service.name, offset).splitlines())
+        *whole, _ = self._since(service.name, offset).split("\n")
+        return any(line.startswith(service.ready) for line in whole)
 
     def _silence(self) -> str:
         """Who has no room to write cannot say why it ended."""

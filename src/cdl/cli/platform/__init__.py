@@ -4,6 +4,6 @@
 """
 
 from .local import bring_up
-from .processes import ENGINES, OPERATOR, ended, log_of, reached, running, take_down
+from .processes import ENGINES, OPERATOR, ended, expected, log_of, reached, running, take_down
 
-__all__ = ["ENGINES", "OPERATOR", "bring_up", "ended", "log_of", "reached", "running", "take_down"]
+__all__ = ["ENGINES", "OPERATOR", "bring_up", "ended", "expected", "log_of", "reached", "running", "take_down"]

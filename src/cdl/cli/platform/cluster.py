@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 
 from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import ControlPlaneError, keep, kept
-from cdl.embedded.controlplane.find import find
+from cdl.embedded.controlplane.find import at_hand, find
 from cdl.embedded.controlplane.servers import ADMIN, LOOPBACK, ControlPlane
 from cdl.embedded.stack import Service, StackError, ports
 
 from . import installation
-from .processes import ADMISSION, NAMES, OPERATOR, engines, is_cluster, one_at_a_time, told_of_engines
+from .processes import ADMISSION, CLUSTER_OPERATOR, NAMES, OPERATOR, engines, is_local, one_at_a_time, told_of_engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from cdl.embedded.controlplane.binaries import Binaries
     from cdl.embedded.stack import Stack
     from cdl.settings import Settings
 
@@ -48,21 +47,19 @@ def raise_cluster(settings: Settings, say: Say, wished: Mapping[str, int] | None
         Refusal: something did not come up, or the home folder is in use by `cdl run`.
     """
     home = settings.home.resolve()
-    record = home / "control-plane" / "binaries.json"
     try:
-        binaries = find(say, last=kept(record))
+        binaries = find(say, last=kept(_record(settings)))
     except (ControlPlaneError, StackError, OSError) as error:
         raise Refusal(str(error)) from error
     with one_at_a_time(settings) as stack:
-        alive = stack.running()
-        if OPERATOR in alive and not is_cluster(alive):
+        if is_local(stack.running()):
             message = (
                 f"{settings.home} is in use by `cdl run`: `cdl stop` ends that, or choose another folder by CDL_HOME"
             )
             raise Refusal(message)
         plane = ControlPlane(home, binaries)
         plane.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        keep(record, binaries)
+        keep(_record(settings), binaries)
         started = _start(settings, plane, stack, ports(home, PORTS, wished), say)
         kubeconfig = plane.kubeconfig(*ADMIN, home / "kubeconfig")
     return Cluster(plane.server, kubeconfig, started)
@@ -97,7 +94,7 @@ def _operator(settings: Settings, plane: ControlPlane, at: Mapping[str, int]) ->
     port = at["operator"]
     told = {**told_of_engines(settings, at), "CDL_KUBECONFIG": str(config), "CDL_METRICS_PORT": str(port)}
     ready = _answers(f"http://{LOOPBACK}:{port}/readyz")
-    return Service(OPERATOR, (sys.executable, "-m", "cdl.cli.operator"), ready, tuple(told.items()))
+    return Service(OPERATOR, CLUSTER_OPERATOR, ready, tuple(told.items()))
 
 
 def _admission(plane: ControlPlane, at: Mapping[str, int]) -> Service:
@@ -129,10 +126,10 @@ def _answers(url: str) -> Callable[[], bool]:
 
 
 def control_plane(settings: Settings) -> str:
-    """Say which programs a cluster would be made of, without starting or fetching any."""
-    last = kept(settings.home.resolve() / "control-plane" / "binaries.json")
-    try:
-        found: Binaries = find(lambda _: None, last=last, fetch=False)
-    except (ControlPlaneError, StackError, OSError):
-        return ""
-    return f"{found.apiserver} ({found.origin})"
+    """Say which programs a cluster would be made of, without starting or fetching any; nothing when there are none."""
+    found = at_hand(kept(_record(settings)))
+    return f"{found.apiserver} ({found.origin})" if found else ""
+
+
+def _record(settings: Settings) -> Path:
+    return settings.home.resolve() / "control-plane" / "binaries.json"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
-from cdl.embedded.stack import Service, Stack, StackError, ports
+from cdl.embedded.stack import Running, Service, Stack, StackError, ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ ENGINES = ("pachd", "determined", "seldon")
 OPERATOR, ADMISSION = "operator", "admission"
 NAMES = (*ENGINES, "seldon-router")
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
+CLUSTER_OPERATOR = (sys.executable, "-m", "cdl.cli.operator")
 LAST = NEEDED[::-1]
 """Ended after all others, who need them to say goodbye."""
 
@@ -59,7 +60,7 @@ def reached(settings: Settings) -> Settings:
     """
     down = [name for name in ended(settings) if name in ENGINES]
     if down:
-        verb = "cdl up" if is_cluster(running(settings)) else "cdl run FOLDER"
+        verb = "cdl up" if is_cluster(_servers(settings)) else "cdl run FOLDER"
         message = f"not running: {', '.join(down)}; `{verb}` starts it"
         raise Refusal(message)
     at = ports(settings.home.resolve(), NAMES)
@@ -69,20 +70,29 @@ def reached(settings: Settings) -> Settings:
 
 def running(settings: Settings) -> dict[str, int]:
     """The processes that run, with their ids."""
-    if not settings.home.exists():
-        return {}
-    return {name: server.pid for name, server in Stack(settings.home.resolve()).running().items()}
+    return {name: server.pid for name, server in _servers(settings).items()}
 
 
-def is_cluster(alive: Mapping[str, object]) -> bool:
-    """Tell whether what runs is a cluster's, as `cdl up` starts it, and not `cdl run`'s."""
-    return any(name in alive for name in (*NEEDED, ADMISSION))
+def expected(settings: Settings) -> tuple[str, ...]:
+    """The processes that a platform like the running one is made of."""
+    return (*NEEDED, *ENGINES, OPERATOR, ADMISSION) if is_cluster(_servers(settings)) else (*ENGINES, OPERATOR)
+
+
+def is_cluster(alive: Mapping[str, Running]) -> bool:
+    """Tell whether what runs is a cluster's, as `cdl up` starts it."""
+    ours = any(name in alive for name in (*NEEDED, ADMISSION))
+    return ours or (OPERATOR in alive and alive[OPERATOR].command[:3] == CLUSTER_OPERATOR)
+
+
+def is_local(alive: Mapping[str, Running]) -> bool:
+    """Tell whether what runs is `cdl run`'s."""
+    return OPERATOR in alive and not is_cluster(alive)
 
 
 def ended(settings: Settings) -> tuple[str, ...]:
     """The processes of the platform that do not run."""
     alive = running(settings)
-    return tuple(name for name in (*ENGINES, OPERATOR) if name not in alive)
+    return tuple(name for name in expected(settings) if name not in alive)
 
 
 def log_of(settings: Settings, name: str) -> Path:
@@ -130,6 +140,10 @@ def told_of_engines(settings: Settings, at: Mapping[str, int]) -> dict[str, str]
         "CDL_PROGRAMS": str(settings.programs.resolve()),
         **({"CDL_DATA": data} if data else {}),
     }
+
+
+def _servers(settings: Settings) -> dict[str, Running]:
+    return Stack(settings.home.resolve()).running() if settings.home.exists() else {}
 
 
 def _server(name: str, data: object, port: int, *more: str) -> Service:

@@ -63,6 +63,14 @@ def find(
     raise ControlPlaneError("\n".join(["no Kubernetes API server that works was found", *search.reasons, WAYS_OUT]))
 
 
+def at_hand(last: Binaries | None = None) -> Binaries | None:
+    """Give the programs that would be tried first, without trying, fetching or building any."""
+    try:
+        return next(_Search(os.environ, lambda _: None, last, fetch=False).candidates(), None)
+    except ControlPlaneError:
+        return None
+
+
 def kubectl(binaries: Binaries) -> Path:
     """Give a kubectl: the person's own, else the one that came with the programs.
 
