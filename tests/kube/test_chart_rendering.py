@@ -308,8 +308,6 @@ def test_the_rights_are_those_of_the_table():
 def test_the_rights_are_those_of_the_table_in_every_namespace_served():
     namespaces = ("team-one", "team-two")
     said = rights(objects("values.yaml", scope="Namespaced", namespaces=list(namespaces)))
-    own = f"cdl-admission-{render.NAMESPACE}"
-    said = {(kind, place, "cdl-admission" if name == own else name): d for (kind, place, name), d in said.items()}
     assert said == rights(rbac.documents(render.NAMESPACE, namespaces))
 
 

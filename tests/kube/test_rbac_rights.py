@@ -149,7 +149,7 @@ def test_an_operator_of_two_namespaces_is_none_elsewhere(cluster, namespace):
         assert not may(api, "list", "cdl.dev/releases", "")
         assert not may(api, "list", "namespaces", "")
     finally:
-        cluster.kubectl("delete", "-f", "-", "--ignore-not-found", input=text)
+        cluster.kubectl("delete", "-f", "-", input=text)
 
 
 def test_whoever_may_view_a_namespace_sees_our_kinds_in_it(cluster, rights, namespace):

@@ -68,7 +68,9 @@ def test_nobody_reads_secrets_but_by_name():
 
 
 def test_a_limited_installation_has_roles_only_where_it_is_limited_to():
-    limited = [d for d in rbac.documents("platform", ("one", "two")) if d["metadata"]["name"] != "cdl-admission"]
+    made = rbac.documents("platform", ("one", "two"))
+    limited = [d for d in made if d["metadata"]["name"] != "cdl-admission-platform"]
+    assert len(made) == len(limited) + 2
     assert {d["kind"] for d in limited} == {"Role", "RoleBinding"}
     assert {d["metadata"]["namespace"] for d in limited} == {"platform", "one", "two"}
     groups = {group for d in limited for rule in d.get("rules", ()) for group in rule["apiGroups"]}

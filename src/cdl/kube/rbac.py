@@ -195,7 +195,8 @@ def documents(platform: str = SYSTEM, namespaces: Iterable[str] = ()) -> list[No
         for ns in limited or ("",):
             rows = _rows(name, Where.RESOURCES) + (() if ns else _rows(name, Where.SCANNING))
             made += _bound(name, rows, ns, platform)
-        made += _bound(name, _rows(name, Where.CLUSTER), "", platform)
+        # a limited installation is one of several, and their names meet where there are no namespaces
+        made += _bound(name, _rows(name, Where.CLUSTER), "", platform, f"-{platform}" if limited else "")
         made += _bound(name, _rows(name, Where.PLATFORM), platform, platform, "-platform")
     return made
 
