@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
 from cdl.loop.observer import SILENT, timed
-from cdl.loop.runner import BEAT
+from cdl.loop.release import Releases
+from cdl.loop.runner import BEAT, Turner
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 
@@ -150,12 +152,12 @@ def loop(
         "Experiment": world.training,
         "ModelDeployment": world.serving,
     }
-    reconcilers = {
-        kind: Reconciler(
-            controllers[kind], world.resources, lambda: datetime.now(UTC), may_act=may_act, observer=observer
-        )
-        for kind in kinds
+    now = partial(datetime.now, UTC)
+    reconcilers: dict[str, Turner] = {
+        kind: Reconciler(controllers[kind], world.resources, now, may_act=may_act, observer=observer) for kind in kinds
     }
+    if "Experiment" in kinds:  # who writes Releases looks after them
+        reconcilers["Release"] = Releases(world.resources, now, observer=observer)
     return Runner(
         reconcilers,
         {kind: pulses[kind] for kind in kinds},

@@ -20,7 +20,7 @@ from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
-from cdl.loop.experiment import record_approval
+from cdl.loop.release import record_approval
 from cdl.ports.errors import PortError
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, source_document
 from cdl.testing.memory import archive

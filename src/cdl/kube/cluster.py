@@ -54,7 +54,15 @@ class ClusterStore(KubeStore):
         Raises:
             Rejected: there is no such resource.
         """
-        if self._server.merge_patch(paths.resource(key), {"metadata": {"annotations": {name: value}}}) is None:
+        self.note(key, {name: value})
+
+    def note(self, key: Key, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations in one write; None takes one away.
+
+        Raises:
+            Rejected: there is no such resource, or admission does not let us.
+        """
+        if self._server.merge_patch(paths.resource(key), {"metadata": {"annotations": dict(annotations)}}) is None:
             raise Rejected(f"{key}: there is no such resource")
 
     def documents(self, kind: str | None = None, namespace: str | None = None) -> tuple[dict[str, Any], ...]:

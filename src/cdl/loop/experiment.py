@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import canonical
-from cdl.api.conditions import ConditionType, Reason
+from cdl.api.conditions import ConditionType
 from cdl.api.meta import Metadata
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.experiment import ExperimentStatus
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec
 from cdl.ports.errors import Rejected
 from cdl.reconcile import experiment as pure
-from cdl.reconcile.summary import fact, settled, stamped
 
 from .controller import Controller, Engines
+from .release import record_approval
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -83,33 +83,6 @@ def write_release(engines: Engines, resource: Experiment, action: pure.WriteRele
     if there.spec.digest != action.digest:
         message = f"Release {release.metadata.name} exists with digest {there.spec.digest}, not {action.digest}"
         raise Rejected(message)
-
-
-def record_approval(store: ResourceStore, namespace: str, name: str, approval: ApprovalStatus) -> Release:
-    """Write a decision about a Release, if it is still about the same members.
-
-    Raises:
-        Rejected: there is no such Release, or the decision names another digest.
-    """
-    release = store.get(Release, namespace, name)
-    if release is None:
-        message = f"release {name}: not found in namespace {namespace}"
-        raise Rejected(message)
-    if approval.digest != release.spec.digest:
-        message = f"release {name}: the decision is about {approval.digest}, the release is {release.spec.digest}"
-        raise Rejected(message)
-    held = approval.state is ApprovalState.APPROVED
-    by_policy = approval.by.startswith("policy/")
-    said = Reason.REJECTED if not held else Reason.APPROVED_BY_POLICY if by_policy else Reason.APPROVED_BY_PERSON
-    condition = fact(ConditionType.APPROVED, holds=held, reason=said, message=f"by {approval.by}")
-    generation = release.metadata.generation
-    conditions = settled((condition,), generation, said, f"{approval.state.value.lower()} by {approval.by}")
-    if approval.at is not None:
-        conditions = stamped(release.status.conditions, conditions, approval.at)
-    decided = {"observed_generation": generation, "conditions": conditions, "approval": approval}
-    status = release.status.model_copy(update=decided)
-    store.write_status(release.key, status, release.metadata.resource_version)
-    return release
 
 
 def _dataset(store: ResourceStore, resource: Experiment) -> tuple[Dataset | None, str]:

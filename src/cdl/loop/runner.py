@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cdl.ports.errors import PortError
 from cdl.reconcile.decision import PATIENT, SOON
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cdl.ports.pulse import Pulse
 
     from .observer import Observer
-    from .reconciler import Reconciler
     from .stamp import Stamp
 
 WORKERS = 4
@@ -46,12 +45,19 @@ class Feed(Protocol):
         """Tell every resource there is and every change, until stop; None is a resource that is gone."""
 
 
+class Turner(Protocol):
+    """Drives the resources of one kind."""
+
+    def turn(self, namespace: str, name: str) -> timedelta | None:
+        """Bring one resource closer to what it should be; say when to look again. None: it is gone."""
+
+
 class Runner:
     """Turns what is due; a key is never in two hands."""
 
     def __init__(
         self,
-        reconcilers: Mapping[str, Reconciler[Any, Any, Any, Any]],
+        reconcilers: Mapping[str, Turner],
         pulses: Mapping[str, Pulse] | None = None,
         *,
         workers: int = WORKERS,

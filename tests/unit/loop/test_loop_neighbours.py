@@ -11,9 +11,9 @@ from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
 from cdl.loop import Engines, stamp_of
 from cdl.loop.experiment import controller as experiments
-from cdl.loop.experiment import record_approval
 from cdl.loop.modeldeployment import controller as deployments
 from cdl.loop.modeldeployment import mark_served
+from cdl.loop.release import record_approval
 from cdl.ports.errors import Rejected
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, release_document
 from cdl.testing.world import World
