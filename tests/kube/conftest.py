@@ -120,3 +120,11 @@ def namespace(cluster):
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory, binaries):
+    """The whole of `cdl up`, once for all tests of the operators."""
+    from tests.kube.platform_up import raised
+
+    yield from raised(tmp_path_factory.mktemp("platform"), binaries)

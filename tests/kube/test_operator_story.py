@@ -1,0 +1,198 @@
+"""A team's day with kubectl: apply, look, edit, suspend, ask, delete; on a real API server, with real operators.
+
+The tests of this module share one namespace and follow one another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import yaml
+
+from tests.kube.platform_up import KINDS, answered, ask, tiny_project
+
+NAMESPACE = "story"
+OVER = {"COMPLETED", "CANCELED", "ERROR"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tiny_project(tmp_path_factory.mktemp("story") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def story(platform, project):
+    """The platform, with the tiny project applied and Ready."""
+    platform.kubectl("create", "namespace", NAMESPACE)
+    platform.apply(platform.rendered(project), "-n", NAMESPACE)
+    platform.wait(NAMESPACE)
+    return platform
+
+
+def hyperparameters(**more):
+    return {"config": {"hyperparameters": more}}
+
+
+def states(platform):
+    return {run.id: run.state for run in platform.runs(NAMESPACE)}
+
+
+def released(platform):
+    return platform.resource("experiment", NAMESPACE)["status"]["release"]
+
+
+def test_what_is_applied_comes_to_a_prediction_of_the_release_it_made(story):
+    url = story.url(NAMESPACE)
+    release = story.resource("release", NAMESPACE, "tiny-1")
+    assert answered(url, "prices are rising and soaring") == "up"
+    assert answered(url, "the stone is falling") == "down"
+    assert ask(url).json()["meta"]["tags"]["digest"] == release["spec"]["digest"]
+    assert release["status"]["approval"]["by"] == "policy/Automatic"
+    assert [run.state for run in story.runs(NAMESPACE)] == ["COMPLETED"]
+    assert story.servers(NAMESPACE) == ["tiny"]
+
+
+def test_a_second_apply_changes_nothing_and_runs_nothing(story, project):
+    held, jobs = story.held(NAMESPACE), story.jobs(NAMESPACE)
+    before = {kind: story.resource(kind, NAMESPACE)["metadata"]["resourceVersion"] for kind in KINDS}
+    said = story.apply(story.rendered(project), "-n", NAMESPACE)
+    assert said.count(" unchanged") == len(KINDS), said
+    story.looked_at("modeldeployment", NAMESPACE)
+    assert (story.held(NAMESPACE), story.jobs(NAMESPACE)) == (held, jobs)
+    quiet = {kind: story.resource(kind, NAMESPACE)["metadata"]["resourceVersion"] for kind in KINDS[:2]}
+    assert quiet == {kind: before[kind] for kind in KINDS[:2]}
+
+
+def test_get_shows_what_came_of_it(story):
+    for kind, ready in (("datapipeline", "6/6"), ("experiment", "3/3"), ("modeldeployment", "1/1")):
+        head, row = story.kubectl("get", kind, "-n", NAMESPACE).splitlines()
+        assert head.split() == ["NAME", "READY", "STATUS", "PROGRESS", "REVISION", "AGE"]
+        assert row.split()[:4] == ["tiny", "True", "Succeeded", ready]
+    _, row = story.kubectl("get", "release", "-n", NAMESPACE).splitlines()
+    assert row.split()[:4] == ["tiny-1", "tiny", "1", "Approved"]
+    wide = story.kubectl("get", "cdl", "-n", NAMESPACE, "-o", "wide")
+    dataset = story.resource("datapipeline", NAMESPACE)["status"]["dataset"]["version"]
+    for told in (dataset, story.url(NAMESPACE), "49 train and 16 test files, 2 rejected", "tiny-1 approved"):
+        assert told in wide
+
+
+@pytest.mark.parametrize(
+    ("kind", "conditions", "events"),
+    [
+        ("datapipeline", {"Ready": "Succeeded", "DataReady": "DatasetReady"}, ["DatasetReady", "Succeeded"]),
+        (
+            "experiment",
+            {
+                "Ready": "Succeeded",
+                "Trained": "TrainingDone",
+                "GatesPassed": "GatesMet",
+                "Released": "ReleaseWritten",
+                "Approved": "ApprovedByPolicy",
+            },
+            ["TrainingDone", "ApprovedByPolicy", "GatesMet", "ReleaseWritten", "Succeeded"],
+        ),
+        ("modeldeployment", {"Ready": "Succeeded", "Serving": "Available"}, ["Available"]),
+    ],
+)
+def test_describe_tells_the_story(story, kind, conditions, events):
+    found = story.resource(kind, NAMESPACE)["status"]["conditions"]
+    assert {c["type"]: c["reason"] for c in found} == conditions
+    assert {c["status"] for c in found} == {"True"}
+
+    def told():
+        text = story.kubectl("describe", kind, "tiny", "-n", NAMESPACE).partition("\nEvents:")[2]
+        return re.findall(r"(Normal|Warning) +(\w+) +\S+ +cdl-operator +\S", text)
+
+    story.until("the last event", lambda: any(reason == events[-1] for _, reason in told()))
+    assert [reason for _, reason in told() if reason in events] == events
+    assert {kind for kind, _ in told()} == {"Normal"}
+
+
+def test_an_edited_running_experiment_starts_afresh_and_nothing_else_does(story, tmp_path):
+    hold = tmp_path / "hold"
+    hold.touch()
+    jobs, first, url = story.jobs(NAMESPACE), set(states(story)), story.url(NAMESPACE)
+    story.patch("experiment", NAMESPACE, hyperparameters(hold=str(hold)))
+    (old,) = story.until("a second run", lambda: set(states(story)) - first)
+    story.is_for("experiment", NAMESPACE, "Training")
+    assert answered(url) == "up"
+    story.edit("experiment", NAMESPACE, "maxval: 2\n", "maxval: 1.25\n")
+    (new,) = story.until("a third run", lambda: set(states(story)) - first - {old})
+    story.until("the end of the second run", lambda: states(story)[old] == "CANCELED")
+    assert states(story)[new] not in OVER
+    hold.unlink()
+    story.wait(NAMESPACE, "experiment/tiny")
+    story.until(
+        "the new release", lambda: story.resource("modeldeployment", NAMESPACE)["status"]["release"] == "tiny-2"
+    )
+    assert states(story) == {**dict.fromkeys(first, "COMPLETED"), old: "CANCELED", new: "COMPLETED"}
+    assert story.jobs(NAMESPACE) == jobs
+    assert released(story) == "tiny-2"
+    assert story.resource("release", NAMESPACE, "tiny-3") is None
+    assert answered(story.url(NAMESPACE)) == "up"
+
+
+def test_a_suspended_experiment_runs_nothing_and_goes_on_afterwards(story):
+    before = states(story)
+    story.patch("experiment", NAMESPACE, {"suspend": True})
+    assert "suspend" in story.is_for("experiment", NAMESPACE, "Suspended")["message"]
+    story.patch("experiment", NAMESPACE, hyperparameters(epochs=2))
+    story.looked_at("experiment", NAMESPACE)
+    story.is_for("experiment", NAMESPACE, "Suspended")
+    assert states(story) == before
+    assert " Suspended " in story.kubectl("get", "experiment", "-n", NAMESPACE)
+    story.patch("experiment", NAMESPACE, {"suspend": False})
+    story.is_for("experiment", NAMESPACE, "Succeeded")
+    assert len(states(story)) == len(before) + 1
+    assert released(story) == "tiny-3"
+    story.until("its servers", lambda: ask(story.url(NAMESPACE)).json()["meta"]["tags"]["release"] == "tiny-3")
+
+
+def test_what_is_taken_away_behind_our_back_comes_back_unless_suspended(story):
+    story.wait(NAMESPACE, "modeldeployment/tiny")
+    story.patch("modeldeployment", NAMESPACE, {"suspend": True})
+    story.is_for("modeldeployment", NAMESPACE, "Suspended")
+    server = f"http://127.0.0.1:{story.port('seldon')}/apis/machinelearning.seldon.io/v1"
+    httpx.delete(f"{server}/namespaces/{NAMESPACE}/seldondeployments/tiny").raise_for_status()
+    story.looked_at("modeldeployment", NAMESPACE)
+    assert story.servers(NAMESPACE) == []
+    story.patch("modeldeployment", NAMESPACE, {"suspend": False})
+    story.until("its servers", lambda: ask(story.url(NAMESPACE)).status_code == 200)
+
+
+def test_an_annotation_asks_for_a_look_at_once(story):
+    asked = datetime.now(UTC).isoformat()
+    story.kubectl("annotate", "datapipeline", "tiny", "-n", NAMESPACE, f"cdl.dev/requestedAt={asked}", "--overwrite")
+    story.until(
+        "the answer",
+        lambda: story.resource("datapipeline", NAMESPACE)["status"]["lastHandledRequestedAt"] == asked,
+    )
+    assert story.condition("datapipeline", NAMESPACE)["reason"] == "Succeeded"
+
+
+def test_what_is_orphaned_stays_and_answers(story, project):
+    url, held = story.url(NAMESPACE), story.held(NAMESPACE)
+    for kind in KINDS:
+        story.patch(kind, NAMESPACE, {"deletionPolicy": "Orphan"})
+        story.kubectl("delete", kind, "tiny", "-n", NAMESPACE, "--timeout=60s")
+        assert story.resource(kind, NAMESPACE) is None
+    assert story.held(NAMESPACE) == held
+    assert answered(url) == "up"
+
+
+def test_what_is_deleted_takes_along_what_it_made(story, project):
+    story.apply(story.rendered(project), "-n", NAMESPACE)  # finds again what was orphaned
+    story.wait(NAMESPACE)
+    url = story.url(NAMESPACE)
+    assert answered(url) == "up"
+    done = story.kubectl("delete", "-n", NAMESPACE, "--timeout=90s", "-f", "-", input=story.rendered(project))
+    assert done.count("deleted") == len(KINDS)
+    assert story.held(NAMESPACE) == set()
+    assert ask(url).status_code == 404
+    kept = json.loads(story.kubectl("get", "release", "-n", NAMESPACE, "-o", "json"))["items"]
+    assert {item["metadata"]["name"] for item in kept} >= {"tiny-1", "tiny-2", "tiny-3"}
+    assert all(item["status"].get("servedBy", []) == [] for item in kept), yaml.safe_dump(kept)
