@@ -14,7 +14,7 @@ from cdl.kube import admission
 from cdl.kube.client import Api
 
 KNOWN = settings.read()
-admission.register(kopf.get_default_registry())
+admission.register(kopf.get_default_registry(), Api.connect(KNOWN.kubeconfig))
 
 
 @kopf.on.startup()

@@ -6,22 +6,25 @@ nothing, so an outage of the API server does not concern it, and any number of r
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import kopf
 
 from cdl.api.meta import API_VERSION, GROUP, VERSION
 from cdl.loop.reconciler import FINALIZER
-from cdl.ports.errors import Unavailable
+from cdl.ports.errors import PortError, Unavailable
 
+from .decisions import refusal, rights, signed
 from .review import review
-from .webhooks import MUTATE, PLURALS, RECONCILED, VALIDATE
+from .webhooks import DECIDE, MUTATE, PLURALS, RECONCILED, SIGN, VALIDATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from pathlib import Path
 
     from .client import Api
@@ -50,7 +53,7 @@ def serve(api: Api, door: Door, *, probe: str = "") -> None:
     """
     _wait_for_the_kinds(api)
     registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
-    register(registry)
+    register(registry, api)
     kopf.on.login(registry=registry)(lambda **_: connection(api))
     configure(settings, door)
     kopf.run(
@@ -74,12 +77,14 @@ def configure(settings: kopf.OperatorSettings, door: Door) -> None:
     settings.peering.standalone = True
 
 
-def register(registry: kopf.OperatorRegistry) -> None:
+def register(registry: kopf.OperatorRegistry, api: Api) -> None:
     """Name what answers which question."""
     for plural in PLURALS:
         kopf.on.validate(GROUP, VERSION, plural, id=VALIDATE, registry=registry)(validate)
     for plural in RECONCILED:
         kopf.on.mutate(GROUP, VERSION, plural, id=MUTATE, operations=["CREATE"], registry=registry)(mutate)
+    kopf.on.validate(GROUP, VERSION, "releases", id=DECIDE, operations=["UPDATE"], registry=registry)(_decide(api))
+    kopf.on.mutate(GROUP, VERSION, "releases", id=SIGN, operations=["UPDATE"], registry=registry)(sign)
 
 
 async def validate(*, warnings: list[str], **asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
@@ -102,6 +107,35 @@ async def mutate(*, patch: kopf.Patch, **asked: Any) -> None:  # noqa: ANN401 - 
     finalizers = asked["meta"].get("finalizers") or []
     if FINALIZER not in finalizers:
         patch.metadata["finalizers"] = [*finalizers, FINALIZER]
+
+
+def _decide(api: Api) -> Callable[..., Coroutine[None, None, None]]:
+    """Make the handler that asks the API server about rights."""
+
+    async def decide(**asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
+        old, new, who = asked["old"], asked["new"], asked["userinfo"]
+        if old is None or new is None:
+            return
+        may = rights(api, who, dict(new))
+        try:
+            refused = await asyncio.to_thread(refusal, dict(old), dict(new), str(who.get("username", "")), may)
+        except PortError as error:
+            raise kopf.AdmissionError(f"who may decide cannot be found out: {error}", code=503) from error
+        if refused:
+            raise kopf.AdmissionError(refused, code=403)
+
+    return decide
+
+
+async def sign(*, patch: kopf.Patch, **asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
+    """Write the name and the time of a decision over whatever was sent."""
+    old, new = asked["old"], asked["new"]
+    if old is None or new is None:
+        return
+    user, now = str(asked["userinfo"].get("username", "")), datetime.now(UTC).isoformat(timespec="seconds")
+    notes = signed(dict(old), dict(new), user, now)
+    if notes:
+        patch.metadata["annotations"] = notes
 
 
 def connection(api: Api) -> kopf.ConnectionInfo:

@@ -1,9 +1,10 @@
 """What an API server is told of the admission server: where it is, what it is asked, and what to do without it.
 
-Without an answer everything is let through, for both: the API must not stand still because one of our processes
-does, and removing a finalizer is an update that would be refused too, so nothing could be deleted any more. Nothing
-is lost by it. The loop adds a finalizer that is missing before it does anything, and marks what it cannot read as
-Stalled; a current API server evaluates the rules itself; and only the operator has the right to write a Release.
+Without an answer everything is let through but a change of a Release: the API must not stand still because one of our
+processes does, and removing a finalizer is an update that would be refused too, so nothing could be deleted any more.
+Nothing is lost by it. The loop adds a finalizer that is missing before it does anything, and marks what it cannot read
+as Stalled; and a current API server evaluates the rules itself. A decision about a Release must be signed, so it waits
+until there is somebody to sign it.
 
 These documents are applied by `cdl up` and by the chart and belong to nobody at run time: kopf would empty
 configurations of its own whenever one of two replicas ends, and would need rights over everybody's webhooks for it.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 Node = dict[str, object]
 
-VALIDATE, MUTATE = "validate", "mutate"
+VALIDATE, MUTATE, DECIDE, SIGN = "validate", "mutate", "decide", "sign"
 """The last part of the address, and the name of the handler behind it: kopf answers other names with a yes."""
 NAME = "cdl"
 SECONDS = 3
@@ -45,14 +46,32 @@ def at_service(namespace: str, name: str, authority: bytes) -> Node:
 
 def configurations(server: Mapping[str, object]) -> tuple[Node, Node]:
     """Give the two documents that send every new and changed resource past an admission server."""
+    decisions = (("releases",), ["UPDATE"], "Fail")
     return (
-        _configuration("Validating", server, VALIDATE, PLURALS, ["CREATE", "UPDATE"]),
-        _configuration("Mutating", server, MUTATE, RECONCILED, ["CREATE"]),
+        _configuration(
+            "Validating",
+            _webhook(server, VALIDATE, PLURALS, ["CREATE", "UPDATE"]),
+            _webhook(server, DECIDE, *decisions),
+        ),
+        _configuration(
+            "Mutating",
+            _webhook(server, MUTATE, RECONCILED, ["CREATE"]),
+            _webhook(server, SIGN, *decisions),
+        ),
     )
 
 
-def _configuration(
-    sort: str, server: Mapping[str, object], part: str, plurals: tuple[str, ...], operations: list[str]
+def _configuration(sort: str, *webhooks: Node) -> Node:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": f"{sort}WebhookConfiguration",
+        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/part-of": "cdl"}},
+        "webhooks": list(webhooks),
+    }
+
+
+def _webhook(
+    server: Mapping[str, object], part: str, plurals: tuple[str, ...], operations: list[str], otherwise: str = "Ignore"
 ) -> Node:
     rule: Node = {
         "apiGroups": [GROUP],
@@ -61,21 +80,15 @@ def _configuration(
         "operations": operations,
         "scope": "Namespaced",
     }
-    webhook: Node = {
+    return {
         "name": f"{part}.{GROUP}",
         "clientConfig": _below(server, part),
         "rules": [rule],
-        "failurePolicy": "Ignore",
+        "failurePolicy": otherwise,
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
         "timeoutSeconds": SECONDS,
         "admissionReviewVersions": ["v1"],
-    }
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": f"{sort}WebhookConfiguration",
-        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/part-of": "cdl"}},
-        "webhooks": [webhook],
     }
 
 

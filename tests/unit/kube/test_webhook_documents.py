@@ -14,37 +14,39 @@ from cdl.kube.webhooks import at_address, at_service, configurations
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from tests.unit.kube.rule_examples import EXAMPLES, RENAMED
 
+PARTS = ["validate", "decide", "mutate", "sign"]
+
 
 @pytest.mark.parametrize(
-    ("server", "addresses"),
+    ("server", "before"),
     [
-        (at_address("https://127.0.0.1:9443/", b"PEM"), ["https://127.0.0.1:9443/validate", "https://127.0.0.1:9443/mutate"]),
-        (at_service("cdl-system", "cdl-admission", b"PEM"), ["/validate", "/mutate"]),
+        (at_address("https://127.0.0.1:9443/", b"PEM"), "https://127.0.0.1:9443/"),
+        (at_service("cdl-system", "cdl-admission", b"PEM"), "/"),
     ],
     ids=["address", "service"],
-)  # fmt: skip
-def test_each_configuration_leads_to_its_own_handler(server, addresses):
-    clients = [document["webhooks"][0]["clientConfig"] for document in configurations(server)]
-    assert [c.get("url") or c["service"]["path"] for c in clients] == addresses
+)
+def test_each_webhook_leads_to_its_own_handler(server, before):
+    clients = [w["clientConfig"] for document in configurations(server) for w in document["webhooks"]]
+    assert [c.get("url") or c["service"]["path"] for c in clients] == [f"{before}{part}" for part in PARTS]
     assert {base64.b64decode(c["caBundle"]) for c in clients} == {b"PEM"}
     registry = kopf.OperatorRegistry()
-    register(registry)
-    handlers = registry._webhooks.get_all_handlers()
-    assert {handler.id for handler in handlers} == {address.rpartition("/")[2] for address in addresses}
+    register(registry, None)
+    assert {handler.id for handler in registry._webhooks.get_all_handlers()} == set(PARTS)
 
 
-def test_the_api_never_waits_long_nor_stands_still_for_us():
-    for document in configurations(at_address("https://127.0.0.1:1", b"")):
-        (webhook,) = document["webhooks"]
-        assert (webhook["failurePolicy"], webhook["sideEffects"]) == ("Ignore", "None")
-        assert webhook["timeoutSeconds"] <= 3
+def test_the_api_never_waits_long_and_stands_still_for_us_only_where_a_decision_is_signed():
+    webhooks = [w for document in configurations(at_address("https://127.0.0.1:1", b"")) for w in document["webhooks"]]
+    assert [w["failurePolicy"] for w in webhooks] == ["Ignore", "Fail", "Ignore", "Fail"]
+    assert {w["sideEffects"] for w in webhooks} == {"None"}
+    assert max(w["timeoutSeconds"] for w in webhooks) <= 3
 
 
 def test_a_status_and_a_deletion_are_nobodys_question():
-    validating, mutating = (d["webhooks"][0]["rules"][0] for d in configurations(at_address("https://x", b"")))
-    assert validating["resources"] == [f"{kind.lower()}s" for kind in KINDS]
-    assert mutating["resources"] == [name for name in validating["resources"] if name != "releases"]
-    assert (validating["operations"], mutating["operations"]) == (["CREATE", "UPDATE"], ["CREATE"])
+    rules = [w["rules"][0] for d in configurations(at_address("https://x", b"")) for w in d["webhooks"]]
+    kinds = [f"{kind.lower()}s" for kind in KINDS]
+    worked_on = [name for name in kinds if name != "releases"]
+    assert [rule["resources"] for rule in rules] == [kinds, ["releases"], worked_on, ["releases"]]
+    assert [rule["operations"] for rule in rules] == [["CREATE", "UPDATE"], ["UPDATE"], ["CREATE"], ["UPDATE"]]
 
 
 def test_a_document_is_judged_with_every_fault_and_doubted_only_when_it_is_right():

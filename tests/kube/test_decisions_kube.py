@@ -1,0 +1,149 @@
+"""Approving on a real API server, with real rights: a note, a signature, and the operator's word."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from cdl.api.meta import Key
+from cdl.api.v1alpha1.release import ApprovalState
+from cdl.kube import paths, rbac
+from cdl.kube.client import Api
+from cdl.kube.install import install_webhooks, remove_webhooks
+from cdl.kube.store import KubeStore, Live
+from cdl.loop.release import Releases
+from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable
+from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON, REJECTED_DIGEST
+from cdl.testing.builders import release_document
+from tests.kube.test_admission import Admission
+
+KEY = "news-1"
+
+
+@pytest.fixture(scope="module")
+def office(cluster, tmp_path_factory):
+    """Roles, and an admission server that runs with its own rights and no more."""
+    text = yaml.safe_dump_all(rbac.documents())
+    cluster.apply(yaml.safe_dump({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": rbac.SYSTEM}}))
+    cluster.apply(text)
+    api = Api.connect(cluster.kubeconfig)
+    admission = Admission(cluster, tmp_path_factory.mktemp("office"))
+    try:
+        admission.start()
+        install_webhooks(api, admission.server)
+        yield admission
+    finally:
+        remove_webhooks(api)
+        if admission.process.poll() is None:
+            admission.end()
+        cluster.kubectl("delete", "-f", "-", "--ignore-not-found", input=text)
+
+
+@pytest.fixture
+def people(cluster, office, namespace):
+    """Somebody of each role, by role; each an Api."""
+
+    def person(role):
+        user = f"{role}@{namespace}"
+        binding = ("create", "rolebinding", role, f"--clusterrole=cdl-{role}", f"--user={user}", "-n", namespace)
+        cluster.kubectl(*binding)
+        return user, Api.connect(cluster.identity(user))
+
+    return {role: person(role) for role in ("model-validator", "data-scientist")}
+
+
+@pytest.fixture
+def operator(cluster):
+    return Api.connect(cluster.account("cdl-system", "cdl-operator"))
+
+
+@pytest.fixture
+def release(operator, namespace, cluster, people):
+    document = release_document()
+    document["metadata"]["namespace"] = namespace
+    cluster.until("it is asked", lambda: answers(cluster, namespace, operator, document))
+    return operator.get(paths.resource(Key("Release", namespace, KEY)))
+
+
+def answers(cluster, namespace, operator, document):
+    """The Release is there, and a forged change of it is refused by admission."""
+    with contextlib.suppress(PortError):
+        operator.create(paths.collection("Release", namespace), document)
+    admin = Api.connect(cluster.kubeconfig)
+    note = {"metadata": {"annotations": {APPROVED_DIGEST: "sha256:forged"}}}
+    try:
+        admin.merge_patch(paths.resource(Key("Release", namespace, KEY)), note, dryRun="All")
+    except PortError as error:
+        return "the release is sha256:" in str(error)
+    return False
+
+
+def noted(api, namespace, **annotations):
+    return api.merge_patch(paths.resource(Key("Release", namespace, KEY)), {"metadata": {"annotations": annotations}})
+
+
+def test_a_validators_note_is_signed_and_becomes_the_operators_word(people, operator, release, namespace):
+    user, validator = people["model-validator"]
+    digest = release["spec"]["digest"]
+    forged = {DECIDED_BY: "somebody else", DECIDED_AT: "1970-01-01T00:00:00Z"}
+    stored = noted(validator, namespace, **{APPROVED_DIGEST: digest, DECISION_REASON: "looks right", **forged})
+    notes = stored["metadata"]["annotations"]
+    assert notes[DECIDED_BY] == user
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(notes[DECIDED_AT])).total_seconds()) < 60
+    store = KubeStore(operator, Live(operator))
+    Releases(store, lambda: datetime.now(UTC)).turn(namespace, KEY)
+    status = operator.get(paths.resource(Key("Release", namespace, KEY)))["status"]["approval"]
+    assert (status["state"], status["by"], status["reason"]) == (ApprovalState.APPROVED, user, "looks right")
+    noted(validator, namespace, **{APPROVED_DIGEST: None, REJECTED_DIGEST: digest, DECISION_REASON: "biased"})
+    Releases(store, lambda: datetime.now(UTC)).turn(namespace, KEY)
+    status = operator.get(paths.resource(Key("Release", namespace, KEY)))["status"]["approval"]
+    assert (status["state"], status["reason"]) == (ApprovalState.REJECTED, "biased")
+
+
+def test_a_scientist_cannot_decide_and_a_validator_can_do_nothing_else(people, release, namespace):
+    digest = release["spec"]["digest"]
+    _, scientist = people["data-scientist"]
+    with pytest.raises(NotPermitted, match="cannot patch"):
+        noted(scientist, namespace, **{APPROVED_DIGEST: digest})
+    _, validator = people["model-validator"]
+    path = paths.resource(Key("Release", namespace, KEY))
+    for change in (
+        {"metadata": {"labels": {"cdl.dev/model": "another"}}},
+        {"metadata": {"annotations": {"cdl.dev/document": "file:///elsewhere"}}},
+        {"metadata": {"finalizers": ["keep/me"]}},
+        {"spec": {"version": 9}},
+    ):
+        with pytest.raises(PortError, match=r"nothing else|never changed|spec") as refused:
+            validator.merge_patch(path, change)
+        assert isinstance(refused.value, (NotPermitted, Rejected))
+    with pytest.raises(NotPermitted, match="cannot patch"):
+        validator.merge_patch(f"{path}/status", {"status": {"approval": {"state": "Approved"}}})
+
+
+def test_a_role_given_patch_for_another_reason_still_cannot_approve(cluster, office, release, namespace):
+    role = ("create", "role", "labels", "--verb=patch,get", "--resource=releases.cdl.dev", "-n", namespace)
+    cluster.kubectl(*role)
+    cluster.kubectl("create", "rolebinding", "labels", "--role=labels", "--user=mallory", "-n", namespace)
+    mallory = Api.connect(cluster.identity("mallory"))
+    with pytest.raises(NotPermitted, match="mallory may not approve releases"):
+        noted(mallory, namespace, **{APPROVED_DIGEST: release["spec"]["digest"]})
+
+
+def test_kubectl_annotate_is_enough(cluster, people, release, namespace):
+    user, _ = people["model-validator"]
+    note = f"{APPROVED_DIGEST}={release['spec']['digest']}"
+    cluster.kubectl("annotate", "cdlrel", KEY, note, "-n", namespace, as_=cluster.identity(user))
+    stored = json.loads(cluster.kubectl("get", "cdlrel", KEY, "-n", namespace, "-o", "json"))
+    assert stored["metadata"]["annotations"][DECIDED_BY] == user
+
+
+def test_without_admission_nobody_decides(people, office, release, namespace):
+    """Last in this file: the office closes."""
+    _, validator = people["model-validator"]
+    office.end()
+    with pytest.raises(Unavailable, match=r"decide|sign"):
+        noted(validator, namespace, **{APPROVED_DIGEST: release["spec"]["digest"]})
