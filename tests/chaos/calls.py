@@ -113,6 +113,9 @@ class Gate:
         self.is_operator: Callable[[int], bool] = lambda _port: True
         """Says whether the client at a port of loopback is the operator."""
         self.names: dict[str, str] = {}
+        """What is replaced by what in paths and details, so that runs can be compared."""
+        self.subjects: set[str] = set()
+        """Names of the resources under test: a call that has one in it is about that resource."""
         self.life = 0
         self.calls: deque[Call] = deque(maxlen=REMEMBERED)
         self.cuts: set[Callable[[], None]] = set()

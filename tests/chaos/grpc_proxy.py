@@ -25,7 +25,7 @@ OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
-WORDS = re.compile(rb"[A-Za-z][\w:./-]{2,}")
+WORDS = re.compile(rb"[A-Za-z][\w-]{2,}")
 
 Context = Any  # grpc has no types
 
@@ -136,6 +136,10 @@ def _port(peer: str) -> int:
 
 
 def _words(message: bytes, gate: Gate) -> str:
-    """Which of the scenario's objects a message is about, without knowing messages: the longest word that names it."""
-    found = [w.decode() for w in WORDS.findall(message) if any(name.encode() in w for name in gate.names)]
-    return max(found, key=len) if found else ""
+    """Which of the scenario's objects a message is about, without knowing messages: the longest word with its name."""
+    found = {word.decode() for word in WORDS.findall(message)}
+    for name in gate.subjects:
+        about = [word for word in found if name in word]
+        if about:
+            return max(sorted(about), key=len)
+    return ""

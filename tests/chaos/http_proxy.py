@@ -74,7 +74,7 @@ class HttpProxy:
     port: int
     upstream_tls: ssl.SSLContext | None = None
     own_tls: ssl.SSLContext | None = None
-    describe: Callable[[str, str, bytes], str] = lambda _method, _path, _body: ""
+    describe: Callable[[str, str, bytes], str] = lambda _method, _target, _body: ""
     """Says in a word what a write says."""
     events: Callable[[bytes], Iterable[bytes]] = lambda line: (line,)
     """What becomes of each event of a watch."""
@@ -106,8 +106,8 @@ class HttpProxy:
                 if client.our_state is h11.MUST_CLOSE or client.their_state is h11.MUST_CLOSE:
                     return
                 client.start_next_cycle()
-        except (OSError, h11.ProtocolError, EOFError):
-            return  # either side went away; the other one is told by the closing below
+        except (OSError, h11.ProtocolError, EOFError, asyncio.CancelledError):
+            return  # either side went away, or the proxy ends; the others are told by the closing below
         finally:
             up.close()
             with contextlib.suppress(OSError, RuntimeError):
@@ -116,7 +116,7 @@ class HttpProxy:
     async def _exchange(self, it: Exchange) -> None:
         target = it.request.target.decode()
         method, path = _named(it.request.method.decode(), target)
-        detail = self.describe(method, path, it.body)
+        detail = self.describe(method, target, it.body)
         call, fault = self.gate.arrive(self.door, method, path, detail, it.life)
         if fault.kind == HANG:
             await asyncio.sleep(fault.seconds)

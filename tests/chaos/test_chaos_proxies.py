@@ -88,7 +88,7 @@ def once(kind, **more):
 
 
 def test_grpc_calls_of_every_kind_pass_and_are_counted_in_order(pachd, gate):
-    gate.names = {"repo-1": "{name}"}
+    gate.names, gate.subjects = {"repo-1": "{name}"}, {"repo-1"}
     pachd.pfs.create_repo(repo=named(1))
     branch = pfs.Branch(repo=named(1), name="master")
     with pachd.pfs.commit(branch=branch) as commit:
