@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
-from pachyderm_sdk.api import pfs
+from pachyderm_sdk.api import pfs, pps
 
 from cdl.api.canonical import short
 from cdl.api.v1alpha1.datapipeline import Side
@@ -42,7 +42,11 @@ AUTH_IS_ON = "from all repos with auth activated"
 SPECS = 4096
 """How many different specs are remembered by whose they are."""
 LIVE = frozenset(int(state) for state, name in JOB_STATE.items() if name not in OVER and name != "UNKNOWN")
+FIRST_DEPTH = 64
+"""How many of the newest jobs are asked for, unless more were live at the last beat."""
 Fields = dict[int, "int | bytes"]
+Moment = tuple[int, int]
+"""Seconds and nanoseconds."""
 
 
 class Place(NamedTuple):
@@ -73,8 +77,9 @@ class Pulse:
         self._whole: dict[Place, str] = {}
         self._busy = False
         """A job was not over at the last beat."""
-        self._over: tuple[int, int] | None = None
+        self._over: Moment | None = None
         """Every job made before this moment is over; None: nobody knows yet."""
+        self._depth = FIRST_DEPTH
 
     def beat(self) -> dict[Key, str]:
         """Give a text for every DataPipeline that pachd holds something of."""
@@ -160,20 +165,29 @@ class Pulse:
         if not self._busy and not any(pipeline.works for pipeline in pipelines.values()):
             return found
         newest = oldest = None
-        for message in wire.messages(self._client, "/pps_v2.API/ListJob"):
-            said = wire.parts(message)
-            made = _moment(_bytes(said, 13))
+        for made, message in self._young_jobs():
             newest = newest or made
-            if self._over is not None and made < self._over:
-                break
-            job = wire.parts(_bytes(said, 1))
+            job = wire.parts(_bytes(message, 1))
             place = _place(_bytes(job, 1))
-            if said.get(11, 0) in LIVE and place in pipelines:
+            if message.get(11, 0) in LIVE and place in pipelines:
                 oldest = made
-                progress = [said.get(number, 0) for number in (5, 6, 7, 8, 9, 11)]
+                progress = [message.get(number, 0) for number in (5, 6, 7, 8, 9, 11)]
                 found.setdefault(place, []).append(f"{_bytes(job, 2).decode()} {progress}")
         self._busy, self._over = bool(found), oldest or newest
         return found
+
+    def _young_jobs(self) -> list[tuple[Moment, Fields]]:
+        """List the jobs that may not be over, the newest first: from the end, as far back as it takes."""
+        number = self._depth
+        while True:
+            request = bytes(pps.ListJobRequest(number=number))
+            found = [wire.parts(message) for message in wire.messages(self._client, "/pps_v2.API/ListJob", request)]
+            dated = [(_moment(_bytes(job, 13)), job) for job in found]
+            young = [each for each in dated if self._over is None or each[0] >= self._over]
+            if len(young) < len(dated) or len(dated) < number:
+                self._depth = max(FIRST_DEPTH, 2 * len(young))
+                return young
+            number *= 4
 
 
 def _heads(messages: Iterator[bytes]) -> Iterator[tuple[Place, str]]:
@@ -206,8 +220,7 @@ def _project(message: bytes) -> str:
     return _bytes(wire.parts(message), 1).decode() or "default"
 
 
-def _moment(message: bytes) -> tuple[int, int]:
-    """Read a time as seconds and nanoseconds."""
+def _moment(message: bytes) -> Moment:
     said = wire.parts(message)
     seconds, nanoseconds = said.get(1, 0), said.get(2, 0)
     return (seconds, nanoseconds) if isinstance(seconds, int) and isinstance(nanoseconds, int) else (0, 0)

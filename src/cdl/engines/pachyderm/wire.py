@@ -87,18 +87,14 @@ def walk(client: Client, commit: pfs.Commit) -> list[Entry]:
 
 
 def messages(client: Client, method: str, request: bytes = b"") -> Iterator[bytes]:
-    """Stream a method's answers as they are on the wire; who stops listening ends the call.
+    """Stream a method's answers as they are on the wire; read to the end, or grpc complains in the log.
 
     The request is sent as it is: the SDK cannot leave out a repository, it sends a nameless one.
 
     Raises:
         grpc.RpcError: as the SDK would raise it.
     """
-    call = client._channel.unary_stream(method)(request, timeout=CALL_SECONDS)  # noqa: SLF001 - as above
-    try:
-        yield from call
-    finally:
-        call.cancel()
+    yield from client._channel.unary_stream(method)(request, timeout=CALL_SECONDS)  # noqa: SLF001 - as above
 
 
 def parts(message: bytes) -> dict[int, int | bytes]:
