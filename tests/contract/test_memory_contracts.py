@@ -101,6 +101,9 @@ class TestMemoryServing(ServingEngineContract):
     def answering(self, engine, key):
         return engine.answering(key)
 
+    def bury(self, engine, key):
+        engine.bury(self.born(engine, key))
+
 
 class TestMemoryDataPulse(PulseContract):
     wish = step_wish("copy")

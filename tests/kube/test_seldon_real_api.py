@@ -2,64 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from contextlib import contextmanager
 
 import pytest
-import yaml
 
-from tests.wire.seldon.engine import INFER, Engine, deployment, eventually, predictor, released
+from tests.kube.seldons import KIND, Kubernetes, Seldon, silence
+from tests.wire.seldon.engine import INFER, deployment, eventually, predictor, released
 from tests.wire.serving.tiny_release import TinyRelease
-
-KIND = "seldondeployments.machinelearning.seldon.io"
-
-
-class Seldon(Engine):
-    """One embedded Seldon on one folder, told by an API server."""
-
-    def __init__(self, folder, kubeconfig, **options):
-        super().__init__(folder)
-        self.kubeconfig, self.more = kubeconfig, options
-
-    def command(self):
-        extra = [word for name, value in self.more.items() for word in (f"--{name.replace('_', '-')}", value)]
-        return [*super().command(), "--kubeconfig", str(self.kubeconfig), *extra]
-
-    def ready(self):
-        return self.http.get("/readyz").status_code == 200
-
-    def answer(self, namespace, name, path="/x"):
-        return self.router.get(f"/seldon/{namespace}/{name}{path}")
-
-
-class Kubernetes:
-    """SeldonDeployments in a namespace, as kubectl sees them."""
-
-    def __init__(self, cluster, namespace):
-        self.cluster, self.namespace = cluster, namespace
-
-    def apply(self, document):
-        meta = {**document["metadata"], "namespace": self.namespace}
-        return self.cluster.apply(yaml.safe_dump({**document, "metadata": meta}))
-
-    def get(self, name):
-        return json.loads(self.cluster.kubectl("-n", self.namespace, "get", KIND, name, "-o", "json"))
-
-    def delete(self, name, *options):
-        return self.cluster.kubectl("-n", self.namespace, "delete", KIND, name, *options)
-
-    def until(self, name, state="Available", seconds=30):
-        """Wait until the newest generation of an object has this state."""
-
-        def there():
-            found = self.get(name)
-            status = found.get("status", {})
-            is_new = status.get("observedGeneration") == found["metadata"]["generation"]
-            return found if is_new and status["state"] == state else None
-
-        return eventually(there, seconds)
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +25,6 @@ def seldon(cluster, tmp_path_factory):
 @pytest.fixture
 def objects(cluster, namespace):
     return Kubernetes(cluster, namespace)
-
-
-@contextmanager
-def silence(cluster):
-    """No API server answers meanwhile, however this ends."""
-    cluster.kill("kube-apiserver")
-    try:
-        yield
-    finally:
-        cluster.start()
 
 
 @pytest.fixture

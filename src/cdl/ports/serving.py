@@ -21,7 +21,14 @@ class ServingEngine(Protocol):
     def serve(self, owner: Key, wish: ServingWish) -> None:
         """Make the engine run the wish. A second call with an equal wish changes nothing.
 
-        What answered before goes on answering until the new servers do.
+        What answered before goes on answering until the new servers do. With the wish's owner named, the engine may
+        remove what runs when it learns that this resource is gone.
+        """
+
+    def let_go(self, owner: Key) -> None:
+        """Make what runs for the owner outlive the resource that is named as the wish's owner; it answers as before.
+
+        Letting go of what is not there is a success.
         """
 
     def remove(self, owner: Key) -> None:

@@ -72,12 +72,14 @@ class ServingWish:
 
     release: ReleaseSeen
     spec: ModelDeploymentSpec
+    owner: str = ""
+    """uid of the resource that takes what serves along when it goes; empty: what serves may outlive it."""
 
     @property
     def key(self) -> str:
         """Same release served the same way: same key. How often to look is no part of the wish."""
         served = self.spec.model_dump(mode="json", include={"predictor", "interface", "backend"})
-        return short([self.release.digest, self.release.document, served])
+        return short([self.release.digest, self.release.document, served, *filter(None, [self.owner])])
 
 
 @dataclass(frozen=True, slots=True)

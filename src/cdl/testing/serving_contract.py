@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,13 @@ class ServingEngineContract:
     def answering(self, engine: ServingEngine, key: Key) -> str:
         """Ask for a prediction and name the release that answered; empty: nobody did."""
         raise NotImplementedError
+
+    def born(self, engine: ServingEngine, key: Key) -> str:
+        """Have there be a resource of that key, if the engine can know of any, and give its uid."""
+        return f"uid of {key}"
+
+    def bury(self, engine: ServingEngine, key: Key) -> None:
+        """Let the engine learn that the resource is gone; one that never learns does nothing."""
 
     def served(self, engine: ServingEngine, key: Key, version: int = 1) -> ServingSeen:
         """Serve a good release until it answers."""
@@ -119,6 +127,27 @@ class ServingEngineContract:
         assert not self.answering(engine, key)
         assert self.answering(engine, other) == self.wish(1).release.name
         engine.remove(other)
+
+    def test_what_is_let_go_goes_on(self, engine: ServingEngine) -> None:
+        """It answers as before, its owner's end is not its end, and it can be served anew."""
+        key = owner("ModelDeployment")
+        engine.serve(key, replace(self.wish(1), owner=self.born(engine, key)))
+        self.settle(engine, key)
+        engine.let_go(key)
+        engine.let_go(key)
+        self.bury(engine, key)
+        seen = engine.look(key)
+        assert seen is not None
+        assert seen.phase is ServingPhase.AVAILABLE
+        assert self.answering(engine, key) == self.wish(1).release.name
+        assert self.served(engine, key, 2).phase is ServingPhase.AVAILABLE
+        engine.remove(key)
+
+    def test_letting_go_of_what_is_not_there_is_a_success(self, engine: ServingEngine) -> None:
+        """And brings nothing into being."""
+        key = owner("ModelDeployment")
+        engine.let_go(key)
+        assert engine.look(key) is None
 
     def test_removing_what_is_not_there_is_a_success(self, engine: ServingEngine) -> None:
         """The first time and every time after."""

@@ -115,9 +115,29 @@ class RemovesOnce(MemoryServing):
         super().remove(owner)
 
 
+class NeverLetsGo(MemoryServing):
+    def let_go(self, owner):
+        return
+
+
+class LetsGoByRemoving(MemoryServing):
+    def let_go(self, owner):
+        super().remove(owner)
+
+
+class LetsGoOfWhatIsThere(MemoryServing):
+    def let_go(self, owner):
+        if owner not in self.deployed:
+            message = f"{owner}: is not there"
+            raise Rejected(message)
+        super().let_go(owner)
+
+
 BOUND = "test_available_is_said_only_of_the_wish_last_served"
+LET_GO = "test_what_is_let_go_goes_on"
 LIARS = {
     KnowsStrangers: {
+        "test_letting_go_of_what_is_not_there_is_a_success",
         "test_nothing_runs_for_an_unknown_owner",
         "test_looking_changes_nothing",
         "test_remove_stops_the_owners_servers_alone",
@@ -141,5 +161,8 @@ LIARS = {
     },
     RemovesTheRecordAlone: {"test_remove_stops_the_owners_servers_alone"},
     RemovesEverybody: {"test_remove_stops_the_owners_servers_alone"},
+    NeverLetsGo: {LET_GO},
+    LetsGoByRemoving: {LET_GO},
+    LetsGoOfWhatIsThere: {"test_letting_go_of_what_is_not_there_is_a_success"},
     RemovesOnce: {"test_removing_what_is_not_there_is_a_success"},
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from kubernetes import client as kubernetes
 
 from cdl.ports.errors import Rejected
 
 from .door import door, there
+from .reach import reached
 from .translate import (
     GROUP,
     KEY,
@@ -21,12 +22,14 @@ from .translate import (
     mark_of,
     notes,
     pulses,
+    released,
     replacing,
     serving_seen,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pydantic import JsonValue
 
@@ -42,17 +45,33 @@ METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,app
 class SeldonEngine:
     """Drives one API server. A SeldonDeployment is called like its ModelDeployment."""
 
-    def __init__(self, api: str | kubernetes.ApiClient, *, image: str) -> None:
-        """Talk to the API server at a URL, or through a client made from a kubeconfig; nothing is asked yet."""
+    def __init__(
+        self, api: str | kubernetes.ApiClient, *, image: str, namespaces: Sequence[str] = (), ingress: str = ""
+    ) -> None:
+        """Talk to the API server at a URL, or through a client made from a kubeconfig; nothing is asked yet.
+
+        Beats are of these namespaces, of all without any. With an ingress, Seldon's own or another, predictions are
+        said to be asked below its address; without one where Seldon says.
+        """
         if isinstance(api, str):
             api = kubernetes.ApiClient(kubernetes.Configuration(host=api.rstrip("/")))
-        objects = kubernetes.CustomObjectsApi(api)
-        self._get = partial(objects.get_namespaced_custom_object, _request_timeout=SECONDS)
-        self._create = partial(objects.create_namespaced_custom_object, _request_timeout=SECONDS)
-        self._replace = partial(objects.replace_namespaced_custom_object, _request_timeout=SECONDS)
-        self._list = objects.list_cluster_custom_object
-        self._delete = partial(objects.delete_namespaced_custom_object, _request_timeout=SECONDS)
-        self._image = image
+        self._objects = kubernetes.CustomObjectsApi(api)
+        self._get = partial(self._objects.get_namespaced_custom_object, _request_timeout=SECONDS)
+        self._create = partial(self._objects.create_namespaced_custom_object, _request_timeout=SECONDS)
+        self._replace = partial(self._objects.replace_namespaced_custom_object, _request_timeout=SECONDS)
+        self._delete = partial(self._objects.delete_namespaced_custom_object, _request_timeout=SECONDS)
+        self._image, self._namespaces, self._ingress = image, tuple(namespaces), ingress
+
+    @classmethod
+    def connect(
+        cls, kubeconfig: Path | None = None, *, image: str, namespaces: Sequence[str] = (), ingress: str = ""
+    ) -> Self:
+        """Talk to the API server a kubeconfig names; without one to that of the cluster around us, else kubectl's.
+
+        Raises:
+            Rejected: there is no such file, or it names no cluster.
+        """
+        return cls(reached(kubeconfig), image=image, namespaces=namespaces, ingress=ingress)
 
     def look(self, owner: Key) -> ServingSeen | None:
         """Report what runs for the owner; changes nothing; None when nothing does.
@@ -61,7 +80,7 @@ class SeldonEngine:
         """
         with door(f"looking at ModelDeployment {owner.name}"):
             live = self._live(owner)
-        return serving_seen(live) if live is not None and _is_ours(owner, live) else None
+        return serving_seen(live, self._ingress) if live is not None and _is_ours(owner, live) else None
 
     def serve(self, owner: Key, wish: ServingWish) -> None:
         """Make the engine run the wish. A second call with an equal wish changes nothing.
@@ -81,6 +100,17 @@ class SeldonEngine:
                 # The whole object goes, with the version that was read: who was faster is not overwritten.
                 self._replace(**_kind(owner), name=owner.name, body=replacing(live, wanted))
 
+    def let_go(self, owner: Key) -> None:
+        """Make what runs for the owner outlive the resource that is named as the wish's owner; it answers as before.
+
+        Letting go of what is not there is a success.
+        """
+        with door(f"letting go of the servers of ModelDeployment {owner.name}"):
+            live = self._live(owner)
+            alone = released(live) if live is not None and _is_ours(owner, live) else None
+            if alone is not None:
+                there(lambda: self._replace(**_kind(owner), name=owner.name, body=alone))
+
     def remove(self, owner: Key) -> None:
         """Stop and remove what runs for the owner. Removing what is not there is a success."""
         with door(f"removing the servers of ModelDeployment {owner.name}"):
@@ -97,23 +127,25 @@ class SeldonEngine:
             Unavailable: nobody answered, or only in part.
         """
         found: dict[Key, str] = {}
-        after = ""
         with door("asking for what changed"):
-            while True:
-                page: Any = self._list(
-                    group=GROUP,
-                    version=VERSION,
-                    plural=PLURAL,
-                    label_selector=MINE,
-                    limit=PAGE,
-                    _continue=after or None,
-                    _headers={"Accept": METADATA},
-                    _request_timeout=SECONDS,
-                )
-                found |= pulses(page.get("items", []))
-                after = str(page.get("metadata", {}).get("continue") or "")
-                if not after:
-                    return found
+            for namespace in self._namespaces or (None,):
+                for page in self._pages(namespace):
+                    found |= pulses(page.get("items") or ())  # an API server says null of none
+        return found
+
+    def _pages(self, namespace: str | None) -> Iterator[dict[str, Any]]:
+        named = {"group": GROUP, "version": VERSION, "plural": PLURAL}
+        ask = self._objects.list_cluster_custom_object
+        if namespace is not None:
+            ask, named = self._objects.list_namespaced_custom_object, {**named, "namespace": namespace}
+        how = {"label_selector": MINE, "limit": PAGE, "_request_timeout": SECONDS}
+        after = ""
+        while True:
+            page = ask(**named, **how, _headers={"Accept": METADATA}, **({"_continue": after} if after else {}))
+            yield page
+            after = str(page.get("metadata", {}).get("continue") or "")
+            if not after:
+                return
 
     def _live(self, owner: Key) -> dict[str, JsonValue] | None:
         found: Any = there(lambda: self._get(**_kind(owner), name=owner.name))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from cdl.api.meta import Key
+from cdl.api.meta import API_VERSION, Key
+from cdl.api.meta import GROUP as CDL_GROUP
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def manifest(owner: Key, wish: ServingWish, image: str) -> Table:
             "name": owner.name,
             "namespace": owner.namespace,
             "labels": {MANAGER: CDL},
+            **({"ownerReferences": [_reference(owner, wish.owner)]} if wish.owner else {}),
             "annotations": {
                 OWNER: mark_of(owner),
                 KEY: wish.key,
@@ -74,7 +77,33 @@ def replacing(live: Mapping[str, JsonValue], wanted: Table) -> Table:
     """Give the live object with our spec, labels and annotations; what others noted on it stays."""
     now, ours = _table(live.get("metadata")), _table(wanted["metadata"])
     merged = {name: {**_table(now.get(name)), **_table(ours.get(name))} for name in ("labels", "annotations")}
-    return {**wanted, "metadata": {**now, **merged}}
+    owners = [*_strange_owners(now), *_list(ours.get("ownerReferences"))]
+    return {**wanted, "metadata": _owned({**now, **merged}, owners)}
+
+
+def released(live: Mapping[str, JsonValue]) -> Table | None:
+    """Give the live object without an owner of ours; None when it has none."""
+    now = _table(live.get("metadata"))
+    owners = _strange_owners(now)
+    if len(owners) == len(_list(now.get("ownerReferences"))):
+        return None
+    return {**live, "metadata": _owned(now, owners)}
+
+
+def _owned(metadata: Table, owners: list[JsonValue]) -> Table:
+    rest = {name: value for name, value in metadata.items() if name != "ownerReferences"}
+    return {**rest, **({"ownerReferences": owners} if owners else {})}
+
+
+def _reference(owner: Key, uid: str) -> Table:
+    """Nothing waits for what is owned: the resource's own finalizer does, where it must."""
+    mark: Table = {"apiVersion": API_VERSION, "kind": owner.kind, "name": owner.name, "uid": uid}
+    return {**mark, "controller": True, "blockOwnerDeletion": False}
+
+
+def _strange_owners(metadata: Table) -> list[JsonValue]:
+    every = _list(metadata.get("ownerReferences"))
+    return [o for o in every if not str(_table(o).get("apiVersion")).startswith(f"{CDL_GROUP}/")]
 
 
 def notes(live: Mapping[str, JsonValue]) -> dict[str, str]:
@@ -82,8 +111,11 @@ def notes(live: Mapping[str, JsonValue]) -> dict[str, str]:
     return {k: str(v) for k, v in _table(_table(live.get("metadata")).get("annotations")).items()}
 
 
-def serving_seen(live: Mapping[str, JsonValue]) -> ServingSeen:
-    """Read what runs. A status is believed only when it is about the object as it is now."""
+def serving_seen(live: Mapping[str, JsonValue], ingress: str = "") -> ServingSeen:
+    """Read what runs. A status is believed only when it is about the object as it is now.
+
+    Seldon says an address that only the cluster can reach; with an ingress, the one behind it is said instead.
+    """
     noted, status, spec = notes(live), _table(live.get("status")), _table(live.get("spec"))
     state = str(status.get("state") or "") if _is_about(live, status) else ""
     phase = PHASE_OF.get(state, ServingPhase.CREATING)
@@ -93,11 +125,19 @@ def serving_seen(live: Mapping[str, JsonValue]) -> ServingSeen:
         key=noted.get(KEY, ""),
         release=noted.get(RELEASE, ""),
         phase=phase,
-        url=str(_table(status.get("address")).get("url") or ""),
+        url=_url(live, str(_table(status.get("address")).get("url") or ""), ingress),
         desired=sum(_count(p.get("replicas"), 1) for p in predictors),
         ready=_count(replicas, 0) if state else 0,
         message=str(status.get("description") or "") if state else "",
     )
+
+
+def _url(live: Mapping[str, JsonValue], said: str, ingress: str) -> str:
+    if not said or not ingress:
+        return said
+    meta = _table(live.get("metadata"))
+    prefix = f"/seldon/{meta.get('namespace')}/{meta.get('name')}"
+    return f"{ingress.rstrip('/')}{prefix}{urlsplit(said).path.removeprefix(prefix)}"
 
 
 def _predictor(wish: ServingWish, image: str) -> Table:

@@ -26,6 +26,8 @@ class Deployed:
     wish: ServingWish
     phase: ServingPhase = ServingPhase.CREATING
     answering: ServingWish | None = None
+    owner: str = ""
+    """uid of the resource that takes it along."""
 
 
 class MemoryServing:
@@ -61,8 +63,18 @@ class MemoryServing:
             now = self.deployed.get(owner)
             if now is not None and now.wish.key == wish.key:
                 return
-            self.deployed[owner] = Deployed(wish, answering=now.answering if now else None)
+            self.deployed[owner] = Deployed(wish, answering=now.answering if now else None, owner=wish.owner)
             self.served.append(wish.release)
+
+    def let_go(self, owner: Key) -> None:
+        """Make what runs for the owner outlive it."""
+        with self.weather.call("let servers go"):
+            if owner in self.deployed:
+                self.deployed[owner].owner = ""
+
+    def bury(self, uid: str) -> None:
+        """Take away what belongs to a resource that is gone, as Kubernetes does by itself."""
+        self.deployed = {owner: now for owner, now in self.deployed.items() if now.owner != uid}
 
     def remove(self, owner: Key) -> None:
         """Stop and remove what runs for the owner."""

@@ -1,0 +1,177 @@
+"""SeldonEngine at a real API server, with the embedded Seldon behind it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import httpx
+import pytest
+import yaml
+
+from cdl.api.meta import Key
+from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
+from cdl.engines.seldon import SeldonEngine
+from cdl.ports.errors import NotPermitted, Rejected, Unavailable
+from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
+from cdl.testing.builders import owner
+from cdl.testing.pulse_contract import PulseContract
+from cdl.testing.serving_contract import ServingEngineContract
+from tests.kube.seldons import Kubernetes, Seldon, silence
+from tests.wire.seldon.engine import eventually
+from tests.wire.serving.tiny_release import ROWS, TinyRelease
+
+ROW = {"data": {"ndarray": [[1, 2, 3, 4]]}}
+RESOURCE = "modeldeployments.cdl.dev"
+
+
+@pytest.fixture(scope="module")
+def seldon(cluster, tmp_path_factory):
+    made = Seldon(tmp_path_factory.mktemp("seldon"), cluster.kubeconfig).start()
+    eventually(made.ready, 30)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    made = {}
+    for version, entrypoint in ((1, "serve:Rows"), (2, "serve:Rows"), (3, "serve:Nowhere")):
+        folder = tmp_path_factory.mktemp(f"release{version}")
+        tiny = TinyRelease(folder, entrypoint=entrypoint, version=version, weight=float(version)).write()
+        document = next(p["value"] for p in tiny.parameters(ROWS) if p["name"] == "release_uri")
+        made[version] = ReleaseSeen(f"rows-{version}", version, tiny.digest, approved=True, document=document)
+    return made
+
+
+def wish_of(release):
+    spec = {"model": {"name": "rows"}, "interface": ROWS}
+    return ServingWish(release, ModelDeploymentSpec.model_validate(spec))
+
+
+def resource(cluster, key):
+    """Have there be a ModelDeployment, and give its uid."""
+    metadata = {"name": key.name, "namespace": key.namespace}
+    spec = {"model": {"name": "rows"}}
+    document = {"apiVersion": "cdl.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
+    cluster.apply(yaml.safe_dump(document))
+    return cluster.kubectl("-n", key.namespace, "get", RESOURCE, key.name, "-o", "jsonpath={.metadata.uid}")
+
+
+class TestSeldonAtAnApiServer(ServingEngineContract):
+    @pytest.fixture
+    def engine(self, seldon, releases, cluster):
+        self.releases, self.cluster = releases, cluster
+        return SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test")
+
+    def wish(self, version):
+        return wish_of(self.releases[version])
+
+    def broken_wish(self):
+        return self.wish(3)
+
+    def settle(self, engine, key):
+        def look():
+            seen = engine.look(key)
+            return seen if seen.phase is not ServingPhase.CREATING else None
+
+        return eventually(look, 60)
+
+    def answering(self, engine, key):
+        seen = engine.look(key)
+        answer = httpx.post(seen.url, json=ROW) if seen is not None else None
+        if answer is None or answer.status_code != 200:
+            return ""
+        return f"rows-{round(answer.json()['data']['ndarray'][0][0] / 10)}"
+
+    def born(self, engine, key):
+        return resource(self.cluster, key)
+
+    def bury(self, engine, key):
+        self.cluster.kubectl("-n", key.namespace, "delete", RESOURCE, key.name)
+
+
+class TestSeldonPulseAtAnApiServer(PulseContract):
+    @pytest.fixture
+    def engine(self, seldon, releases, cluster):
+        self.releases = releases
+        return SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test")
+
+    def owner(self):
+        return owner("ModelDeployment", "pulse")
+
+    def begin(self, engine, key, place):
+        engine.serve(key, wish_of(self.releases[1]))
+
+    def change(self, engine, key, place):
+        engine.serve(key, wish_of(self.releases[2]))
+
+    def forget(self, engine, key):
+        engine.remove(key)
+
+    def look(self, engine, key):
+        return engine.look(key)
+
+    def settled(self, seen):
+        return seen.phase is ServingPhase.AVAILABLE
+
+    def later(self, engine):
+        time.sleep(0.02)
+
+
+def test_what_belongs_to_a_resource_goes_with_it_and_what_was_let_go_stays(seldon, releases, cluster, namespace):
+    engine = SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test")
+    taken, left = (Key("ModelDeployment", namespace, name) for name in ("taken", "left"))
+    for key in (taken, left):
+        engine.serve(key, replace(wish_of(releases[1]), owner=resource(cluster, key)))
+    engine.let_go(left)
+    (reference,) = Kubernetes(cluster, namespace).get("taken")["metadata"]["ownerReferences"]
+    assert (reference["kind"], reference["name"], reference["controller"]) == ("ModelDeployment", "taken", True)
+    for key in (taken, left):
+        cluster.kubectl("-n", namespace, "delete", RESOURCE, key.name)
+    eventually(lambda: engine.look(taken) is None, 60)
+    eventually(lambda: seldon.processes("taken") == [])
+    kept = eventually(lambda: (s := engine.look(left)) and s.phase is ServingPhase.AVAILABLE and s)
+    assert httpx.post(kept.url, json=ROW).status_code == 200
+    engine.remove(left)
+
+
+def test_made_again_a_resource_adopts_what_it_finds_and_restarts_nothing(seldon, releases, cluster, namespace):
+    engine = SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test")
+    key = Key("ModelDeployment", namespace, "found")
+    engine.serve(key, wish_of(releases[1]))
+    eventually(lambda: engine.look(key).phase is ServingPhase.AVAILABLE, 30)
+    before = {process.pid for process in seldon.processes("found")}
+    owned = replace(wish_of(releases[1]), owner=resource(cluster, key))
+    engine.serve(key, owned)
+    seen = engine.look(key)
+    assert (seen.key, seen.phase) == (owned.key, ServingPhase.AVAILABLE)
+    assert {process.pid for process in seldon.processes("found")} == before
+    engine.remove(key)
+
+
+def test_a_beat_is_of_the_namespaces_that_were_named(seldon, releases, cluster, namespace):
+    inside, outside = Key("ModelDeployment", namespace, "here"), Key("ModelDeployment", "default", "there")
+    everywhere = SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test")
+    here = SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test", namespaces=(namespace,))
+    for key in (inside, outside):
+        everywhere.serve(key, wish_of(releases[1]))
+    assert {inside, outside} <= everywhere.beat().keys()
+    assert set(here.beat()) == {inside}
+    for key in (inside, outside):
+        everywhere.remove(key)
+
+
+def test_errors_say_what_must_happen_next(seldon, releases, cluster, namespace, tmp_path):
+    key = Key("ModelDeployment", namespace, "news")
+    stranger = SeldonEngine.connect(cluster.identity("nobody", "strangers"), image="x")
+    with pytest.raises(NotPermitted, match=r"looking at ModelDeployment news: .*forbidden"):
+        stranger.look(key)
+    with pytest.raises(NotPermitted, match=r"asking for what changed: .*forbidden"):
+        stranger.beat()
+    with pytest.raises(Rejected, match=r"kubeconfig .*nowhere cannot be used"):
+        SeldonEngine.connect(tmp_path / "nowhere", image="x")
+    engine = SeldonEngine.connect(cluster.kubeconfig, image="x")
+    with silence(cluster), pytest.raises(Unavailable, match="the API server does not answer"):
+        engine.look(key)
+    assert engine.look(key) is None
