@@ -1,6 +1,7 @@
 """A real API server for a whole test run: etcd, kube-apiserver and the controllers, in a temporary folder."""
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ class Cluster:
 
     def __init__(self, home, binaries):
         self.home = home
-        self.plane = ControlPlane(home, binaries, durable=False)
+        self.plane = ControlPlane(home, binaries, durable=False, audited=True)
         self.stack = Stack(home)
         self.server = self.plane.server
         self.kubeconfig = self.plane.kubeconfig(*ADMIN, home / "kubeconfig")
@@ -55,6 +56,10 @@ class Cluster:
     def account(self, namespace, name):
         """Write a kubeconfig that makes its reader a service account."""
         return self.plane.account(namespace, name, self.home / "identities" / f"{namespace}-{name}.kubeconfig")
+
+    def audit(self):
+        """Give what service accounts did so far, as the API server's audit events."""
+        return [json.loads(line) for line in self.plane.audit.read_text().splitlines()]
 
     def run(self, *words, input=None, as_=None):  # noqa: A002 - subprocess's own word for it
         """Run kubectl as somebody (a kubeconfig), as the administrator without; give the finished process."""

@@ -84,6 +84,13 @@ def test_a_service_account_is_itself_by_certificate_and_by_token(cluster, namesp
     assert cluster.kubectl("get", "configmaps", "-n", namespace, *words, as_=config) is not None
     assert "cannot list" in cluster.kubectl("get", "secrets", "-n", namespace, *words, as_=config, check=False)
     assert "cannot list" in cluster.kubectl("get", "configmaps", "-n", namespace, as_=nobody, check=False)
+    seen = [event for event in cluster.audit() if event["user"]["username"].endswith(f":{namespace}:robot")]
+    about = [event for event in seen if "objectRef" in event]  # the others ask what kinds there are
+    assert {(one["verb"], one["objectRef"]["resource"], one["responseStatus"]["code"]) for one in about} >= {
+        ("list", "configmaps", 200),
+        ("list", "secrets", 403),
+    }
+    assert all(event["user"]["username"].startswith("system:serviceaccount:") for event in cluster.audit())
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])

@@ -84,7 +84,7 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
         f"https://{LOOPBACK}:{at['admission']}",
         plane.authority.certificate.read_bytes(),
     )
-    say(f"installed {done}")
+    say(f"{done} are installed")
     start(admission, _operator(settings, plane, at))
     return tuple(started)
 

@@ -40,7 +40,7 @@ def install(kubeconfig: Path, admission: str, authority: bytes) -> str:
             _apply(api, _collection(role), role)
         kinds = install_kinds(api)
         install_webhooks(api, at_address(admission, authority))
-    return f"{len(kinds)} kinds, {len(roles)} roles and bindings, the admission server's address"
+    return f"{len(kinds)} kinds, {len(roles)} roles and bindings and the admission server's address"
 
 
 def _collection(role: dict[str, Any]) -> str:

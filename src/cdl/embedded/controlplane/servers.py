@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import platform
 import ssl
 import subprocess
@@ -30,6 +31,12 @@ CONTROLLERS = "garbagecollector,namespace,serviceaccount,serviceaccount-token,cl
 ADMIN = ("cdl-admin", ("system:masters",))
 MANAGER = ("system:kube-controller-manager", ("system:masters",))
 """It deletes whatever lost its owner, of every kind there will ever be."""
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}],
+}
 ANSWER_SECONDS = 2
 HELP_SECONDS = 20
 GREEN = 3
@@ -45,11 +52,18 @@ class ControlPlane:
     binaries: Binaries
     durable: bool = True
     """Whether what is written is on the disk before it is acknowledged; a test may do without."""
+    audited: bool = False
+    """Whether a line is written for each thing a service account did, to find out which rights it uses."""
 
     @property
     def folder(self) -> Path:
         """Where keys and data lie."""
         return self.home / "control-plane"
+
+    @property
+    def audit(self) -> Path:
+        """Where the lines about service accounts are."""
+        return self.folder / "audit.log"
 
     @property
     def server(self) -> str:
@@ -77,8 +91,8 @@ class ControlPlane:
 
     def account(self, namespace: str, name: str, path: Path) -> Path:
         """Write a kubeconfig that makes its reader a service account."""
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        return self.kubeconfig(f"system:serviceaccount:{namespace}:{name}", groups[:2], path)
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+        return self.kubeconfig(f"system:serviceaccount:{namespace}:{name}", groups, path)
 
     def etcd(self) -> Service:
         """Describe the storage."""
@@ -134,9 +148,15 @@ class ControlPlane:
             # pods are never run here, and one without an account must be accepted when a chart is tried
             "--disable-admission-plugins=ServiceAccount",
             "--profiling=false",
+            *(self._audit() if self.audited else ()),
         )
         ready = _asked(f"{self.server}/readyz", self.authority.certificate, None)
         return Service("kube-apiserver", command, ready)
+
+    def _audit(self) -> tuple[str, ...]:
+        policy = self.folder / "audit.yaml"
+        policy.write_text(json.dumps(AUDIT_POLICY))
+        return (f"--audit-policy-file={policy}", f"--audit-log-path={self.audit}")
 
     def controller_manager(self) -> Service:
         """Describe the controllers that namespaces, owner references and service accounts need."""
