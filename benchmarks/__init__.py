@@ -1,0 +1,1 @@
+"""Programs that measure; nothing here is installed, and no test depends on a figure of theirs."""
