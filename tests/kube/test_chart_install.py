@@ -1,6 +1,15 @@
 """The chart through Helm itself on a real API server: installed, upgraded, rolled back, uninstalled."""
 
+import base64
+import contextlib
 import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import tomllib
+import urllib.request
 
 import helm_python as helm
 import pytest
@@ -15,6 +24,7 @@ CLUSTER_WIDE = "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,v
 OURS = (
     "deployments,statefulsets,services,networkpolicies,poddisruptionbudgets,serviceaccounts,roles,rolebindings,secrets"
 )
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 PART = "app.kubernetes.io/part-of=cdl"
 # The kinds of cert-manager are not known to an API server without it.
 INSTALLABLE = [name for name in NAMES if "cert-manager" not in name]
@@ -164,3 +174,86 @@ def system(cluster):
 def test_the_api_server_accepts_the_samples(cluster, namespace):
     said = cluster.kubectl("apply", "--dry-run=server", "-n", namespace, "-k", ROOT / SAMPLES)
     assert said.count("server dry run") == 6
+
+
+# --- the programs, with the words and the rights that the chart gives them
+
+
+def told(cluster, namespace, deployment, **here):
+    """The environment of a Deployment's container, with what differs on this machine."""
+    listed = json.loads(cluster.kubectl("get", "deployment", deployment, "-n", namespace, "-o", "json"))
+    (container,) = listed["spec"]["template"]["spec"]["containers"]
+    said = {v["name"]: v.get("value", "made-up") for v in container["env"] if v.get("value") or "valueFrom" in v}
+    engines = {"CDL_PACHD": "grpc://127.0.0.1:9", "CDL_DETERMINED": "http://127.0.0.1:9"}
+    command = [*container["command"], *container.get("args", ())]
+    return command, {**os.environ, **said, **{n: v for n, v in engines.items() if n in said}, **here}
+
+
+@contextlib.contextmanager
+def started(command, environment, log):
+    module = SCRIPTS[command[0]].partition(":")[0]
+    words = [sys.executable, "-m", module, *command[1:]]
+    with log.open("w") as out:
+        process = subprocess.Popen(words, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def answer(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as said:
+            return said.read().decode()
+    except OSError:
+        return ""
+
+
+def listens(port):
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("name", ["values.yaml", "ci/namespaced.yaml"])
+def test_the_operator_leads_with_the_rights_of_the_chart(cluster, namespace, release, teams, tmp_path, name):
+    release.install(CHART, "cdl", values_of(name))
+    config, port = cluster.account(namespace, "cdl-operator"), free_port()
+    here = {"CDL_KUBECONFIG": str(config), "CDL_METRICS_PORT": str(port), "CDL_METRICS_ADDRESS": "127.0.0.1"}
+    command, environment = told(cluster, namespace, "cdl-operator", CDL_HOME=str(tmp_path / "home"), **here)
+    log = tmp_path / "operator.log"
+    with started(command, environment, log):
+        cluster.until("the operator leads", lambda: "leading" in answer(port, "/readyz"), 60)
+        leases = cluster.kubectl("get", "leases", "-n", namespace, "-o", "name")
+    assert "lease.coordination.k8s.io/cdl" in leases
+    assert "forbidden" not in log.read_text().lower()
+
+
+def test_admission_answers_with_the_certificate_of_the_chart(cluster, namespace, release, tmp_path):
+    release.install(CHART, "cdl", {})
+    kept = {file: base64.b64decode(text) for file, text in secret(cluster, namespace).items()}
+    for file, content in kept.items():
+        (tmp_path / file).write_bytes(content)
+    port, probe = free_port(), free_port()
+    here = {"CDL_KUBECONFIG": str(cluster.account(namespace, "cdl-admission")), "CDL_ADMISSION_PORT": str(port)}
+    here |= {"CDL_ADMISSION_CERTIFICATE": str(tmp_path / "tls.crt"), "CDL_ADMISSION_KEY": str(tmp_path / "tls.key")}
+    here |= {"CDL_METRICS_PORT": str(probe), "CDL_ADMISSION_ADDRESS": "127.0.0.1"}
+    command, environment = told(cluster, namespace, "cdl-admission", **here)
+    trust = ssl.create_default_context(cadata=kept["ca.crt"].decode())
+    host = f"cdl-admission.{namespace}.svc"
+    log = tmp_path / "admission.log"
+    with started(command, environment, log):
+        cluster.until("admission answers its probe", lambda: answer(probe, "/healthz"), 60)
+        cluster.until("admission listens", lambda: listens(port), 60)
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as line,
+            trust.wrap_socket(line, server_hostname=host) as secured,
+        ):
+            assert ("DNS", host) in secured.getpeercert()["subjectAltName"]
+    assert "forbidden" not in log.read_text().lower()
