@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := requirements/install
 UPGRADE ?=
+CHAOS ?= --seed 7 --minutes 30
+BENCH ?=
 USE_CASES := use_cases/bbc_news use_cases/fashion_mnist
 # A customer subclasses and decorates with what its framework left untyped.
 LENIENT := --allow-subclassing-any --allow-untyped-decorators
@@ -20,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
-.PHONY: help demo demo-bbc test test-slow check format pytest coverage generate lock setup clean distclean
+.PHONY: help demo demo-bbc test test-slow check format pytest control-plane chaos bench coverage generate lock setup clean distclean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,15 +53,25 @@ check: $(VENV)/.tests  ## Format, lint, types and import layers, without the tes
 	@printf '\n==> layers (lint-imports)\n'
 	@$(BIN)/lint-imports
 
-pytest: $(VENV)/.tests  ## The tests alone (TESTS=tests/unit narrows them)
+pytest: control-plane  ## The tests alone (TESTS=tests/unit narrows them)
 	@printf '\n==> tests (pytest)\n'
 	@$(BIN)/pytest -q -m 'not slow' $(TESTS)
 
-test-slow: $(VENV)/.tests  ## The tests that take minutes each
+test-slow: control-plane  ## The tests that take minutes each
 	@printf '\n==> slow tests (pytest -m slow)\n'
 	@$(BIN)/pytest -q -m slow $(TESTS)
 
-coverage: $(VENV)/.tests  ## Branch coverage of src/cdl in this process (servers run in their own)
+control-plane: $(VENV)/.tests  ## Have a kube-apiserver that works: found, fetched, or built (minutes, once)
+	@printf '\n==> control plane (etcd, kube-apiserver, kube-controller-manager)\n'
+	@$(BIN)/python -m cdl.embedded.controlplane
+
+chaos: control-plane  ## Kill, cut and refuse for half an hour (CHAOS="--seed 7 --minutes 30")
+	@$(BIN)/python -m tests.chaos $(CHAOS)
+
+bench: control-plane  ## Measure the operator at scale beside the API server's own floor (BENCH="--count 1000")
+	@$(BIN)/python -m benchmarks.operator_scale $(BENCH)
+
+coverage: control-plane  ## Branch coverage of src/cdl in this process (servers run in their own)
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q -m 'not slow' $(TESTS)
 	@$(BIN)/coverage combine -q
@@ -71,6 +83,8 @@ format: $(VENV)/.tests  ## Let ruff rewrite what it can
 
 generate: $(VENV)/.tests  ## Write again every file that is made from another
 	@$(BIN)/python -m cdl.kube.crds
+	@$(BIN)/python -m cdl.kube.rbac
+	@$(BIN)/python charts/render.py
 	@$(BIN)/python docs/reference/render.py
 
 lock: $(VENV)/.uv  ## Resolve requirements/*.txt again (UPGRADE=1 takes the newest)

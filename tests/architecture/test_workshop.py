@@ -112,6 +112,7 @@ ROOM_EXTRAS = {
     "engines/pachyderm": ("pachyderm",),
     "engines/determined": ("determined",),
     "engines/seldon": ("seldon",),
+    "kube": ("kube",),
     "embedded": ("embedded",),
     "serving": ("serving",),
     "training": ("pachyderm", "determined", "tf"),
