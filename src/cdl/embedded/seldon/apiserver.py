@@ -19,6 +19,7 @@ PAGE = 500
 CALL_SECONDS = 15.0
 WATCH_SECONDS = 240
 SILENT_SECONDS = 90.0  # bookmarks come every minute; a line that is silent for longer is dead
+TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
 LATER = (408, 425, 429)
 
 
@@ -45,10 +46,13 @@ class ApiServer:
         query: dict[str, str] = {"limit": str(PAGE)}
         while True:
             page = await self._call("GET", COLLECTION, query=query)
+            version = text(meta(page).get("resourceVersion"))
+            if not version:  # whoever answers in its place must not make us believe that there is nothing
+                raise Unreachable(f"what answers at {self.address} is no API server")
             found += [{"apiVersion": GROUP_VERSION, **mapping(item)} for item in listing(page.get("items"))]
             after = text(meta(page).get("continue"))
             if not after:
-                return found, text(meta(page).get("resourceVersion"))
+                return found, version
             query["continue"] = after
 
     async def changes(self, version: str) -> AsyncIterator[Event]:
@@ -75,8 +79,9 @@ class ApiServer:
                     document = mapping(event.get("object"))
                     if event.get("type") == "ERROR":
                         _judge(whole(document.get("code"), 500), document)
-                    if event:
-                        yield Event(text(event.get("type")), document)
+                    if event.get("type") not in TYPES or "resourceVersion" not in meta(document):
+                        raise Unreachable(f"{self.address} said what is no change: {line[:80]}")
+                    yield Event(text(event.get("type")), document)
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             raise self._silent(error) from error
 
@@ -84,7 +89,10 @@ class ApiServer:
         """Replace the status of an object as it was seen; a Refusal with 409 says that it has changed since."""
         namespace, name = key_of(document)
         path = f"/apis/{GROUP_VERSION}/namespaces/{namespace}/{PLURAL}/{name}/status"
-        return await self._call("PUT", path, {**document, "status": status})
+        written = await self._call("PUT", path, {**document, "status": status})
+        if key_of(written) != (namespace, name):
+            raise Unreachable(f"what answers at {self.address} is no API server")
+        return written
 
     async def define(self) -> None:
         """Make sure that the API server knows SeldonDeployments; a definition of somebody else's is left alone."""

@@ -21,18 +21,20 @@ from cdl.embedded.seldon.routes import Key
 from cdl.embedded.seldon.store import Store
 
 LOG = logging.getLogger("cdl.embedded.seldon")
-FIRST_SECONDS, LAST_SECONDS = 0.1, 4.0
+PACE = (0.1, 4.0)
+"""Seconds to wait before the first try again, and before the last ones."""
 GONE, UNKNOWN = 410, 404
 
 
 class Mirror:
     """What an API server holds; a status goes back to it in the background."""
 
-    def __init__(self, server: ApiServer, memory: Store) -> None:
+    def __init__(self, server: ApiServer, memory: Store, pace: tuple[float, float] = PACE) -> None:
         self.listeners: set[Callable[[Event], None]] = set()
         self.synced = False  # everything was listed at least once
         self._server = server
         self._memory = memory
+        self._first_wait, self._last_wait = pace
         self._objects: dict[Key, Object] = {key_of(document): document for document in memory.all_served()}
         self._version = ""
         self._wished: dict[Key, Object] = {}
@@ -80,15 +82,15 @@ class Mirror:
         await self._server.close()
 
     async def _follow(self) -> None:
-        delay = FIRST_SECONDS
+        delay = self._first_wait
         while True:
             try:
                 if not self._version:
                     await self._list()
                 async for event in self._server.changes(self._version):
-                    delay = FIRST_SECONDS
+                    delay = self._first_wait
                     self._hear(event)
-                delay = FIRST_SECONDS  # it ended by itself, as every watch does after a while
+                delay = self._first_wait  # it ended by itself, as every watch does after a while
             except Unreachable as reason:
                 self._complain(str(reason))
             except Refusal as refusal:
@@ -100,7 +102,7 @@ class Mirror:
                 else:
                     self._complain(refusal.message)
             await asyncio.sleep(delay * (1 + random.random()))  # noqa: S311 - it spreads, it keeps no secret
-            delay = min(delay * 2, LAST_SECONDS)
+            delay = min(delay * 2, self._last_wait)
 
     async def _list(self) -> None:
         documents, version = await self._server.objects()
@@ -157,7 +159,7 @@ class Mirror:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        delay = FIRST_SECONDS
+        delay = self._first_wait
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -165,17 +167,19 @@ class Mirror:
                 key = next(iter(self._wished))
                 try:
                     await self._write_one(key, self._wished[key])
-                    delay = FIRST_SECONDS
+                    delay = self._first_wait
                 except Unreachable as reason:
                     self._complain(str(reason))
                     await asyncio.sleep(delay)
-                    delay = min(delay * 2, LAST_SECONDS)
+                    delay = min(delay * 2, self._last_wait)
 
     async def _write_one(self, key: Key, status: Object) -> None:
         document = self._objects.get(key)
         if document is not None and document.get("status") != status:
             try:
-                self._take(Event("MODIFIED", await self._server.write_status(document, status)))
+                written = await self._server.write_status(document, status)
+                if _uid(self._objects.get(key)) == _uid(written):  # else it went while we were being answered
+                    self._take(Event("MODIFIED", written))
             except Refusal as refusal:
                 if refusal.code not in (UNKNOWN, 409):  # else it changed or is gone, as the watch is about to say
                     LOG.warning("%s/%s: its status was not written: %s", *key, refusal.message)
