@@ -136,8 +136,10 @@ def quiet(gate: Gate, kube: Kube, document: Document, seconds: float) -> Iterato
     number = gate.calls[-1].number if gate.calls else 0
     time.sleep(seconds)
     after = kube.get(kind, meta["namespace"], meta["name"])
+    token = gate.names.get(meta["name"], meta["name"])
     for call in list(gate.calls):
-        if call.number > number and call.writes and not call.background:
+        about = token in call.path or token in call.detail or (kind == "Experiment" and call.door == "determined")
+        if call.number > number and call.writes and not call.background and about:
             yield f"I4: wrote while all was well: {call.signature}"
     if before and after and before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]:
         yield f"I4: {kind} {meta['name']} changed while all was well"

@@ -66,6 +66,11 @@ def absent(error: grpc.RpcError) -> bool:
     return isinstance(error, grpc.Call) and error.code() is StatusCode.NOT_FOUND
 
 
+def nobody_answers(error: grpc.RpcError) -> bool:
+    """It was not refused: nobody answered, or only with a promise of better times."""
+    return not isinstance(error, grpc.Call) or SAYS_NO.get(error.code(), Unavailable) is Unavailable
+
+
 def there(ask: Callable[[], T]) -> T | None:
     """Give the answer; None when the thing asked for is not there."""
     try:

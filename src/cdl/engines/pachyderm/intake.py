@@ -12,6 +12,7 @@ from cdl.api.conditions import Reason
 from cdl.ports.errors import Conflict, Rejected, Unavailable
 
 from . import wire
+from .door import nobody_answers
 from .translate import BRANCH, INGEST, CommitSeen, commit_named, commit_seen, forbidden_path
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ def heal(client: Client, repo: pfs.Repo, newest: CommitSeen | None, good: Commit
 def _close(client: Client, commit: pfs.Commit) -> None:
     try:
         abandon(client, commit)
-    except grpc.RpcError:
+    except grpc.RpcError as error:
+        if nobody_answers(error):
+            raise  # it is open still, and to wait for its end would be to wait for ever
         # It was closed already and Pachyderm is still checking it: wait for that instead.
         client.pfs.inspect_commit(commit=commit, wait=pfs.CommitState.FINISHED)
 
