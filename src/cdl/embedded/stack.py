@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 20
 KILL_SECONDS = 5
 POLL_SECONDS = 0.05

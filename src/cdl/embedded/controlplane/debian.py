@@ -249,10 +249,13 @@ def _only(folder: Path, pattern: str) -> Path:
 def _unpack(archive: Path, target: Path) -> None:
     """Unpack what apt has checked the signature of."""
     shutil.rmtree(target, ignore_errors=True)
-    with tarfile.open(archive) as held:
-        # Debian 12's own Python is a little too old for the word `filter`
-        held.extraction_filter = getattr(tarfile, "tar_filter", None)
-        held.extractall(target)  # noqa: S202 - the archive is signed
+    try:
+        with tarfile.open(archive) as held:
+            # Debian 12's own Python is a little too old for the word `filter`
+            held.extraction_filter = getattr(tarfile, "tar_filter", None)
+            held.extractall(target)  # noqa: S202 - the archive is signed
+    except (tarfile.TarError, EOFError) as error:
+        raise ControlPlaneError(f"{archive.name} cannot be unpacked: {error}") from error
 
 
 def _marked(tree: Path) -> list[str]:
