@@ -196,6 +196,7 @@ async def test_a_status_of_what_has_changed_meanwhile_is_left_to_the_next_look(t
             mirror.report(seen, {"state": "Failed"})
             api.remove("a")  # and of what is gone to nobody
             await until(lambda: same(mirror, api))
+            assert mirror.everything() == []
 
 
 async def test_a_start_without_an_api_server_begins_with_what_was_served(tmp_path):
