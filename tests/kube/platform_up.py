@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,11 +25,14 @@ from determined.common.api import bindings
 from determined.experimental import client as determined
 from pachyderm_sdk import Client as Pachyderm
 
+from cdl.cli.platform.processes import ADMISSION, ENGINES, OPERATOR
+from cdl.embedded.controlplane.binaries import NEEDED
 from tests.e2e.conftest import TINY, notes, write_notes
 from tests.kube.conftest import Cluster
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("datapipeline", "experiment", "modeldeployment")
+SELDONS = "seldondeployments.machinelearning.seldon.io"
 PATIENCE = 120
 """Seconds until whatever is waited for counts as lost: the machine may be busy."""
 HELD = """
@@ -43,6 +50,20 @@ class Run:
     id: int
     state: str
     weight: object
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An operator that a test started."""
+
+    port: int
+    log: Path
+    process: subprocess.Popen
+
+    def told(self, metric):
+        """The samples of a metric, by their labels."""
+        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=10).text
+        return samples(text, metric)
 
 
 class Platform(Cluster):
@@ -86,7 +107,17 @@ class Platform(Cluster):
             log = self.home / "logs" / "operator.log"
             pytest.fail(f"{error}\n{log.read_text()[-3000:]}" if log.exists() else str(error))
 
+    def at(self, cluster):
+        """The same engines, with the resources of another API server."""
+        other = copy.copy(self)
+        other.kubeconfig, other.server = cluster.kubeconfig, cluster.server
+        return other
+
     # --- processes
+
+    def whole(self):
+        """Tell whether every part runs and the operator leads."""
+        return {*NEEDED, *ENGINES, OPERATOR, ADMISSION} <= self.stack.running().keys() and self.leads()
 
     def pid(self, name):
         """The process id of a part of the platform."""
@@ -104,6 +135,20 @@ class Platform(Cluster):
     def operator_environment(self, **more):
         """What another operator beside the platform's is told."""
         return {**self.environment, **dict(self.stack.running()["operator"].environment), **more}
+
+    @contextlib.contextmanager
+    def operator_beside(self, *command, **environment):
+        """Run another operator for as long as the block lasts; its log tells what it did."""
+        port = free_port()
+        told = self.operator_environment(CDL_METRICS_PORT=str(port), **environment)
+        words = [sys.executable, *(command or ("-m", "cdl.cli.operator"))]
+        log = self.home / "logs" / f"beside-{port}.log"
+        with log.open("w") as out, subprocess.Popen(words, stdout=out, stderr=out, env=told, cwd=ROOT) as process:
+            try:
+                yield Beside(port, log, process)
+            finally:
+                process.terminate()
+                process.wait(timeout=60)
 
     def worker(self):
         """The child of the operator's supervisor that does the work; None while there is none."""
@@ -207,9 +252,19 @@ class Platform(Cluster):
         return {job.job.id for job in self.pachyderm.pps.list_job() if job.job.pipeline.project.name == namespace}
 
     def servers(self, namespace):
-        """The names of the SeldonDeployments."""
-        url = f"http://127.0.0.1:{self.port('seldon')}/apis/machinelearning.seldon.io/v1/namespaces/{namespace}"
-        return [item["metadata"]["name"] for item in httpx.get(f"{url}/seldondeployments").json()["items"]]
+        """The names of the SeldonDeployments, wherever this platform keeps them."""
+        done = self.run("get", SELDONS, "-n", namespace, "-o", "json")
+        found = json.loads(done.stdout) if done.returncode == 0 else httpx.get(self._seldon(namespace)).json()
+        return [item["metadata"]["name"] for item in found["items"]]
+
+    def remove_server(self, namespace, name="tiny"):
+        """Delete a SeldonDeployment, as somebody does who does not know better."""
+        if self.run("delete", SELDONS, name, "-n", namespace).returncode:
+            httpx.delete(f"{self._seldon(namespace)}/{name}").raise_for_status()
+
+    def _seldon(self, namespace):
+        below = f"apis/machinelearning.seldon.io/v1/namespaces/{namespace}/seldondeployments"
+        return f"http://127.0.0.1:{self.port('seldon')}/{below}"
 
     def held(self, namespace):
         """Everything the engines hold for a namespace."""
@@ -225,6 +280,41 @@ class Platform(Cluster):
     def url(self, namespace, name="tiny"):
         """Where a model is asked."""
         return self.resource("modeldeployment", namespace, name)["status"]["url"]
+
+
+@contextlib.contextmanager
+def asked_all_the_time(url):
+    """Ask a model again and again from a thread of its own; give the list that fills with the answers' statuses."""
+    statuses, over = [], threading.Event()
+
+    def go_on():
+        with httpx.Client(timeout=30) as client:
+            while not over.wait(0.02):
+                try:
+                    statuses.append(client.post(url, json={"data": {"ndarray": ["rising"]}}).status_code)
+                except httpx.HTTPError as error:
+                    statuses.append(repr(error))
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        thread.join()
+
+
+def samples(text, metric):
+    """Read a metric off a page for Prometheus: the value for each set of labels, as it is written there."""
+    found = re.findall(rf"^{re.escape(metric)}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
+def free_port():
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _weight(experiment):

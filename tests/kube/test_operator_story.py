@@ -9,7 +9,6 @@ import json
 import re
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 import yaml
 
@@ -156,8 +155,7 @@ def test_what_is_taken_away_behind_our_back_comes_back_unless_suspended(story):
     story.wait(NAMESPACE, "modeldeployment/tiny")
     story.patch("modeldeployment", NAMESPACE, {"suspend": True})
     story.is_for("modeldeployment", NAMESPACE, "Suspended")
-    server = f"http://127.0.0.1:{story.port('seldon')}/apis/machinelearning.seldon.io/v1"
-    httpx.delete(f"{server}/namespaces/{NAMESPACE}/seldondeployments/tiny").raise_for_status()
+    story.remove_server(NAMESPACE)
     story.looked_at("modeldeployment", NAMESPACE)
     assert story.servers(NAMESPACE) == []
     story.patch("modeldeployment", NAMESPACE, {"suspend": False})
