@@ -135,9 +135,20 @@ def values_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def roles_table() -> str:
+    """What each role allows and why, as a table."""
+    rows = ["| role | may | what | because |", "|---|---|---|---|"]
+    for role, table in rbac.TABLE.items():
+        for row in table:
+            what = ", ".join(row.resources) + (f" of {row.group}" if row.group not in {"", rbac.GROUP} else "")
+            rows.append(f"| `cdl-{role}` | {', '.join(row.verbs)} | {what} | {row.reason} |")
+    return "\n".join(rows) + "\n"
+
+
 def readme() -> str:
     """The chart's page."""
-    return (HERE / "README.md.in").read_text().replace("@VALUES@\n", values_table())
+    page = (HERE / "README.md.in").read_text()
+    return page.replace("@VALUES@\n", values_table()).replace("@ROLES@\n", roles_table())
 
 
 def told() -> dict[Path, str]:
