@@ -104,19 +104,20 @@ def test_what_is_installed_is_there_and_speaks_as_itself(place):
     assert done.count("runs, pid") == len(ALL)
 
 
-def test_it_is_reached_from_this_machine_by_those_it_knows_and_by_nobody_else(place):
-    for name, at in json.loads((place.home / "ports.json").read_text()).items():
-        with contextlib.closing(socket.socket()) as elsewhere:
-            refused = elsewhere.connect_ex((own_address(), at)) if own_address() else 111
-        assert refused, f"{name} listens on more than loopback"
-    for path in (place.home / "kubeconfig", *(place.home / "control-plane").glob("*.kubeconfig")):
-        assert path.stat().st_mode & 0o077 == 0
-
-
-def own_address():
-    """An address of this machine that is not loopback; nothing where there is none."""
-    addresses = [one for card in psutil.net_if_addrs().values() for one in card if one.family == socket.AF_INET]
-    return next((one.address for one in addresses if not one.address.startswith("127.")), "")
+def test_everything_listens_on_loopback_only_and_keys_are_their_owners_alone(place):
+    listening = {
+        (name, one.laddr.ip.removeprefix("::ffff:"))
+        for name in place.records()
+        for process in (psutil.Process(place.pid(name)), *psutil.Process(place.pid(name)).children(recursive=True))
+        for one in process.net_connections()
+        if one.status == psutil.CONN_LISTEN
+    }
+    assert {name for name, _ in listening} == ALL
+    assert {address for _, address in listening} == {"127.0.0.1"}
+    secret = [place.home / "kubeconfig", *(place.home / "control-plane").rglob("*.key")]
+    secret += (place.home / "control-plane").glob("*.kubeconfig")
+    assert len(secret) > 8
+    assert {path.stat().st_mode & 0o077 for path in secret} == {0}
 
 
 @pytest.mark.parametrize(

@@ -123,16 +123,14 @@ class ControlPlane:
         serving = self.authority.pair("kube-apiserver", hosts=HOSTS)
         storing = self.storage_authority.pair("kube-apiserver")
         signing = pki.signing_key(self.folder / "pki" / "service-accounts.key")
-        binary = self.binaries.apiserver
         command = (
-            str(binary),
+            str(self.binaries.apiserver),
             f"--etcd-servers=https://{LOOPBACK}:{self.ports['etcd']}",
             f"--etcd-cafile={self.storage_authority.certificate}",
             f"--etcd-certfile={storing.certificate}",
             f"--etcd-keyfile={storing.key}",
             f"--bind-address={LOOPBACK}",
             f"--secure-port={self.ports['kube-apiserver']}",
-            *_known(binary, "--insecure-port=0"),
             # without these two it looks for a network card, which a laptop on a train may not have
             f"--advertise-address={LOOPBACK}",
             "--endpoint-reconciler-type=none",
