@@ -141,14 +141,15 @@ async def sign(*, patch: kopf.Patch, **asked: Any) -> None:  # noqa: ANN401 - ko
 def connection(api: Api) -> kopf.ConnectionInfo:
     """Tell kopf how to reach the API server that a client of ours reaches."""
     known = api.configuration
-    scheme, _, token = str(known.get_api_key_with_prefix("authorization") or "").partition(" ")
+    bearer = known.auth_settings().get("BearerToken", {}).get("value")  # a service account's, inside a cluster
+    scheme, _, token = str(bearer or "").rpartition(" ")
     return kopf.ConnectionInfo(
         server=known.host,
         ca_path=known.ssl_ca_cert,
         insecure=not known.verify_ssl,
         username=known.username or None,
         password=known.password or None,
-        scheme=scheme or None,
+        scheme=(scheme or "Bearer") if token else None,
         token=token or None,
         certificate_path=known.cert_file,
         private_key_path=known.key_file,
