@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := requirements/install
 UPGRADE ?=
-CHAOS ?= --seed 7 --minutes 30
+SEED ?= 7
+MINUTES ?= 30
 BENCH ?=
 USE_CASES := use_cases/bbc_news use_cases/fashion_mnist
 # A customer subclasses and decorates with what its framework left untyped.
@@ -65,8 +66,8 @@ control-plane: $(VENV)/.tests  ## Have a kube-apiserver that works: found, fetch
 	@printf '\n==> control plane (etcd, kube-apiserver, kube-controller-manager)\n'
 	@$(BIN)/python -m cdl.embedded.controlplane
 
-chaos: control-plane  ## Kill, cut and refuse for half an hour (CHAOS="--seed 7 --minutes 30")
-	@$(BIN)/python -m tests.chaos $(CHAOS)
+chaos: control-plane  ## Break the platform on purpose for half an hour (SEED=7 MINUTES=30)
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 bench: control-plane  ## Measure the operator at scale beside the API server's own floor (BENCH="--count 1000")
 	@$(BIN)/python -m benchmarks.operator_scale $(BENCH)
