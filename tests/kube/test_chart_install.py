@@ -111,6 +111,9 @@ def test_a_release_lives_and_leaves(cluster, namespace, release):
     assert names(found(cluster, "persistentvolumeclaims", *here)) == {"PersistentVolumeClaim/cdl-home"}
     assert "experiments.cdl.dev" in cluster.kubectl("get", "crds", "-o", "name")
 
+    release.install(CHART, "cdl", values)
+    assert names(found(cluster, OURS, *here)) == first, "what was left does not stand in the way"
+
 
 WEBHOOKS = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
 
