@@ -76,6 +76,15 @@ class Cache:
         with self._lock:
             return self._held.get((key.kind, key.namespace), {}).get(key.name)
 
+    def knows(self, document: Mapping[str, Any]) -> bool:
+        """Tell whether a state is no news: it is known, or a newer one is, or the end of the resource."""
+        key, meta = key_of(document), document["metadata"]
+        with self._lock:
+            known = self._held.get((key.kind, key.namespace), {}).get(key.name)
+            return str(meta.get("uid")) in self._gone or (
+                known is not None and known.version >= int(meta["resourceVersion"])
+            )
+
     def readiness(self) -> Mapping[tuple[str, str], int]:
         """Count the resources by kind and by the status of their Ready."""
         with self._lock:

@@ -111,11 +111,11 @@ class KubeFeed:
         """Find what a list shows and the watch did not tell, and take it in."""
         before = {key_of(e.document): e for kind in KINDS for e in self._cache.of_kind(kind)}
         there = {key_of(document): document for document, _ in self._everything()}
-        newer = {k: d for k, d in there.items() if not self._has(k, int(d["metadata"]["resourceVersion"]))}
+        newer = {k: d for k, d in there.items() if not self._cache.knows(d)}
         gone = {k: str(e.document["metadata"]["uid"]) for k, e in before.items() if k not in there}
         until = time.monotonic() + self._grace
         while (newer or gone) and time.monotonic() < until and not stop.wait(self._grace / 20):
-            newer = {k: d for k, d in newer.items() if not self._has(k, int(d["metadata"]["resourceVersion"]))}
+            newer = {k: d for k, d in newer.items() if not self._cache.knows(d)}
             gone = {k: uid for k, uid in gone.items() if self._still(k, uid)}
         for document in newer.values():
             self.event(deleted=False, document=document)
@@ -125,10 +125,6 @@ class KubeFeed:
                 document=before[key].document | {"metadata": {**before[key].document["metadata"], "uid": uid}},
             )
         return [*newer, *gone]
-
-    def _has(self, key: Key, version: int) -> bool:
-        entry = self._cache.get(key)
-        return entry is not None and entry.version >= version
 
     def _still(self, key: Key, uid: str) -> bool:
         entry = self._cache.get(key)
