@@ -166,6 +166,10 @@ class Platform(Cluster):
         answer = self.probe("readyz", port)
         return answer is not None and answer.status_code == 200 and answer.text.strip() == "leading"
 
+    def told(self, metric):
+        """The samples of a metric of the operator, by their labels."""
+        return samples(self.probe("metrics").text, metric)
+
     # --- resources
 
     def resource(self, kind, namespace, name="tiny"):
