@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos import invariants, materials
 from tests.chaos.invariants import GONE_SECONDS, SETTLE_SECONDS, Acknowledged
-from tests.chaos.kube import is_ready, is_settled
+from tests.chaos.kube import brief, is_ready, is_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -165,7 +165,9 @@ class Course:
         stirred = self.sweep.last_fault
         while not holds(found := it.get()):
             if time.monotonic() - self.sweep.last_fault > allowed:
-                late = f"I4: {it.kind} {it.name} not through {phase} {allowed:.0f} s after the last fault: {found}"
+                late = (
+                    f"I4: {it.kind} {it.name} not through {phase} {allowed:.0f} s after the last fault: {brief(found)}"
+                )
                 raise ViolationError(invariants.shown([late], it.rig.operator.last_words()))
             if self.stir and found is not None and self.sweep.last_fault > stirred:
                 stirred = self.sweep.last_fault
@@ -181,7 +183,7 @@ class Course:
     def _ask_for_a_look(self) -> None:
         it = self.scenario
         body = {"metadata": {"annotations": {"cdl.dev/requestedAt": str(time.time())}}}
-        it.rig.kube.patch(it.kind, it.namespace, it.name, body)
+        it.rig.kube.patch_if_there(it.kind, it.namespace, it.name, body)
 
     def _still_there(self) -> set[str] | None:
         """After an edit a step's old output may go; what was put in stays."""

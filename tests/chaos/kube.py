@@ -58,9 +58,17 @@ class Kube:
 
     def patch(self, kind: str, namespace: str, name: str, body: Document, part: str = "") -> Document:
         """Merge into an object, or into a part of it such as /status."""
+        found = self.patch_if_there(kind, namespace, name, body, part)
+        if found is None:
+            message = f"{kind} {name} is not there"
+            raise LookupError(message)
+        return found
+
+    def patch_if_there(self, kind: str, namespace: str, name: str, body: Document, part: str = "") -> Document | None:
+        """Merge into an object; None when there is none."""
         path = f"{collection(kind, namespace)}/{name}{part}"
         answer = self._ask("PATCH", path, content=json.dumps(body), headers=MERGE)
-        return dict(answer.raise_for_status().json())
+        return None if answer.status_code == 404 else dict(answer.raise_for_status().json())
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """Ask for an object to go."""
@@ -104,10 +112,7 @@ class Kube:
             if holds(found):
                 return found
             if time.monotonic() > deadline:
-                shown = (found or {}).get("status", {})
-                message = (
-                    f"{kind} {name}: not within {seconds} s; metadata {(found or {}).get('metadata')}, status {shown}"
-                )
+                message = f"{kind} {name}: not within {seconds} s: {brief(found)}"
                 raise TimeoutError(message)
             time.sleep(0.05)
 
@@ -131,6 +136,14 @@ def collection(kind: str, namespace: str) -> str:
     if kind == "Event":
         return f"/api/v1/namespaces/{namespace}/events" if namespace else "/api/v1/events"
     return f"{GROUP}/namespaces/{namespace}/{PLURALS[kind]}" if namespace else f"{GROUP}/{PLURALS[kind]}"
+
+
+def brief(document: Document | None) -> Document:
+    """What a person wants to see of an object that is not as it should be."""
+    if document is None:
+        return {}
+    meta = {k: v for k, v in document["metadata"].items() if k not in {"managedFields", "annotations"}}
+    return {"metadata": meta, "status": document.get("status", {})}
 
 
 def condition(document: Document | None, kind: str = "Ready") -> Document:

@@ -98,6 +98,8 @@ class Sweep:
     menu: Callable[[Call], tuple[Fault, ...]]
     journal: Journal
     fine: bool = False
+    blunt: bool = False
+    """Take no notice of states within a phase: a call is a point once in each phase."""
     shared: dict[Point, list[str]] = field(default_factory=dict)
     """What other sweeps have done at calls that belong to no resource."""
     phase: str = ""
@@ -165,7 +167,7 @@ class Sweep:
             return Point(self.phase if self.fine else ANY, "", "", call.signature)
         if call.door == "api" and not self._is_about_it(call):
             return None
-        if is_event(call) or call.detail == NO_NEWS:
+        if self.blunt or is_event(call) or call.detail == NO_NEWS:
             return Point(self.phase, "", "", call.signature)
         engine = self._engine if self.fine or call.writes else ""
         return Point(self.phase, engine, self._said, call.signature)

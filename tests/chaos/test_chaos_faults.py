@@ -56,7 +56,10 @@ def ended(it):
 @pytest.mark.timeout(600)
 def test_lost_replies_refusals_conflicts_and_cut_watches_at_every_write(place, journal):
     startup = {}
-    sweeps = {kind: Sweep(f"{{{kind.lower()}}}", DOORS[kind], disturbances, journal, shared=startup) for kind in KINDS}
+    sweeps = {
+        kind: Sweep(f"{{{kind.lower()}}}", DOORS[kind], disturbances, journal, shared=startup, blunt=True)
+        for kind in KINDS
+    }
     place.gate.plan = lambda call: next(filter(None, (sweep.plan(call) for sweep in sweeps.values())), None)
     place.gate.answered = lambda call, status: [sweep.answered(call, status) for sweep in sweeps.values()]
 

@@ -38,6 +38,10 @@ LAST_RETRY = timedelta(minutes=1)
 log = logging.getLogger(__name__)
 
 
+class Retry(timedelta):
+    """A time to try again after trouble, whatever its length: not the wait for something that is going on."""
+
+
 class Reconciler(Generic[R, Seen, S, Action]):
     """Brings resources of one kind closer to their specs, one turn at a time."""
 
@@ -213,11 +217,11 @@ class Reconciler(Generic[R, Seen, S, Action]):
             case _:  # Unavailable, and whatever else time may mend
                 return busy(Reason.ENGINE_UNAVAILABLE, str(error)), self._retry(place)
 
-    def _retry(self, place: tuple[str, str]) -> timedelta:
+    def _retry(self, place: tuple[str, str]) -> Retry:
         """Wait twice as long after each failure in a row."""
         count = self._failures.get(place, 0)
         self._failures[place] = count + 1
-        return min(FIRST_RETRY * (1 << min(count, 10)), LAST_RETRY)
+        return Retry(seconds=min(FIRST_RETRY * (1 << min(count, 10)), LAST_RETRY).total_seconds())
 
     def _report(self, resource: R, status: S) -> None:
         """Write a status that says something new."""

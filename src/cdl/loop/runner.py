@@ -15,6 +15,7 @@ from cdl.reconcile.decision import PATIENT, SOON
 from .context import about
 from .observer import SILENT
 from .queue import WorkQueue
+from .reconciler import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,6 +75,8 @@ class Runner:
         self._neighbours = _Neighbours()
         self._waiting: dict[str, set[Key]] = {kind: set() for kind in reconcilers}
         """Resources whose last look asked for another one soon: those that wait for an engine."""
+        self._troubled: dict[str, set[Key]] = {kind: set() for kind in reconcilers}
+        """Resources whose last look ended in trouble that time may mend."""
         self._beating: set[str] = set()
         """Kinds whose engine answered the last time it was asked for everything."""
         for kind, queue in self._queues.items():
@@ -122,7 +125,12 @@ class Runner:
 
     def _after(self, key: Key, again: timedelta | None) -> timedelta | None:
         """Let a beat or an event wake what it can, instead of a look of its own for each resource."""
-        waiting = self._waiting[key.kind]
+        waiting, troubled = self._waiting[key.kind], self._troubled[key.kind]
+        if isinstance(again, Retry):  # no beat tells that trouble is over, so this is never stretched
+            waiting.discard(key)
+            troubled.add(key)
+            return again + again * JITTER * _spread(key)
+        troubled.discard(key)
         if again == SOON:
             waiting.add(key)
         else:
@@ -145,11 +153,15 @@ class Runner:
                 for key in before.keys() | now.keys():
                     if before.get(key) != now.get(key) and self._neighbours.knows(key):
                         self._queues[kind].add(key)
+                if kind not in self._beating:  # the engine is back: nobody has to wait for the end of a long retry
+                    for key in tuple(self._troubled[kind]):
+                        self._queues[kind].add(key)
                 before = now
                 self._beating.add(kind)
             asked = time.monotonic()
             while not stop.wait(NAP_SECONDS):
-                if time.monotonic() - asked >= (self._beat if self._waiting[kind] else IDLE_BEAT).total_seconds():
+                awaited = self._waiting[kind] or self._troubled[kind]
+                if time.monotonic() - asked >= (self._beat if awaited else IDLE_BEAT).total_seconds():
                     break
 
 
