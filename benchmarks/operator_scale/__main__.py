@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from .course import Plan, run
 def main() -> int:
     """Read the options, measure, print, and tell by the exit status whether every target was met."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an API server must not be left behind
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     plan = Plan(options.objects, options.rounds, options.idle, options.others)
     with tempfile.TemporaryDirectory(prefix="cdl-scale-") as folder:

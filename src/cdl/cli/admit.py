@@ -20,7 +20,8 @@ def main() -> int:
     from cdl.kube.client import Api
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("kopf").setLevel(logging.WARNING)  # it logs each question, with the answer
+    for name in ("kopf", "aiohttp.access"):  # they log each question, one with the answer
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         settings = read()
         probe = f"http://{settings.admission_address}:{settings.metrics_port}/healthz" if settings.metrics_port else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -185,13 +186,25 @@ def _merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
     return change
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401 - plain JSON data of any shape
+def _finite(value: dict[str, Any]) -> dict[str, Any]:
     """Leave out numbers that JSON cannot say; an API server refuses the whole status for one of them."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items() if not (isinstance(v, float) and not math.isfinite(v))}
-    if isinstance(value, list):
-        return [_finite(v) for v in value if not (isinstance(v, float) and not math.isfinite(v))]
+    try:
+        json.dumps(value, allow_nan=False)  # the quickest way to see that there are none, as nearly always
+    except ValueError:
+        return {name: _without_infinities(part) for name, part in value.items() if not _infinite(part)}
     return value
+
+
+def _without_infinities(value: Any) -> Any:  # noqa: ANN401 - plain JSON data of any shape
+    if isinstance(value, dict):
+        return {k: _without_infinities(v) for k, v in value.items() if not _infinite(v)}
+    if isinstance(value, list):
+        return [_without_infinities(v) for v in value if not _infinite(v)]
+    return value
+
+
+def _infinite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 class Live:
