@@ -8,9 +8,12 @@ from cdl.settings import Settings, read
 
 from .refusal import Refusal
 
+CLUSTER = "kubeconfig"
+"""The file in a home folder that says it is a cluster's; `cdl up` writes it, `cdl down` takes it away."""
+
 
 def settings_of(data: str | None = None) -> Settings:
-    """Read the environment; a data folder given on the command line wins.
+    """Read the environment; a data folder on the command line wins. In a cluster's home a verb is about the cluster.
 
     Raises:
         Refusal: a variable cannot be read, the home is no folder, or the data folder is not there.
@@ -22,6 +25,9 @@ def settings_of(data: str | None = None) -> Settings:
     if settings.home.exists() and not settings.home.is_dir():
         message = f"CDL_HOME: found {str(settings.home)!r}, which is a file, allowed: a folder, there already or not"
         raise Refusal(message)
+    ours = settings.home.resolve() / CLUSTER
+    if settings.kubeconfig is None and ours.is_file():
+        settings = settings.model_copy(update={"kubeconfig": ours})
     if data is None:
         return settings
     folder = Path(data)

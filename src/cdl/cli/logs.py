@@ -10,14 +10,16 @@ from cdl.api.v1alpha1 import KINDS, Release
 
 from .context import settings_of
 from .get import kind_named
-from .platform import log_of, reached
+from .platform import ENGINES, OPERATOR, log_of, reached
+from .platform.processes import ADMISSION, LAST
 from .refusal import Refusal, one_sentence
 
-PROCESSES = ("operator", "pachd", "determined", "seldon")
+PROCESSES = (OPERATOR, *ENGINES, ADMISSION, *LAST)
 
 
 @click.command(
-    "logs", help="Show the log of the KIND called NAME, or of a platform process (operator, pachd, determined, seldon)."
+    "logs",
+    help="Show the log of the KIND called NAME, or of a platform process (operator, pachd, determined, seldon, ...).",
 )
 @click.argument("kind")
 @click.argument("name", required=False)
@@ -28,7 +30,7 @@ def command(kind: str, name: str | None, namespace: str) -> None:
     if kind in PROCESSES:
         log = log_of(settings, kind)
         if not log.exists():
-            message = f"{kind} never ran here; `cdl run FOLDER` starts it"
+            message = f"{kind} never ran here; `cdl run FOLDER` or `cdl up` starts it"
             raise Refusal(message)
         click.echo(log.read_text(errors="replace"), nl=False)
         return

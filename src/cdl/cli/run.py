@@ -38,7 +38,7 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
     """Run a project."""
     begun = time.monotonic()
     at = datetime.now(UTC)
-    settings = settings_of(None if data == "synthetic" else data)
+    settings = settings_of(None if data == "synthetic" else data).model_copy(update={"kubeconfig": None})
     with one_sentence():
         documents = project.read(folder)
         made = synthetic.look_alike(folder, settings.home) if data == "synthetic" else None

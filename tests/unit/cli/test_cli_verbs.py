@@ -110,10 +110,13 @@ def test_a_rejected_release_is_not_served(world):
             ("Experiment default/news: not gone after 0 s; it goes once the platform runs (`cdl describe` says why)"),
         ),
         (("predict", "old", "x.txt"), "ModelDeployment old: not found in namespace default, there are: shop"),
-        (("logs", "operator"), "operator never ran here; `cdl run FOLDER` starts it"),
+        (("logs", "operator"), "operator never ran here; `cdl run FOLDER` or `cdl up` starts it"),
         (
             ("logs", "experiment"),
-            ("logs experiment: which one? cdl logs KIND NAME, or one of operator, pachd, determined, seldon"),
+            (
+                "logs experiment: which one? cdl logs KIND NAME, or one of operator, pachd, determined, seldon, "
+                "admission, kube-controller-manager, kube-apiserver, etcd"
+            ),
         ),
         (("logs", "experiment", "news"), "not running: pachd, determined, seldon; `cdl run FOLDER` starts it"),
         (

@@ -7,6 +7,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cdl.cli.context import CLUSTER
 from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import ControlPlaneError, keep, kept
 from cdl.embedded.controlplane.find import at_hand, find
@@ -61,7 +62,7 @@ def raise_cluster(settings: Settings, say: Say, wished: Mapping[str, int] | None
         plane.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keep(_record(settings), binaries)
         started = _start(settings, plane, stack, ports(home, PORTS, wished), say)
-        kubeconfig = plane.kubeconfig(*ADMIN, home / "kubeconfig")
+        kubeconfig = plane.kubeconfig(*ADMIN, home / CLUSTER)
     return Cluster(plane.server, kubeconfig, started)
 
 

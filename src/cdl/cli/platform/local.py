@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from cdl.cli.context import CLUSTER
 from cdl.cli.refusal import Refusal
 from cdl.embedded.stack import Service, ports
 
@@ -28,6 +29,7 @@ def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tup
                 f"{settings.home} is in use by `cdl up`: `cdl down` ends that, or choose another folder by CDL_HOME"
             )
             raise Refusal(message)
+        (settings.home.resolve() / CLUSTER).unlink(missing_ok=True)  # of a cluster that crashed
         at = ports(settings.home.resolve(), NAMES, wished)
         command = (sys.executable, "-m", "cdl.cli.operate")
         operator = Service(OPERATOR, command, "operator ready", tuple(told_of_engines(settings, at).items()))

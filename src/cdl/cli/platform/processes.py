@@ -6,6 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from cdl.cli.context import CLUSTER
 from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
 from cdl.embedded.stack import Running, Service, Stack, StackError, ports
@@ -49,15 +50,19 @@ def take_down(settings: Settings) -> tuple[str, ...]:
     if not settings.home.exists():
         return ()
     with one_at_a_time(settings) as stack:
-        return stack.stop(last=LAST)
+        ended = stack.stop(last=LAST)
+        (settings.home.resolve() / CLUSTER).unlink(missing_ok=True)
+        return ended
 
 
 def reached(settings: Settings) -> Settings:
-    """Fill in where the engines of this machine answer.
+    """Fill in where the engines of this machine answer, unless the settings name others.
 
     Raises:
         Refusal: they do not run.
     """
+    if settings.pachd and settings.determined and settings.seldon:
+        return settings
     down = [name for name in ended(settings) if name in ENGINES]
     if down:
         verb = "cdl up" if is_cluster(_servers(settings)) else "cdl run FOLDER"

@@ -1,0 +1,74 @@
+"""The verbs of `cdl` in the home of a cluster: about the API server's resources, not about a local file."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.kube.platform_up import tiny_project
+
+NAMESPACE = "default"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return tiny_project(tmp_path_factory.mktemp("verbs") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def verbs(platform, project):
+    """The command line, with a project applied by it whose release waits for a person."""
+    path = next(p for p in (project / "resources").iterdir() if "kind: Experiment" in p.read_text())
+    documents = list(yaml.safe_load_all(path.read_text()))
+    for document in documents:
+        if document["kind"] == "Experiment":
+            document["spec"]["approval"] = {"policy": "Manual"}
+    path.write_text(yaml.safe_dump_all(documents))
+    done = platform.cdl("apply", project)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{kind} default/tiny created" for kind in kinds_of(project)]
+
+    def cdl(*words):
+        done = platform.cdl(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    platform.until("a release that waits", lambda: "tiny-1" in cdl("get", "release"))
+    yield cdl
+    for kind in ("modeldeployment", "experiment", "datapipeline"):
+        cdl("delete", kind, "tiny")
+
+
+def kinds_of(project):
+    paths = sorted((project / "resources").iterdir())
+    return [d["kind"] for p in paths for d in yaml.safe_load_all(p.read_text()) if d]
+
+
+def test_applying_again_changes_nothing(verbs, platform, project):
+    assert {line.split()[-1] for line in verbs("apply", project).splitlines()} == {"unchanged"}
+    assert not (platform.home / "resources.db").exists()
+
+
+def test_a_decision_is_signed_by_who_the_api_server_knows(verbs, platform):
+    assert "tiny-1 approved at sha256:" in verbs("approve", "tiny-1", "--reason", "looks right")
+    approval = platform.resource("release", NAMESPACE, "tiny-1")["status"]["approval"]
+    assert (approval["state"], approval["reason"]) == ("Approved", "looks right")
+    assert approval["by"] == "cdl-admin"
+
+
+def test_everything_behind_a_prediction_is_found(verbs, platform, tmp_path):
+    platform.wait(NAMESPACE)
+    rows = verbs("get")
+    assert rows.count("True") >= 3
+    (tmp_path / "text.txt").write_text("prices are rising")
+    assert "tiny-1" in verbs("predict", "tiny", tmp_path / "text.txt")
+    assert "tiny-1" in verbs("lineage", "tiny")
+    assert "Conditions" in verbs("describe", "experiment", "tiny")
+    assert verbs("logs", "experiment", "tiny")
+    assert "readyz" in verbs("logs", "kube-apiserver") or verbs("logs", "etcd")
+
+
+def test_what_is_not_there_is_said_in_one_sentence(platform, verbs):
+    done = platform.cdl("describe", "experiment", "absent")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == ["Error: Experiment absent: not found in namespace default"]
