@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
 from cdl.loop.observer import SILENT, timed
 from cdl.loop.release import Releases
 from cdl.loop.runner import BEAT, Turner
+from cdl.ports.errors import NotPermitted, Rejected
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from cdl.kube.cluster import ClusterStore
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
+    from cdl.ports.data import DataEngine
     from cdl.ports.resources import ResourceStore
+    from cdl.ports.serving import ServingEngine
+    from cdl.ports.training import TrainingEngine
     from cdl.settings import Settings
 
     Shelf = LocalStore | ClusterStore
@@ -50,32 +54,71 @@ def local_store(settings: Settings) -> LocalStore:
     return LocalStore(settings.home.resolve() / "resources.db")
 
 
-def engines(settings: Settings, resources: ResourceStore) -> Engines:
-    """Reach every engine at the address the settings name; only now are their SDKs loaded."""
-    from cdl.engines.determined import DeterminedEngine
-    from cdl.engines.pachyderm import PachydermEngine
-    from cdl.engines.seldon import SeldonEngine
+def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = RECONCILED) -> Engines:
+    """Reach the engines of these kinds at the addresses the settings name; only now are their SDKs loaded.
 
+    Raises:
+        Rejected: one has no address.
+    """
     home = settings.home.resolve()
     artifacts = DirectoryArtifacts(home / "artifacts")
-    cache = home / "sources"
     return Engines(
         resources=resources,
-        sources=Sources(cache, settings.data_roots),
-        data=PachydermEngine(
-            settings.pachd, programs=settings.programs, steps_image=settings.steps_image, file_root=cache
-        ),
-        training=DeterminedEngine(
-            settings.determined,
-            user=settings.determined_user,
-            password=settings.determined_password,
-            pachd=settings.pachd,
-            fetch=artifacts.fetch,
-            environment={"CDL_CACHE": str(home / "cache")},
-        ),
-        serving=SeldonEngine(settings.seldon, image=settings.serving_image),
+        sources=Sources(home / "sources", settings.data_roots),
+        data=_pachyderm(settings) if "DataPipeline" in kinds else NotDriven("DataPipeline"),
+        training=_determined(settings, artifacts) if "Experiment" in kinds else NotDriven("Experiment"),
+        serving=_seldon(settings) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
         artifacts=artifacts,
     )
+
+
+def _pachyderm(settings: Settings) -> DataEngine:
+    from cdl.engines.pachyderm import PachydermEngine
+
+    if not settings.pachd:
+        raise Rejected("CDL_PACHD: found nothing, expected Pachyderm's address; it is needed for DataPipelines")
+    cache = settings.home.resolve() / "sources"
+    return PachydermEngine(
+        settings.pachd, programs=settings.programs, steps_image=settings.steps_image, file_root=cache
+    )
+
+
+def _determined(settings: Settings, artifacts: DirectoryArtifacts) -> TrainingEngine:
+    from cdl.engines.determined import DeterminedEngine
+
+    if not settings.determined:
+        raise Rejected("CDL_DETERMINED: found nothing, expected the address of a master; it is needed for Experiments")
+    return DeterminedEngine(
+        settings.determined,
+        user=settings.determined_user,
+        password=settings.determined_password,
+        pachd=settings.pachd,
+        fetch=artifacts.fetch,
+        environment={"CDL_CACHE": str(settings.home.resolve() / "cache")},
+    )
+
+
+def _seldon(settings: Settings) -> ServingEngine:
+    from cdl.engines.seldon import SeldonEngine
+
+    how: dict[str, Any] = {"image": settings.serving_image, "namespaces": settings.watched, "ingress": settings.ingress}
+    if settings.seldon:
+        return SeldonEngine(settings.seldon, **how)
+    return SeldonEngine.connect(settings.kubeconfig, **how)
+
+
+class NotDriven:
+    """Stands where an engine would, so that a wiring is whole; whoever drives no such kind asks it nothing."""
+
+    def __init__(self, kind: str) -> None:
+        """Name the kind that is left alone."""
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - stands for any engine
+        def refuse(*_: object, **__: object) -> NoReturn:
+            raise NotPermitted(f"this operator does not look after {self._kind}s")
+
+        return refuse
 
 
 def runner(settings: Settings) -> tuple[Runner, Feed]:
@@ -100,17 +143,16 @@ def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | No
     leadership = Leadership(Api.connect(settings.kubeconfig, LEASE_PATIENCE), settings.lease_namespace, kinds, me)
     recorder = Recorder(api, "cdl-operator", dropped=metrics.event_dropped)
     resources = KubeStore(api, cache, may_write=leadership.held, told=recorder.told)
-    namespaces = tuple(name.strip() for name in settings.namespaces.split(",") if name.strip())
     metrics.leader(leadership.held)
     metrics.resources(cache.readiness)
-    world = heard(engines(settings, resources), metrics)
+    world = heard(engines(settings, resources, kinds), metrics)
     return Operator(
         api,
         loop(world, settings, kinds, may_act=leadership.held, observer=metrics),
-        KubeFeed(api, cache, namespaces, missed),
+        KubeFeed(api, cache, settings.watched, missed),
         leadership,
         metrics,
-        namespaces=namespaces,
+        namespaces=settings.watched,
         probes_at=(settings.metrics_address, settings.metrics_port) if settings.metrics_port else None,
         closing=recorder.close,
     )

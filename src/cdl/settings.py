@@ -31,7 +31,10 @@ class Settings(BaseSettings):
     determined: str = Field("", description="Determined's master, scheme included.")
     determined_user: str = Field("determined", description="Who the driver logs in as.")
     determined_password: str = Field("", description="That user's password.", repr=False)
-    seldon: str = Field("", description="API server that holds the SeldonDeployments, scheme included.")
+    seldon: str = Field(
+        "", description="API server that holds the SeldonDeployments, scheme included; empty: the cluster's own."
+    )
+    ingress: str = Field("", description="Where served models are asked, scheme included; empty: where Seldon says.")
     steps_image: str = Field("cdl/steps:0.1.0", description="Image of the built-in steps.")
     kubeconfig: Path | None = Field(
         None, description="Which cluster, and who we are; none: where we run, or kubectl's."
@@ -47,6 +50,11 @@ class Settings(BaseSettings):
     admission_certificate: Path | None = Field(None, description="The admission server's certificate, as PEM.")
     admission_key: Path | None = Field(None, description="The key of that certificate, as PEM.")
     serving_image: str = Field("cdl/serving:0.1.0", description="Image of the model server.")
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The namespaces to look after; none stands for all."""
+        return tuple(name.strip() for name in self.namespaces.split(",") if name.strip())
 
     @property
     def data_roots(self) -> tuple[Path, ...]:

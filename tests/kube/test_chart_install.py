@@ -224,7 +224,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@pytest.mark.parametrize("name", ["values.yaml", "ci/namespaced.yaml"])
+@pytest.mark.parametrize("name", ["values.yaml", "ci/namespaced.yaml", "ci/plain.yaml"])
 def test_the_operator_leads_with_the_rights_of_the_chart(cluster, namespace, release, teams, tmp_path, name):
     release.install(CHART, "cdl", values_of(name))
     config, port = cluster.account(namespace, "cdl-operator"), free_port()

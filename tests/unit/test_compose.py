@@ -1,0 +1,31 @@
+"""What the wiring refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdl import compose
+from cdl.ports.errors import NotPermitted, Rejected
+from cdl.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "setting"), [("DataPipeline", "CDL_PACHD"), ("Experiment", "CDL_DETERMINED")])
+def test_a_kind_without_an_engine_is_refused_by_the_settings_name(settings, kind, setting):
+    with pytest.raises(Rejected, match=f"^{setting}: found nothing"):
+        compose.engines(settings, compose.local_store(settings), (kind,))
+
+
+def test_kinds_that_are_left_alone_need_no_engine(settings):
+    world = compose.engines(settings, compose.local_store(settings), ())
+    with pytest.raises(NotPermitted, match="does not look after Experiments"):
+        world.training.beat()
+
+
+def test_namespaces_are_read_by_commas():
+    assert Settings(namespaces=" team-a, team-b,").watched == ("team-a", "team-b")
+    assert Settings().watched == ()
