@@ -77,11 +77,12 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
             say(f"started {name}")
 
     start(plane.etcd())
-    start(plane.apiserver(), *engines(settings, at))
+    admin = plane.kubeconfig(*ADMIN, plane.folder / "admin.kubeconfig")
+    start(plane.apiserver(), *engines(settings, at, admin))
     start(plane.controller_manager())
     admission = _admission(plane, at)
     done = installation.install(
-        plane.kubeconfig(*ADMIN, plane.folder / "admin.kubeconfig"),
+        admin,
         f"https://{LOOPBACK}:{at['admission']}",
         plane.authority.certificate.read_bytes(),
     )
@@ -93,7 +94,12 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
 def _operator(settings: Settings, plane: ControlPlane, at: Mapping[str, int]) -> Service:
     config = plane.account(installation.NAMESPACE, "cdl-operator", plane.folder / "operator.kubeconfig")
     port = at["operator"]
-    told = {**told_of_engines(settings, at), "CDL_KUBECONFIG": str(config), "CDL_METRICS_PORT": str(port)}
+    told = {
+        **told_of_engines(settings, at),
+        "CDL_SELDON": "",
+        "CDL_KUBECONFIG": str(config),
+        "CDL_METRICS_PORT": str(port),
+    }
     ready = _answers(f"http://{LOOPBACK}:{port}/readyz")
     return Service(OPERATOR, CLUSTER_OPERATOR, ready, tuple(told.items()))
 

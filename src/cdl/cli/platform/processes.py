@@ -111,8 +111,9 @@ def addresses(at: Mapping[str, int]) -> tuple[str, str, str]:
     return f"grpc://127.0.0.1:{pachd}", f"http://127.0.0.1:{determined}", f"http://127.0.0.1:{seldon}"
 
 
-def engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:
-    """Describe the embedded engines."""
+def engines(settings: Settings, at: Mapping[str, int], kubeconfig: Path | None = None) -> tuple[Service, ...]:
+    """Describe the embedded engines; with a kubeconfig Seldon looks after the objects of that API server."""
+    told = () if kubeconfig is None else ("--kubeconfig", str(kubeconfig))
     home = settings.home.resolve()
     return (
         _server(
@@ -129,6 +130,7 @@ def engines(settings: Settings, at: Mapping[str, int]) -> tuple[Service, ...]:
             at["seldon"],
             *("--router-port", str(at["seldon-router"])),
             *("--image", f"{settings.serving_image}={sys.executable} -m cdl.serving"),
+            *told,
         ),
     )
 
