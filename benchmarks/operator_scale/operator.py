@@ -11,6 +11,8 @@ from cdl.cli import operator
 from . import engines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cdl.loop import Engines
     from cdl.ports.resources import ResourceStore
     from cdl.settings import Settings
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 JOURNAL = "stub-engines.jsonl"
 
 
-def stubs(settings: Settings, resources: ResourceStore) -> Engines:
+def stubs(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = ()) -> Engines:
     """Take the place of `cdl.compose.engines`."""
     settings.home.mkdir(parents=True, exist_ok=True)
     return engines.engines(resources, settings.home / JOURNAL)
