@@ -7,9 +7,17 @@ from contextlib import contextmanager
 
 import yaml
 
-from tests.wire.seldon.engine import Engine, eventually
+from tests.wire.seldon.engine import Engine
+from tests.wire.seldon.engine import eventually as within
 
+PATIENCE = 90
+"""Seconds: an API server, its controllers and model servers share two cores with whoever else is here."""
 KIND = "seldondeployments.machinelearning.seldon.io"
+
+
+def eventually(claim):
+    """Wait until a claim holds; gives what it gave."""
+    return within(claim, PATIENCE)
 
 
 class Seldon(Engine):
@@ -46,7 +54,7 @@ class Kubernetes:
     def delete(self, name, *options):
         return self.cluster.kubectl("-n", self.namespace, "delete", KIND, name, *options)
 
-    def until(self, name, state="Available", seconds=30):
+    def until(self, name, state="Available"):
         """Wait until the newest generation of an object has this state."""
 
         def there():
@@ -55,7 +63,7 @@ class Kubernetes:
             is_new = status.get("observedGeneration") == found["metadata"]["generation"]
             return found if is_new and status["state"] == state else None
 
-        return eventually(there, seconds)
+        return eventually(there)
 
 
 @contextmanager

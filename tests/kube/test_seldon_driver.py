@@ -17,8 +17,7 @@ from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
 from cdl.testing.builders import owner
 from cdl.testing.pulse_contract import PulseContract
 from cdl.testing.serving_contract import ServingEngineContract
-from tests.kube.seldons import Kubernetes, Seldon, silence
-from tests.wire.seldon.engine import eventually
+from tests.kube.seldons import Kubernetes, Seldon, eventually, silence
 from tests.wire.serving.tiny_release import ROWS, TinyRelease
 
 ROW = {"data": {"ndarray": [[1, 2, 3, 4]]}}
@@ -28,7 +27,7 @@ RESOURCE = "modeldeployments.cdl.dev"
 @pytest.fixture(scope="module")
 def seldon(cluster, tmp_path_factory):
     made = Seldon(tmp_path_factory.mktemp("seldon"), cluster.kubeconfig).start()
-    eventually(made.ready, 30)
+    eventually(made.ready)
     yield made
     made.close()
 
@@ -75,7 +74,7 @@ class TestSeldonAtAnApiServer(ServingEngineContract):
             seen = engine.look(key)
             return seen if seen.phase is not ServingPhase.CREATING else None
 
-        return eventually(look, 60)
+        return eventually(look)
 
     def answering(self, engine, key):
         seen = engine.look(key)
@@ -129,7 +128,7 @@ def test_what_belongs_to_a_resource_goes_with_it_and_what_was_let_go_stays(seldo
     assert (reference["kind"], reference["name"], reference["controller"]) == ("ModelDeployment", "taken", True)
     for key in (taken, left):
         cluster.kubectl("-n", namespace, "delete", RESOURCE, key.name)
-    eventually(lambda: engine.look(taken) is None, 60)
+    eventually(lambda: engine.look(taken) is None)
     eventually(lambda: seldon.processes("taken") == [])
     kept = eventually(lambda: (s := engine.look(left)) and s.phase is ServingPhase.AVAILABLE and s)
     assert httpx.post(kept.url, json=ROW).status_code == 200
@@ -140,7 +139,7 @@ def test_made_again_a_resource_adopts_what_it_finds_and_restarts_nothing(seldon,
     engine = SeldonEngine.connect(cluster.kubeconfig, image="cdl/serving:test")
     key = Key("ModelDeployment", namespace, "found")
     engine.serve(key, wish_of(releases[1]))
-    eventually(lambda: engine.look(key).phase is ServingPhase.AVAILABLE, 30)
+    eventually(lambda: engine.look(key).phase is ServingPhase.AVAILABLE)
     before = {process.pid for process in seldon.processes("found")}
     owned = replace(wish_of(releases[1]), owner=resource(cluster, key))
     engine.serve(key, owned)
