@@ -119,11 +119,8 @@ class KubeFeed:
             gone = {k: uid for k, uid in gone.items() if self._still(k, uid)}
         for document in newer.values():
             self.event(deleted=False, document=document)
-        for key, uid in gone.items():
-            self.event(
-                deleted=True,
-                document=before[key].document | {"metadata": {**before[key].document["metadata"], "uid": uid}},
-            )
+        for key in gone:
+            self.event(deleted=True, document=before[key].document)
         return [*newer, *gone]
 
     def _still(self, key: Key, uid: str) -> bool:

@@ -116,10 +116,19 @@ class Operator:
     def _lead(self) -> None:
         if not self._leadership.acquire(self._stop):
             return
-        self._work = threading.Thread(target=self._runner.run, args=(self._feed, self._stop), name="cdl-runner")
+        self._work = threading.Thread(target=self._drive, name="cdl-runner")
         self._work.start()
         for task in (self._guard, self._announce):
             threading.Thread(target=task, name=f"cdl{task.__name__}", daemon=True).start()
+
+    def _drive(self) -> None:
+        """Work; what cannot go on ends the process, and its successor begins afresh."""
+        try:
+            self._runner.run(self._feed, self._stop)
+        except RuntimeError:
+            log.exception("the operator cannot go on")
+            logging.shutdown()
+            os._exit(LOST)
 
     def _announce(self) -> None:
         self._feed.primed.wait()

@@ -79,6 +79,7 @@ class Runner:
         """Resources whose last look ended in trouble that time may mend."""
         self._beating: set[str] = set()
         """Kinds whose engine answered the last time it was asked for everything."""
+        self._deaf = False
         for kind, queue in self._queues.items():
             observer.queue(kind, lambda q=queue: q.backlog()[0], lambda q=queue: q.backlog()[1])  # type: ignore[misc]  # a default binds the loop's variable
 
@@ -89,8 +90,12 @@ class Runner:
                 self._queues[concerned.kind].add(concerned)
 
     def run(self, feed: Feed, stop: threading.Event) -> None:
-        """Work until stop is set; returns when every turn in progress has ended."""
-        threads = [threading.Thread(target=feed.run, args=(self.saw, stop), name="cdl-feed")]
+        """Work until stop is set; returns when every turn in progress has ended.
+
+        Raises:
+            RuntimeError: the feed ended by itself; a new process has to begin afresh.
+        """
+        threads = [threading.Thread(target=self._hear, args=(feed, stop), name="cdl-feed")]
         for kind in self._reconcilers:
             threads += [
                 threading.Thread(target=self._work, args=(kind, stop), name=f"cdl-{kind.lower()}-{number}")
@@ -107,6 +112,17 @@ class Runner:
             queue.close()
         for thread in threads:
             thread.join()
+        if self._deaf:
+            raise RuntimeError("nothing is heard of changes any more; the log has the traceback")
+
+    def _hear(self, feed: Feed, stop: threading.Event) -> None:
+        """Listen to the feed; whoever would hear nothing more must not go on as if nothing happened."""
+        try:
+            feed.run(self.saw, stop)
+        except Exception:
+            log.exception("the feed ended in a fault of ours")
+            self._deaf = True
+            stop.set()
 
     def _work(self, kind: str, stop: threading.Event) -> None:
         queue, reconciler = self._queues[kind], self._reconcilers[kind]
@@ -148,6 +164,9 @@ class Runner:
             except PortError as error:
                 if kind in self._beating:
                     log.warning("%s: its engine does not say what changed: %s", kind, error)
+                self._beating.discard(kind)
+            except Exception:
+                log.exception("%s: what its engine says of changes cannot be understood", kind)
                 self._beating.discard(kind)
             else:
                 for key in before.keys() | now.keys():

@@ -236,3 +236,24 @@ def test_a_polled_store_where_nothing_changes_is_not_read_through_again():
 def test_a_polled_store_that_does_not_answer_for_a_while_ends_nothing(caplog):
     assert told(Shelf({A: 1}, down=2), 1) == [(A, "1")]
     assert caplog.text.count("changes cannot be read: the disk does not answer") == 2
+
+
+def test_a_feed_that_ends_in_a_fault_ends_the_work(stop, caplog):
+    class Broken:
+        def run(self, saw, stop):
+            saw(A, stamp())
+            raise KeyError("metadata")
+
+    with pytest.raises(RuntimeError, match="nothing is heard"):
+        run(Broken(), stop, Experiment=Looker({"a": [AN_HOUR]}, 9, stop))
+    assert "KeyError: 'metadata'" in caplog.text
+
+
+def test_a_beat_nobody_understands_is_asked_again(stop, caplog, monkeypatch):
+    monkeypatch.setitem(STRETCHED, SOON, timedelta(seconds=1))
+    pulse = Beats([{A: "1"}, KeyError("state"), {A: "2"}])
+    looker = Looker({"a": [SOON] * 99}, 60, stop)
+    looker.before = {n: (lambda: stop.set() if pulse.asked > 3 else None) for n in range(60)}
+    run(Told({A: stamp()}), stop, {"Experiment": pulse}, Experiment=looker)
+    assert pulse.asked > 3
+    assert "cannot be understood" in caplog.text
