@@ -10,7 +10,7 @@ import pytest
 
 from cdl.embedded.seldon.apiserver import ApiServer
 from cdl.embedded.seldon.kubeconfig import Access
-from cdl.embedded.seldon.mirror import Mirror
+from cdl.embedded.seldon.mirror import RALLY, Mirror
 from cdl.embedded.seldon.store import Store
 from tests.wire.seldon.fake_api import FakeApi, status
 
@@ -197,6 +197,30 @@ async def test_a_status_of_what_has_changed_meanwhile_is_left_to_the_next_look(t
             api.remove("a")  # and of what is gone to nobody
             await until(lambda: same(mirror, api))
             assert mirror.everything() == []
+
+
+async def test_a_quarrel_over_a_status_does_not_wear_the_api_server_out(tmp_path):
+    async with FakeApi() as api:
+        api.put("a")
+        api.put("b")
+        async with mirrored(api, tmp_path) as (mirror, _):
+
+            def insist(event):
+                """Both sides answer every write of the other with one of their own."""
+                if event.document["metadata"]["name"] == "a" and event.document.get("status") != {"by": "us"}:
+                    mirror.report(event.document, {"by": "us"})
+                elif event.document["metadata"]["name"] == "a":
+                    api.put("a", status={"by": "them"})
+
+            await until(lambda: api.watchers)
+            before = api.version
+            mirror.listeners.add(insist)
+            api.put("a", status={"by": "them"})
+            await until(lambda: api.version >= before + 2 * RALLY)
+            await asyncio.sleep(0.3)
+            assert api.version <= before + 2 * RALLY + 2
+            mirror.report(mirror.get("team", "b"), {"by": "us"})  # others are served meanwhile
+            await until(lambda: api.objects["b"].get("status") == {"by": "us"})
 
 
 async def test_a_start_without_an_api_server_begins_with_what_was_served(tmp_path):

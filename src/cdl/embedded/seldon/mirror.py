@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import deque
 from collections.abc import Callable
 
 from cdl.embedded.seldon.apiserver import ApiServer, Unreachable
@@ -24,6 +25,8 @@ LOG = logging.getLogger("cdl.embedded.seldon")
 PACE = (0.1, 4.0)
 """Seconds to wait before the first try again, and before the last ones."""
 GONE, UNKNOWN = 410, 404
+RALLY, RALLY_SECONDS = 10, 30.0
+"""As many writes of one status within so many seconds are a quarrel with somebody else who writes it."""
 
 
 class Mirror:
@@ -38,6 +41,8 @@ class Mirror:
         self._objects: dict[Key, Object] = {key_of(document): document for document in memory.all_served()}
         self._version = ""
         self._wished: dict[Key, Object] = {}
+        self._written: dict[Key, deque[float]] = {}
+        self._quarrels: set[Key] = set()
         self._wake = asyncio.Event()
         self._trouble = ""
         self._tasks: list[asyncio.Task[None]] = []
@@ -148,6 +153,7 @@ class Mirror:
     def _drop(self, key: Key) -> None:
         document = self._objects.pop(key)
         self._wished.pop(key, None)
+        self._written.pop(key, None)
         with contextlib.suppress(Refusal):  # a full disk: the next list finds it again
             self._memory.forget_served(*key)
         self._tell(Event("DELETED", document))
@@ -163,8 +169,7 @@ class Mirror:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._wished and self.synced:
-                key = next(iter(self._wished))
+            while self.synced and (key := self._due()) is not None:
                 try:
                     await self._write_one(key, self._wished[key])
                     delay = self._first_wait
@@ -173,11 +178,27 @@ class Mirror:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, self._last_wait)
 
+    def _due(self) -> Key | None:
+        """Give an object whose status is to be written now; a quarrel over one is not worth an API server's time."""
+        now = asyncio.get_running_loop().time()
+        for key in self._wished:
+            times = self._written.get(key)
+            if times is None or len(times) < RALLY or now - times[0] > RALLY_SECONDS:
+                self._quarrels.discard(key)
+                return key
+            if key not in self._quarrels:
+                LOG.warning("%s/%s: somebody else writes its status too; one controller must go", *key)
+            self._quarrels.add(key)
+        if self._wished:
+            asyncio.get_running_loop().call_later(RALLY_SECONDS / RALLY, self._wake.set)
+        return None
+
     async def _write_one(self, key: Key, status: Object) -> None:
         document = self._objects.get(key)
         if document is not None and document.get("status") != status:
             try:
                 written = await self._server.write_status(document, status)
+                self._written.setdefault(key, deque(maxlen=RALLY)).append(asyncio.get_running_loop().time())
                 if _uid(self._objects.get(key)) == _uid(written):  # else it went while we were being answered
                     self._take(Event("MODIFIED", written))
             except Refusal as refusal:
