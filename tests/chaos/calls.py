@@ -95,7 +95,7 @@ BACKGROUND = re.compile(
 )
 NUMBERS = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "{uuid}"),
-    (re.compile(r"\b[0-9a-f]{32,64}\b"), "{hex}"),
+    (re.compile(r"\b[0-9a-f]{16,64}\b"), "{hex}"),
     (re.compile(r"(?<=[/.-])\d+(?=/|$|\.)"), "{n}"),
 )
 
