@@ -179,3 +179,37 @@ def test_what_was_deleted_while_it_was_dead_is_not_served(seldon, objects, names
     eventually(seldon.ready)
     assert eventually(lambda: seldon.answer(namespace, "late").status_code == 404)
     assert eventually(lambda: seldon.processes("late") == [])
+
+
+RIGHTS = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: embedded-seldon}
+rules:
+- {apiGroups: [machinelearning.seldon.io], resources: [seldondeployments], verbs: [get, list, watch]}
+- {apiGroups: [machinelearning.seldon.io], resources: [seldondeployments/status], verbs: [update]}
+- {apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, create, patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: embedded-seldon}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: embedded-seldon}
+subjects: [{kind: User, name: embedded-seldon, apiGroup: rbac.authorization.k8s.io}]
+"""
+
+
+def test_it_needs_few_rights_and_waits_for_them(seldon, objects, cluster, tmp_path):
+    seldon.terminate()  # one at a time
+    modest = Seldon(tmp_path / "seldon", cluster.identity("embedded-seldon")).start()
+    try:
+        assert modest.http.get("/readyz").status_code == 503
+        cluster.apply(RIGHTS)
+        eventually(modest.ready)
+        objects.apply(deployment("modest", predictor("a")))
+        url = objects.until("modest")["status"]["address"]["url"]
+        assert url.startswith(f"http://127.0.0.1:{modest.router_port}/seldon/{objects.namespace}/modest/")
+        objects.delete("modest")
+        eventually(lambda: modest.processes() == [])
+    finally:
+        modest.close()
+        seldon.start()
