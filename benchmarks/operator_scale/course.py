@@ -30,6 +30,9 @@ class Plan:
     rounds: int
     idle: float
     others: int
+    """How many stand beside a poisoned one, and in bursts of less interest."""
+    quiet: float = 3.0
+    """For how many seconds nothing must have been written after a burst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Figures:
 async def run(plan: Plan, folder: Path, say: Callable[[str], None], *, fetch: bool = True) -> Figures:
     """Measure everything in turn, on a fresh API server below a folder."""
     with place(folder, fetch=fetch, say=say) as here:
-        bench = Bench(here)
+        bench = Bench(here, plan.quiet)
         say("warming up")
         await bench.floor(_several(pushed, min(plan.objects, 50)))
         found = await _rounds(plan, here, bench, say)
@@ -102,13 +105,13 @@ async def _one_by_one(plan: Plan, here: Place, bench: Bench, say: Callable[[str]
         say(f"{plan.others} resources beside one that {sort}")
         found["poisoned"][sort] = await bench.poisoned(sort, _several(pushed, plan.others))
     say("DataPipelines that fetch their sources")
-    found["collected"] = await bench.burst(_several(collected, plan.objects))
+    found["collected"] = await bench.burst(_several(collected, plan.others))
     say("three kinds")
     found["mixed"] = await bench.burst(_chains(plan.objects))
     await bench.clear()  # the Releases
     here.admission(on=False)
     say("without webhooks")
-    found["unguarded"] = await bench.burst(some)
+    found["unguarded"] = await bench.burst(_several(pushed, plan.others))
     here.rest()
     found["mixed_floor"] = await bench.floor(_chains(plan.objects))
     here.admission(on=True)

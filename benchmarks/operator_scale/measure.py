@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     """Gives the documents of a namespace."""
 
 SAMPLE_SECONDS = 0.2
-QUIET_SECONDS = 3.0
 SETTLE_SECONDS = 60.0
 RESTLESS_SECONDS = 0.05
 KINDS = ("DataPipeline", "Experiment", "ModelDeployment", "Release")
@@ -139,9 +138,10 @@ class Sampler:
 class Bench:
     """The measurements at one place."""
 
-    def __init__(self, place: Place) -> None:
-        """Measure here."""
+    def __init__(self, place: Place, quiet: float) -> None:
+        """Measure here; a burst is over when nothing was written for so many seconds."""
         self._place = place
+        self._quiet_seconds = quiet
         self._meters = Meters(place)
 
     @asynccontextmanager
@@ -221,7 +221,7 @@ class Bench:
         until = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < until:
             before = self._meters.read()
-            await asyncio.sleep(QUIET_SECONDS)
+            await asyncio.sleep(self._quiet_seconds)
             if not self._meters.since(before).writes():
                 return
         raise RuntimeError(f"still writing after {SETTLE_SECONDS:.0f} s: {_words(self._meters.since(before).writes())}")

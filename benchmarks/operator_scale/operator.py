@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 JOURNAL = "stub-engines.jsonl"
 
 
-def stubs(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = ()) -> Engines:
+def stubs(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = ()) -> Engines:  # noqa: ARG001 - they cost nothing
     """Take the place of `cdl.compose.engines`."""
     settings.home.mkdir(parents=True, exist_ok=True)
     return engines.engines(resources, settings.home / JOURNAL)

@@ -100,8 +100,11 @@ def _page(figures: Figures) -> Iterator[str]:
     )
     empty = ("",) * (len(COSTS) + 1)
     yield from _table(
-        ("burst", "floor s", "all Ready s", *COSTS),
-        [(name, floor, *((f"{b.seconds:.1f}", *_costs(b)) if b else empty)) for name, floor, b in kinds],
+        ("burst", "objects", "floor s", "all Ready s", *COSTS),
+        [
+            (name, str(b.objects if b else guarded.objects), floor, *((f"{b.seconds:.1f}", *_costs(b)) if b else empty))
+            for name, floor, b in kinds
+        ],
     )
     yield ""
     yield from _calls(figures)

@@ -13,7 +13,7 @@ EVENTS_AT_ONCE, EVENTS_A_SECOND = 25, 5
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
-    plan = Plan(objects=OBJECTS, rounds=1, idle=4, others=6)
+    plan = Plan(objects=OBJECTS, rounds=1, idle=4, others=6, quiet=1)
     return asyncio.run(run(plan, tmp_path_factory.mktemp("scale"), print, fetch=False))
 
 
@@ -30,7 +30,7 @@ def test_events_are_bounded_however_many_resources_there_are(figures):
 
 
 def test_without_webhooks_the_finalizer_is_one_call_more(figures):
-    assert figures.unguarded.calls["PATCH datapipelines"] == OBJECTS
+    assert figures.unguarded.calls["PATCH datapipelines"] == figures.unguarded.objects
 
 
 def test_nothing_is_written_while_nothing_happens(figures):
