@@ -20,6 +20,8 @@ from tests.kube.conftest import CRDS, Cluster
 
 SEED = 7
 NAMESPACE = "proving-ground"
+FIGURES = []
+"""Lines for the end of the run."""
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +64,14 @@ def place(platform):
 
 @pytest.fixture(scope="session")
 def journal(tmp_path_factory):
-    """What was done; `CHAOS_OUT` names a file that keeps it. The figures are printed at the end."""
+    """What was done; `CHAOS_OUT` names a file that keeps it. The figures stand below the run's summary."""
     out = os.environ.get("CHAOS_OUT")
     made = Journal(SEED, Path(out) if out else tmp_path_factory.mktemp("journal") / "faults.jsonl")
     yield made
-    print(f"\nchaos: {json.dumps(made.summary())}", file=sys.stderr)
+    FIGURES.append(f"chaos: {json.dumps(made.summary())}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was done and how long it took until all was well again."""
+    for line in FIGURES:
+        terminalreporter.write_line(line)

@@ -4,12 +4,12 @@ Every call is found out by running, not listed by hand: see `tests.chaos.sweep` 
 limits that has.
 """
 
-import sys
+import json
 from functools import partial
 
 import pytest
 
-from tests.chaos.conftest import NAMESPACE
+from tests.chaos.conftest import FIGURES, NAMESPACE
 from tests.chaos.course import DOORS, Course, Scenario
 from tests.chaos.sweep import Sweep, is_event, kills
 
@@ -37,7 +37,8 @@ def test_a_death_at_every_call_changes_nothing_but_the_time_it_takes(place, jour
         Course(Scenario(place, kind, NAMESPACE, f"{kind.lower()[:3]}-killed-{run}"), sweep).run()
         if not sweep.fresh or (run + 1 >= ENOUGH and not sweep.lacking()):
             break
-    print(story(sweep), file=sys.stderr)
+    FIGURES.append(f"chaos: {kind}: {json.dumps(sweep.figures())}")
+    print(story(sweep))
     assert not sweep.lacking(), "\n".join([story(sweep), "never a victim:", *sweep.lacking()])
     assert sweep.figures()["kills"] >= 2 * len(sweep.writes)
     assert any(call.writes and not is_event(call) and call.door != "api" for call in sweep.known.values()), story(sweep)
