@@ -19,7 +19,7 @@ def building():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
+@pytest.mark.timeout(5400)
 @pytest.mark.skipif("bookworm" not in Path("/etc/os-release").read_text(), reason="it is built on Debian 12 only")
 def test_a_build_that_was_killed_is_completed_by_two_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
