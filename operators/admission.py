@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script that kopf loads by its path
 """The admission server, to be run by kopf itself: `kopf run -A --standalone operators/admission.py`.
 
 `cdl-admission` is the same without kopf's command line, and keeps no memory of resources.

@@ -99,7 +99,7 @@ def test_what_is_owned_goes_with_its_owner(cluster, namespace, cascade):
     owner = json.loads(cluster.kubectl("get", "configmap", "owner", "-n", namespace, "-o", "json"))
     cluster.apply(OWNED.format(uid=owner["metadata"]["uid"]), "-n", namespace)
     cluster.kubectl("delete", "configmap", "owner", "-n", namespace, f"--cascade={cascade}", "--timeout=60s")
-    cluster.until(
+    assert cluster.until(
         "the owned is gone",
         lambda: "NotFound" in cluster.kubectl("get", "configmap", "owned", "-n", namespace, check=False),
     )

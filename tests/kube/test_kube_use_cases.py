@@ -124,7 +124,7 @@ def rendered(case):
 
 def test_a_use_case_on_look_alike_data(case):
     made = look_alike(case.folder, case.platform.home)
-    work_through(case, [redirected(document, made) for document in rendered(case)], 240)
+    assert work_through(case, [redirected(document, made) for document in rendered(case)], 240)
 
 
 @pytest.mark.slow
