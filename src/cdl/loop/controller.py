@@ -51,3 +51,5 @@ class Controller(Generic[R, Seen, S, Action]):
     """Remove what the engines hold of a resource whose spec cannot be read any more; harmless when there is nothing."""
     slow: tuple[type, ...] = ()
     """Actions that may take minutes: what is being done is said before they begin."""
+    let_go: Callable[[Key], None] = lambda _: None
+    """Make what the engines hold of such a resource outlive it, where they would not by themselves."""

@@ -38,6 +38,8 @@ def controller(engines: Engines) -> ModelDeployments:
                 engines.serving.serve(resource.key, wish)
             case pure.StopServing():
                 engines.serving.remove(resource.key)
+            case pure.LetServingGo():
+                engines.serving.let_go(resource.key)
             case pure.MarkServed(release, serves):
                 mark_served(engines.resources, resource.key, release, serves=serves)
 
@@ -47,7 +49,15 @@ def controller(engines: Engines) -> ModelDeployments:
             if key.name in release.status.served_by:
                 mark_served(engines.resources, key, release.metadata.name, serves=False)
 
-    return Controller(ModelDeployment, look, pure.decide, act, lambda resource: resource.status, forget)
+    return Controller(
+        ModelDeployment,
+        look,
+        pure.decide,
+        act,
+        lambda resource: resource.status,
+        forget,
+        let_go=engines.serving.let_go,
+    )
 
 
 def mark_served(store: ResourceStore, deployment: Key, name: str, *, serves: bool) -> None:

@@ -185,8 +185,8 @@ class Reconciler(Generic[R, Seen, S, Action]):
             self._store.write_status(key, told.model_copy(update={"conditions": conditions}), version)
             return INVALID_AGAIN
         if FINALIZER in finalizers:
-            if (error.document.get("spec") or {}).get("deletionPolicy") != "Orphan":
-                self._controller.forget(key)
+            orphaned = (error.document.get("spec") or {}).get("deletionPolicy") == "Orphan"
+            (self._controller.let_go if orphaned else self._controller.forget)(key)
             self._store.write_finalizers(key, tuple(f for f in finalizers if f != FINALIZER), version)
         return None
 

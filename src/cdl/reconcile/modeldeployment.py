@@ -95,6 +95,11 @@ class StopServing:
 
 
 @dataclass(frozen=True, slots=True)
+class LetServingGo:
+    """Make what the serving engine runs outlive this resource."""
+
+
+@dataclass(frozen=True, slots=True)
 class MarkServed:
     """Note on a Release whether this resource serves it."""
 
@@ -102,23 +107,23 @@ class MarkServed:
     serves: bool
 
 
-Action = Serve | StopServing | MarkServed
+Action = Serve | StopServing | LetServingGo | MarkServed
 
 
 def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentStatus, Action]:
     """Say what makes the right Release answer."""
     spec = resource.spec
     if resource.metadata.deleting:
-        gone: tuple[Action, ...] = (StopServing(),) if spec.deletion_policy is DeletionPolicy.DELETE else ()
-        return _say(
-            resource, seen, busy(Reason.DELETING, "stopping the servers"), (*gone, *_marks(resource, seen, None))
-        )
+        last: Action = StopServing() if spec.deletion_policy is DeletionPolicy.DELETE else LetServingGo()
+        doing = "stopping the servers" if isinstance(last, StopServing) else "leaving the servers to themselves"
+        return _say(resource, seen, busy(Reason.DELETING, doing), (last, *_marks(resource, seen, None)))
     if spec.suspend:
         return Decision(suspended(resource.status, resource.metadata.generation))
     release = _choose(spec, seen)
     if isinstance(release, Condition):
         return _say(resource, seen, release)
-    wish = ServingWish(release, spec)
+    takes_along = spec.deletion_policy is DeletionPolicy.DELETE
+    wish = ServingWish(release, spec, resource.metadata.uid if takes_along else "")
     now = seen.serving
     if now is None or now.key != wish.key:
         return _say(resource, seen, busy(Reason.DEPLOYING, f"bringing {release.name} up"), (Serve(wish),))

@@ -112,7 +112,7 @@ def of_deployment():
     plain, pinned = deployment(), deployment(model=PINNED)
 
     def serving(phase):
-        key = ServingWish(ONE, plain.spec).key
+        key = ServingWish(ONE, plain.spec, plain.metadata.uid).key
         ready = int(phase is ServingPhase.AVAILABLE)
         return ServingSeen(key, ONE.name, phase, url="http://here", desired=1, ready=ready)
 

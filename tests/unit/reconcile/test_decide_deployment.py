@@ -9,6 +9,7 @@ import pytest
 from cdl.api.conditions import ConditionType
 from cdl.reconcile.decision import PATIENT, SOON
 from cdl.reconcile.modeldeployment import (
+    LetServingGo,
     MarkServed,
     ReleaseSeen,
     Seen,
@@ -29,8 +30,13 @@ WAITING = ReleaseSeen("news-3", 3, "sha256:3", approved=False, document="file://
 PINNED = {"name": "news", "policy": "Pinned"}
 
 
+def wished(release, spec):
+    """The wish of a resource that takes its servers along."""
+    return ServingWish(release, spec, "u-1")
+
+
 def running(release, phase=ServingPhase.AVAILABLE, resource=None, **parts):
-    wish = ServingWish(release, (resource or deployment()).spec)
+    wish = wished(release, (resource or deployment()).spec)
     ready = int(phase is ServingPhase.AVAILABLE)
     given = {"url": "http://here", "desired": 1, "ready": ready} | parts
     return ServingSeen(wish.key, release.name, phase, **given)
@@ -58,7 +64,7 @@ def test_a_deleted_deployment_serves_nothing_any_more():
 def test_the_newest_approved_release_is_served():
     decision = decide(deployment(), seen(ONE, TWO, WAITING))
     assert said(decision) == ("Unknown", "Deploying")
-    assert decision.actions == (Serve(ServingWish(TWO, deployment().spec)),)
+    assert decision.actions == (Serve(wished(TWO, deployment().spec)),)
     assert decision.look_again_after == SOON
     assert condition(decision).message == "bringing news-2 up"
 
@@ -77,7 +83,7 @@ def test_without_an_approved_release_it_waits(releases, message):
 def test_a_pinned_release_is_served_though_there_is_a_newer_one():
     resource = deployment(model=PINNED | {"version": 1})
     decision = decide(resource, seen(TWO, ONE))
-    assert decision.actions == (Serve(ServingWish(ONE, resource.spec)),)
+    assert decision.actions == (Serve(wished(ONE, resource.spec)),)
 
 
 @pytest.mark.parametrize(("releases", "known"), [((TWO, ONE), "1, 2"), ((), "none")], ids=["others", "none"])
@@ -151,7 +157,6 @@ def test_the_same_release_is_remembered_once():
     ("other", "same"),
     [
         ({"interval": "1m"}, True),
-        ({"deletionPolicy": "Orphan"}, True),
         ({"rollout": {"strategy": "recreate"}}, True),
         ({"predictor": {"replicas": 2}}, False),
         ({"interface": {"inputs": [{"name": "x", "datatype": "FP32", "shape": [-1]}]}}, False),
@@ -166,7 +171,13 @@ def test_only_what_changes_the_servers_changes_the_wish(other, same):
     assert (decision.actions == ()) is same
 
 
-@pytest.mark.parametrize(("policy", "actions"), [("Delete", (StopServing(),)), ("Orphan", ())])
+def test_whether_the_servers_go_with_the_resource_is_part_of_the_wish():
+    orphan = deployment(deletionPolicy="Orphan")
+    (serve,) = decide(orphan, seen(ONE, serving=running(ONE))).actions
+    assert (serve.wish.release.name, serve.wish.owner) == ("news-1", "")
+
+
+@pytest.mark.parametrize(("policy", "actions"), [("Delete", (StopServing(),)), ("Orphan", (LetServingGo(),))])
 def test_deleting_stops_what_the_policy_says(policy, actions):
     resource = facts.deleting(deployment(deletionPolicy=policy, suspend=True))
     decision = decide(resource, seen(ONE, serving=running(ONE)))

@@ -99,7 +99,7 @@ def serving_seen(draw, resource):
     serving = None
     if releases and draw(st.integers(0, 3)):
         release = draw(st.sampled_from(releases))
-        key = modeldeployment.ServingWish(release, resource.spec).key
+        key = modeldeployment.ServingWish(release, resource.spec, resource.metadata.uid).key
         phase = draw(st.sampled_from(list(modeldeployment.ServingPhase)))
         serving = modeldeployment.ServingSeen(key, release.name, phase, "http://here", 1, draw(st.integers(0, 1)))
     return modeldeployment.Seen(at=AT, releases=releases, serving=serving)
