@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
 import re
@@ -94,10 +93,15 @@ class Platform(Cluster):
         done = self.cdl("up")
         assert done.returncode == 0, done.stderr + self.last_words()
         assert done.stdout == f"export KUBECONFIG={self.home / 'kubeconfig'}\n"
+        self.operator_told = dict(self.stack.running()[OPERATOR].environment)
 
     def last_words(self):
         """The ends of all logs, for whoever reads a failed test."""
         return "".join(f"\n== {log.name}\n{log.read_text()[-2000:]}" for log in (self.home / "logs").glob("*.log"))
+
+    def log(self):
+        """What the operator wrote, line by line."""
+        return [json.loads(line) for line in (self.home / "logs" / "operator.log").read_text().splitlines()]
 
     def until(self, what, question, patience=PATIENCE):
         """Ask until the answer is yes, and give it; tell the operator's last words when it never is."""
@@ -106,12 +110,6 @@ class Platform(Cluster):
         except pytest.fail.Exception as error:
             log = self.home / "logs" / "operator.log"
             pytest.fail(f"{error}\n{log.read_text()[-3000:]}" if log.exists() else str(error))
-
-    def at(self, cluster):
-        """The same engines, with the resources of another API server."""
-        other = copy.copy(self)
-        other.kubeconfig, other.server = cluster.kubeconfig, cluster.server
-        return other
 
     # --- processes
 
@@ -134,7 +132,7 @@ class Platform(Cluster):
 
     def operator_environment(self, **more):
         """What another operator beside the platform's is told."""
-        return {**self.environment, **dict(self.stack.running()["operator"].environment), **more}
+        return {**self.environment, **self.operator_told, **more}
 
     @contextlib.contextmanager
     def operator_beside(self, *command, **environment):
@@ -341,16 +339,24 @@ def answered(url, text="prices are rising and soaring"):
     return data["names"][shares.index(max(shares))]
 
 
-def tiny_project(folder):
-    """Copy the tiny project, with trials that can be held up."""
+def tiny_project(folder, model="tiny"):
+    """Copy the tiny project, with a model of its own name and trials that can be held up.
+
+    The registry numbers the versions of a model over all namespaces.
+    """
     shutil.copytree(TINY, folder)
-    train = folder / "model" / "train.py"
-    text = train.read_text()
-    begin, line = "import json\n", "    notes = words.read(data.fetch())\n"
-    assert begin in text
-    assert line in text
-    train.write_text(text.replace(begin, "import json\nimport pathlib\nimport time\n").replace(line, HELD + line))
+    replaced(folder / "model" / "train.py", "import json\n", "import json\nimport pathlib\nimport time\n")
+    line = "    notes = words.read(data.fetch())\n"
+    replaced(folder / "model" / "train.py", line, HELD + line)
+    replaced(folder / "resources" / "experiment.yaml", "model: {name: tiny}", f"model: {{name: {model}}}")
+    replaced(folder / "resources" / "modeldeployment.yaml", "model: {name: tiny,", f"model: {{name: {model},")
     return folder
+
+
+def replaced(path, before, after):
+    """Replace a text that has to be in a file."""
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
 
 
 def raised(folder, binaries):

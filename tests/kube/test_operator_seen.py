@@ -24,7 +24,7 @@ EVERYBODY = {("authorization.k8s.io", "selfsubjectaccessreviews"), ("authorizati
 @pytest.fixture(scope="module")
 def seen(platform, tmp_path_factory):
     """The platform, with a DataPipeline that is Ready, and one that nobody can make Ready."""
-    project = tiny_project(tmp_path_factory.mktemp("seen") / "tiny")
+    project = tiny_project(tmp_path_factory.mktemp("seen") / "tiny", NAMESPACE)
     platform.kubectl("create", "namespace", NAMESPACE)
     document = yaml.safe_load((project / "resources" / "datapipeline.yaml").read_text())
     platform.apply(yaml.safe_dump(document), "-n", NAMESPACE)
@@ -85,7 +85,7 @@ def test_figures_are_read_as_prometheus_reads_them(seen):
 
 
 def test_every_line_of_the_log_is_an_object_and_says_what_it_is_about(seen):
-    lines = [json.loads(line) for line in (seen.home / "logs" / "operator.log").read_text().splitlines()]
+    lines = seen.log()
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     mine = [line for line in lines if (line.get("namespace"), line.get("name")) == (NAMESPACE, "tiny")]
     acted = [line for line in mine if line["logger"].startswith("cdl.")]

@@ -20,7 +20,7 @@ OVER = {"COMPLETED", "CANCELED", "ERROR"}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return tiny_project(tmp_path_factory.mktemp("story") / "tiny")
+    return tiny_project(tmp_path_factory.mktemp("story") / "tiny", NAMESPACE)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def released(platform):
 
 def test_what_is_applied_comes_to_a_prediction_of_the_release_it_made(story):
     url = story.url(NAMESPACE)
-    release = story.resource("release", NAMESPACE, "tiny-1")
+    release = story.resource("release", NAMESPACE, "story-1")
     assert answered(url, "prices are rising and soaring") == "up"
     assert answered(url, "the stone is falling") == "down"
     assert ask(url).json()["meta"]["tags"]["digest"] == release["spec"]["digest"]
@@ -72,10 +72,10 @@ def test_get_shows_what_came_of_it(story):
         assert head.split() == ["NAME", "READY", "STATUS", "PROGRESS", "REVISION", "AGE"]
         assert row.split()[:4] == ["tiny", "True", "Succeeded", ready]
     _, row = story.kubectl("get", "release", "-n", NAMESPACE).splitlines()
-    assert row.split()[:4] == ["tiny-1", "tiny", "1", "Approved"]
+    assert row.split()[:4] == ["story-1", "story", "1", "Approved"]
     wide = story.kubectl("get", "cdl", "-n", NAMESPACE, "-o", "wide")
     dataset = story.resource("datapipeline", NAMESPACE)["status"]["dataset"]["version"]
-    for told in (dataset, story.url(NAMESPACE), "49 train and 16 test files, 2 rejected", "tiny-1 approved"):
+    for told in (dataset, story.url(NAMESPACE), "49 train and 16 test files, 2 rejected", "story-1 approved"):
         assert told in wide
 
 
@@ -126,12 +126,12 @@ def test_an_edited_running_experiment_starts_afresh_and_nothing_else_does(story,
     hold.unlink()
     story.wait(NAMESPACE, "experiment/tiny")
     story.until(
-        "the new release", lambda: story.resource("modeldeployment", NAMESPACE)["status"]["release"] == "tiny-2"
+        "the new release", lambda: story.resource("modeldeployment", NAMESPACE)["status"]["release"] == "story-2"
     )
     assert states(story) == {**dict.fromkeys(first, "COMPLETED"), old: "CANCELED", new: "COMPLETED"}
     assert story.jobs(NAMESPACE) == jobs
-    assert released(story) == "tiny-2"
-    assert story.resource("release", NAMESPACE, "tiny-3") is None
+    assert released(story) == "story-2"
+    assert story.resource("release", NAMESPACE, "story-3") is None
     assert answered(story.url(NAMESPACE)) == "up"
 
 
@@ -147,8 +147,8 @@ def test_a_suspended_experiment_runs_nothing_and_goes_on_afterwards(story):
     story.patch("experiment", NAMESPACE, {"suspend": False})
     story.is_for("experiment", NAMESPACE, "Succeeded")
     assert len(states(story)) == len(before) + 1
-    assert released(story) == "tiny-3"
-    story.until("its servers", lambda: ask(story.url(NAMESPACE)).json()["meta"]["tags"]["release"] == "tiny-3")
+    assert released(story) == "story-3"
+    story.until("its servers", lambda: ask(story.url(NAMESPACE)).json()["meta"]["tags"]["release"] == "story-3")
 
 
 def test_what_is_taken_away_behind_our_back_comes_back_unless_suspended(story):
@@ -192,5 +192,5 @@ def test_what_is_deleted_takes_along_what_it_made(story, project):
     assert story.held(NAMESPACE) == set()
     assert ask(url).status_code == 404
     kept = json.loads(story.kubectl("get", "release", "-n", NAMESPACE, "-o", "json"))["items"]
-    assert {item["metadata"]["name"] for item in kept} >= {"tiny-1", "tiny-2", "tiny-3"}
+    assert {item["metadata"]["name"] for item in kept} >= {"story-1", "story-2", "story-3"}
     assert all(item["status"].get("servedBy", []) == [] for item in kept), yaml.safe_dump(kept)

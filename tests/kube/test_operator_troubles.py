@@ -14,6 +14,8 @@ import psutil
 import pytest
 import yaml
 
+from cdl.cli.platform.processes import ENGINES
+from cdl.loop.reconciler import FINALIZER
 from tests.kube.platform_up import KINDS, answered, ask, asked_all_the_time, tiny_project
 
 NAMESPACE = "trouble"
@@ -22,14 +24,14 @@ LEASES = tuple(f"cdl-{kind}" for kind in KINDS)
 WRONG = {
     "datapipeline": ({"checks": [{"name": "nothing"}]}, "spec.checks[0]: a check needs a rule"),
     "experiment": ({"evaluation": {"gates": [{"metric": "accuracy"}]}}, "spec.evaluation.gates[0]: a gate needs min"),
-    "modeldeployment": ({"model": {"name": "tiny", "policy": "Pinned"}}, "spec.model: version goes with policy"),
+    "modeldeployment": ({"model": {"name": "trouble", "policy": "Pinned"}}, "spec.model: version goes with policy"),
 }
 """What an API server without admission takes, and what there is to say of it."""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    return tiny_project(tmp_path_factory.mktemp("trouble") / "tiny")
+    return tiny_project(tmp_path_factory.mktemp("trouble") / "tiny", NAMESPACE)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +89,32 @@ def test_an_operator_that_was_away_catches_up(trouble, project):
     assert trouble.servers(NAMESPACE) == []
     trouble.apply((project / "resources" / "modeldeployment.yaml").read_text(), "-n", NAMESPACE)
     trouble.wait(NAMESPACE, "modeldeployment/tiny")
-    trouble.kubectl("delete", "datapipeline", "second", "-n", NAMESPACE, "--timeout=60s")
-    assert "tiny-2" in ask(trouble.url(NAMESPACE)).text
+    assert "trouble-2" in ask(trouble.url(NAMESPACE)).text
+
+
+def test_what_waits_for_an_engine_that_is_away_says_so_and_is_done_when_it_is_back(trouble, project):
+    held, log, before, url = trouble.held(NAMESPACE), trouble.log(), states(trouble), trouble.url(NAMESPACE)
+    for name in ENGINES:
+        trouble.end(name)
+    trouble.kubectl("delete", "datapipeline", "second", "-n", NAMESPACE, "--wait=false")
+    trouble.kubectl("delete", "modeldeployment", "tiny", "-n", NAMESPACE, "--wait=false")
+    trouble.kubectl("annotate", "experiment", "tiny", "-n", NAMESPACE, "cdl.dev/requestedAt=now")
+    trouble.is_for("experiment", NAMESPACE, "EngineUnavailable", "Reconciling")
+    trouble.is_for("datapipeline", NAMESPACE, "EngineUnavailable", "Reconciling", "second")
+    assert trouble.resource("datapipeline", NAMESPACE, "second")["metadata"]["finalizers"] == [FINALIZER]
+    trouble.up()
+    trouble.until("its end", lambda: trouble.resource("datapipeline", NAMESPACE, "second") is None)
+    trouble.until("its end", lambda: trouble.resource("modeldeployment", NAMESPACE) is None)
+    second = {line for line in held if "second" in line}
+    assert second
+    assert held - trouble.held(NAMESPACE) == second | {"server tiny"}
+    trouble.until("the end of the servers", lambda: ask(url).status_code == 404)
+    trouble.is_for("experiment", NAMESPACE, "Succeeded")
+    assert states(trouble) == before
+    written = trouble.log()[len(log) :]
+    assert {line["logger"].partition(".")[0] for line in written} <= {"cdl", "kopf"}
+    trouble.apply((project / "resources" / "modeldeployment.yaml").read_text(), "-n", NAMESPACE)
+    trouble.wait(NAMESPACE)
 
 
 def test_nothing_is_done_twice_when_the_api_server_is_killed_and_models_answer_meanwhile(trouble, tmp_path):
@@ -103,7 +129,7 @@ def test_nothing_is_done_twice_when_the_api_server_is_killed_and_models_answer_m
         trouble.until("the end of the run", lambda: states(trouble)[run] == "COMPLETED")
         trouble.up()
         trouble.wait(NAMESPACE, "experiment/tiny")
-        trouble.until("the new release", lambda: "tiny-3" in ask(trouble.url(NAMESPACE)).text)
+        trouble.until("the new release", lambda: "trouble-3" in ask(trouble.url(NAMESPACE)).text)
     assert set(states(trouble)) == before | {run}
     assert trouble.pid("operator") == supervisor
     assert set(statuses) == {200}
@@ -123,8 +149,7 @@ def test_an_operator_whose_lease_ran_out_starts_afresh_and_goes_on(trouble):
         trouble.is_for("experiment", NAMESPACE, "Succeeded")
     assert trouble.pid("operator") == supervisor
     assert set(statuses) == {200}
-    log = (trouble.home / "logs" / "operator.log").read_text()
-    assert "not renewed for" in log
+    assert any("not renewed for" in line["message"] for line in trouble.log())
 
 
 @pytest.mark.slow

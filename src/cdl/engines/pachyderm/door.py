@@ -6,6 +6,7 @@ NOT_FOUND is a fact for whoever asked (`absent`), and an error only where someth
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -46,6 +47,9 @@ SDK_SAYS_NO: dict[type[Exception], type[PortError]] = {
 }
 RACES = ("has not been finished", "has already finished", "has already been finished", "was deleted")
 """Texts of pachd under the code UNKNOWN that mean: somebody was faster."""
+
+# For every call that nobody answers, the SDK raises once more in a callback of gRPC, which then logs a traceback.
+logging.getLogger("grpc._channel").setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -54,7 +54,9 @@ class SeldonEngine:
         said to be asked below its address; without one where Seldon says.
         """
         if isinstance(api, str):
-            api = kubernetes.ApiClient(kubernetes.Configuration(host=api.rstrip("/")))
+            made = kubernetes.Configuration(host=api.rstrip("/"))
+            made.retries = False  # the loop asks again, and knows when
+            api = kubernetes.ApiClient(made)
         self._objects = kubernetes.CustomObjectsApi(api)
         self._get = partial(self._objects.get_namespaced_custom_object, _request_timeout=SECONDS)
         self._create = partial(self._objects.create_namespaced_custom_object, _request_timeout=SECONDS)
