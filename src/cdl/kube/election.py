@@ -10,6 +10,7 @@ A process that lost its lease must not go on. Its threads may be in the middle o
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
@@ -91,19 +92,30 @@ class Election:
         """Our record as the server last confirmed it; None when it has to be read first."""
         self._until: float | None = None
         """When our term ends, unless it is renewed; None while we do not lead."""
+        self._said = ""
+        """What was in the way at the last try: an outage is told once."""
         self._closing = threading.Event()
         self._threads: tuple[threading.Thread, ...] = ()
 
-    def acquire(self, stop: threading.Event) -> bool:
-        """Wait until we lead, and go on leading in the background; False when stop was set first."""
+    def acquire(self, stop: threading.Event, meanwhile: Callable[[], None] = lambda: None) -> bool:
+        """Wait until we lead, and go on leading in the background; False when stop was set first.
+
+        `meanwhile` is called after each try in vain.
+        """
         log.info("lease %s: waiting for it as %s", self._name, self.me)
         while not stop.is_set():
             if self.step():
                 log.info("lease %s: leading as %s", self._name, self.me)
                 self._start()
                 return True
+            meanwhile()
             stop.wait(self._pause())
         return False
+
+    def glance(self) -> None:
+        """See the record without standing for it: once we do, it is known for how long nobody has renewed it."""
+        with contextlib.suppress(PortError):
+            self._look()
 
     def held(self) -> bool:
         """Say whether a write may begin now: we lead, and nobody else can before that write is through."""
@@ -134,9 +146,11 @@ class Election:
             ours = not self.lost.is_set() and self._try()
         except PortError as error:
             self._mine = None  # it may have been done all the same: read before the next try
-            level = logging.DEBUG if isinstance(error, Conflict) else logging.WARNING
-            log.log(level, "lease %s: %s", self._name, error)
+            known = isinstance(error, Conflict) or str(error) == self._said
+            log.log(logging.DEBUG if known else logging.WARNING, "lease %s: %s", self._name, error)
+            self._said = str(error)
             return False
+        self._said = ""
         if not ours:
             return False
         if self._until is not None and not self._in_term():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .election import Election, identity
@@ -26,8 +27,14 @@ class Leadership:
         )
 
     def acquire(self, stop: threading.Event) -> bool:
-        """Wait until we lead, and go on leading in the background; False when stop was set first."""
-        return all(election.acquire(stop) for election in self._elections)
+        """Wait until we lead, and go on leading in the background; False when stop was set first.
+
+        Whoever waits for one Lease watches the others grow old: a dead leader's are all free after one term.
+        """
+        for number, election in enumerate(self._elections, 1):
+            if not election.acquire(stop, partial(_glance, self._elections[number:])):
+                return False
+        return True
 
     def held(self) -> bool:
         """Say whether a write may begin now."""
@@ -37,3 +44,8 @@ class Leadership:
         """Give everything back after the last write. Never raises."""
         for election in reversed(self._elections):
             election.release()
+
+
+def _glance(elections: Sequence[Election]) -> None:
+    for election in elections:
+        election.glance()
