@@ -30,6 +30,7 @@ OPERATOR, ADMISSION = "operator", "admission"
 DOORS = ("operator-probe", "admission", "admission-probe")
 PATIENCE = 60.0
 POLL_SECONDS = 0.05
+COMPLAINTS = 40
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -103,9 +104,11 @@ class Place:
         """One of etcd, kube-apiserver, kube-controller-manager, admission."""
         return psutil.Process(self._stack.running()[name].pid)
 
-    def log(self) -> str:
-        """What the operator logged."""
-        return self._stack.log(OPERATOR).read_text(errors="replace")
+    def complaints(self) -> list[str]:
+        """The last lines of the operator's log that are no good news, for whoever wonders why it did not work."""
+        log = self._stack.log(OPERATOR)
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return [line for line in lines if " INFO " not in line][-COMPLAINTS:]
 
     def _working(self) -> int | None:
         running = self._stack.running()
@@ -159,6 +162,9 @@ def place(home: Path, *, fetch: bool, say: Callable[[str], None]) -> Iterator[Pl
     try:
         made.start()
         yield made
+    except Exception:
+        say("\n".join(made.complaints()))
+        raise
     finally:
         made.stop()
 
