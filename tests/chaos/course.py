@@ -204,4 +204,8 @@ class Course:
 
 
 def _reached(found: Document | None, generation: int) -> bool:
-    return is_settled(found) and found is not None and found["metadata"]["generation"] >= generation
+    """Settled, about this generation, and about every look that was asked for."""
+    if found is None or not is_settled(found) or found["metadata"]["generation"] < generation:
+        return False
+    asked = found["metadata"].get("annotations", {}).get("cdl.dev/requestedAt", "")
+    return bool(found["status"].get("lastHandledRequestedAt", "") == asked)

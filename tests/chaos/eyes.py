@@ -18,6 +18,7 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.chaos.servers import Servers
@@ -31,7 +32,7 @@ class Eyes:
 
     def __init__(self, servers: Servers) -> None:
         """Connect to running engines."""
-        self._home = servers.home
+        self._port = f":{servers.at['determined']}"
         self.pachd = Client(host="127.0.0.1", port=servers.at["pachd"])
         self.master = _logged_in(f"http://127.0.0.1:{servers.at['determined']}")
         self._seldon = httpx.Client(base_url=f"http://127.0.0.1:{servers.at['seldon']}", timeout=20)
@@ -129,27 +130,11 @@ class Eyes:
 
     def servers(self, name: str) -> list[int]:
         """Give the process ids of the model servers of a deployment."""
-        found = []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            words = " ".join(process.info["cmdline"] or ())
-            if "cdl.serving" not in words or process.info["status"] == psutil.STATUS_ZOMBIE:
-                continue
-            try:
-                if process.environ().get("SELDON_DEPLOYMENT_ID") == name:
-                    found.append(process.info["pid"])
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
+        return [pid for pid, told in _told("cdl.serving") if told.get("SELDON_DEPLOYMENT_ID") == name]
 
     def trials(self) -> list[int]:
-        """Give the process ids of the trials of this home folder."""
-        home, found = str(self._home), []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            words = " ".join(process.info["cmdline"] or ())
-            alive = process.info["status"] != psutil.STATUS_ZOMBIE
-            if alive and "determined" in words and home in words and "cdl.embedded" not in words:
-                found.append(process.info["pid"])
-        return found
+        """Give the process ids of the trials of this home folder's master."""
+        return [pid for pid, told in _told("") if told.get("DET_TRIAL_ID") and self._port in told.get("DET_MASTER", "")]
 
     def answering(self) -> bool:
         """All three answer."""
@@ -172,6 +157,18 @@ def _logged_in(url: str) -> Determined:
     token = authentication.login(url, "determined", "", cert).token
     session = api.Session(master=url, username="determined", token=token, cert=cert, max_retries=0)
     return Determined._from_session(session)
+
+
+def _told(word: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Give the environment of every process whose command has a word in it."""
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        command = " ".join(process.info["cmdline"] or ())
+        if "python" not in command or word not in command or process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        try:
+            yield process.info["pid"], process.environ()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
 
 
 def _of(found: str, name: str) -> bool:

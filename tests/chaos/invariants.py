@@ -142,7 +142,14 @@ def quiet(gate: Gate, kube: Kube, document: Document, seconds: float) -> Iterato
         if call.number > number and call.writes and not call.background and about:
             yield f"I4: wrote while all was well: {call.signature}"
     if before and after and before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]:
-        yield f"I4: {kind} {meta['name']} changed while all was well"
+        yield f"I4: {kind} {meta['name']} changed while all was well: {_changed(before, after)}"
+
+
+def _changed(before: Document, after: Document) -> dict[str, Any]:
+    """Give the fields that differ, before and after."""
+    parts = {f"{part}.{name}" for part in ("metadata", "spec", "status") for name in (*before[part], *after[part])}
+    both = {p: tuple(d[p.partition(".")[0]].get(p.partition(".")[2]) for d in (before, after)) for p in sorted(parts)}
+    return {p: b for p, b in both.items() if b[0] != b[1] and p != "metadata.managedFields"}
 
 
 def served(answers: list[Answered], kube: Kube, namespace: str, model: str) -> Iterator[str]:

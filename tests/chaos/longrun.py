@@ -33,7 +33,7 @@ FLOOR = 5.0
 """Spec changes a second, on average, below which a run says nothing."""
 EFFECTIVE = 0.95
 """Share of planned faults that must have been seen to take effect."""
-ARMED_SECONDS = 6.0
+ARMED_SECONDS = 15.0
 """How long a fault waits for a call it can fall on."""
 SETTLE_SECONDS = 90.0
 QUIET_EVERY, QUIET_SECONDS = 10, 5.0

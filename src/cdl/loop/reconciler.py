@@ -38,6 +38,10 @@ LAST_RETRY = timedelta(minutes=1)
 log = logging.getLogger(__name__)
 
 
+class Unwritten(PortError):  # noqa: N818 - as the errors of the ports
+    """Whether a status was written is not known: nobody answered."""
+
+
 class Retry(timedelta):
     """A time to try again after trouble, whatever its length: not the wait for something that is going on."""
 
@@ -114,7 +118,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
     def _work_on(self, resource: R, place: tuple[str, str]) -> timedelta | None:
         try:
             again = self._attempt(resource)
-        except Conflict:
+        except (Conflict, Unwritten):
             raise
         except PortError as error:
             self._faults[place] = type(error).__name__
@@ -232,8 +236,13 @@ class Reconciler(Generic[R, Seen, S, Action]):
                 "last_handled_requested_at": resource.metadata.requested_at,
             }
         )
-        if told != before:
+        if told == before:
+            return
+        try:
             self._store.write_status(resource.key, told, resource.metadata.resource_version)
+        except Unavailable as error:
+            # it may well stand there by now: to complain of this in its place would take back what is true
+            raise Unwritten(str(error)) from error
 
     @staticmethod
     def _next(resource: R, again: timedelta | None) -> timedelta:
