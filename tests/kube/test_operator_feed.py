@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import defaultdict
 
 import pytest
@@ -136,6 +137,17 @@ def test_a_watch_that_is_only_slower_than_a_list_is_not_called_silent(cluster, n
         document = pipelines.create(namespace, "late")
         watched.listed_again(rounds=1)
         watched.feed.event(deleted=False, document={"kind": "DataPipeline", **document})
+        watched.listed_again()
+        assert watched.missed == []
+
+
+def test_a_watch_that_is_late_but_goes_on_telling_is_not_called_silent(cluster, namespace, pipelines):
+    grace, pause, names = 4, 2.5, ("first", "second", "third")
+    with Watched(cluster, namespace, grace=grace) as watched:
+        documents = [{"kind": "DataPipeline", **pipelines.create(namespace, name)} for name in names]
+        for document in documents:
+            time.sleep(pause)
+            watched.feed.event(deleted=False, document=document)
         watched.listed_again()
         assert watched.missed == []
 

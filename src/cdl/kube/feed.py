@@ -113,10 +113,12 @@ class KubeFeed:
         there = {key_of(document): document for document, _ in self._everything()}
         newer = {k: d for k, d in there.items() if not self._cache.knows(d)}
         gone = {k: str(e.document["metadata"]["uid"]) for k, e in before.items() if k not in there}
-        until = time.monotonic() + self._grace
-        while (newer or gone) and time.monotonic() < until and not stop.wait(self._grace / 20):
+        lacking, until = len(newer) + len(gone), time.monotonic() + self._grace
+        while lacking and time.monotonic() < until and not stop.wait(self._grace / 20):
             newer = {k: d for k, d in newer.items() if not self._cache.knows(d)}
             gone = {k: uid for k, uid in gone.items() if self._still(k, uid)}
+            if len(newer) + len(gone) < lacking:  # late, as in a burst on a busy machine, but not silent
+                lacking, until = len(newer) + len(gone), time.monotonic() + self._grace
         for document in newer.values():
             self.event(deleted=False, document=document)
         for key in gone:
