@@ -80,8 +80,7 @@ class Place:
 
     def rest(self) -> None:
         """End the operator in good order."""
-        for process in (self.operator(), psutil.Process(self._stack.running()[OPERATOR].pid)):
-            process.send_signal(signal.SIGTERM)
+        psutil.Process(self._stack.running()[OPERATOR].pid).terminate()  # the supervisor hands it on
         self._until("the operator ended", lambda: OPERATOR not in self._stack.running())
 
     def crash(self) -> psutil.Process:
