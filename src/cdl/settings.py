@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".cdl"), description="The one folder that holds all state of `cdl run`.")
     data: Path | None = Field(None, description="A folder of data sets that stands in for downloads.")
     programs: Path = Field(default_factory=_programs, description="The built-in steps, as folders with a step.py.")
+    audit: bool = Field(
+        False, description="`cdl up` notes each request of a service account in control-plane/audit.log."
+    )
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Trials that may run at once.")
     pachd: str = Field("", description="Pachyderm's address, as in grpc://127.0.0.1:30650.")
     determined: str = Field("", description="Determined's master, scheme included.")

@@ -29,7 +29,12 @@ def api(cluster):
 @pytest.fixture(autouse=True)
 def clean(api):
     """Every test begins and ends without resources."""
+    sweep(api)
     yield
+    sweep(api)
+
+
+def sweep(api):
     for kind in ("DataPipeline", "Experiment", "Release"):
         for document in listed(api, kind)[0]:
             path = paths.collection(kind, document["metadata"]["namespace"]) + "/" + document["metadata"]["name"]

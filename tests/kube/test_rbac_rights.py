@@ -43,13 +43,12 @@ NOBODYS = (
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "approve", "bind")
 
 OPERATOR = {
-    **{f"cdl.dev/{kind}": {"get", "list", "watch", "patch"} for kind in rbac.WISHES},
-    "cdl.dev/releases": {"get", "list", "watch", "create"},
+    **{f"cdl.dev/{kind}": {"list", "watch", "patch"} for kind in rbac.WISHES},
+    "cdl.dev/releases": {"list", "watch", "create"},
     **{f"cdl.dev/{status}": {"patch"} for status in rbac.STATUSES},
     "events": {"create", "patch"},
-    "machinelearning.seldon.io/seldondeployments": {"get", "list", "watch", "create", "update", "delete"},
+    "machinelearning.seldon.io/seldondeployments": {"get", "list", "create", "update", "delete"},
     "apiextensions.k8s.io/customresourcedefinitions": {"list", "watch"},
-    "namespaces": {"list", "watch"},
 }
 
 

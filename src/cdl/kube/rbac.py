@@ -125,15 +125,15 @@ READER = (READS, EVENTS)
 """Whoever may view a namespace may view this too: it joins the cluster's own role `view`."""
 
 OPERATOR = (
-    _ours(WISHES, ("get", "list", "watch"), "follows what people wish"),
+    _ours(WISHES, ("list", "watch"), "follows what people wish"),
     _ours(WISHES, ("patch",), "adds and removes its finalizer"),
-    _ours((RELEASES,), ("get", "list", "watch", "create"), "writes a Release once; nobody writes it again"),
+    _ours((RELEASES,), ("list", "watch", "create"), "writes a Release once; nobody writes it again"),
     _ours(STATUSES, ("patch",), "reports, and nobody else does"),
     Row("", ("events",), ("create", "patch"), "tells people what happened, and counts what happens again"),
     Row(
         "machinelearning.seldon.io",
         ("seldondeployments",),
-        ("get", "list", "watch", "create", "update", "delete"),
+        ("get", "list", "create", "update", "delete"),
         "runs model servers",
     ),
     Row(
@@ -143,7 +143,6 @@ OPERATOR = (
         "notices when a kind arrives or changes",
         Where.SCANNING,
     ),
-    Row("", ("namespaces",), ("list", "watch"), "notices when a namespace arrives or goes", Where.SCANNING),
     Row(
         "coordination.k8s.io",
         ("leases",),

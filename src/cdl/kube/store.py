@@ -95,7 +95,7 @@ class KubeStore:
         try:
             stored = self._api.create(paths.collection(resource.kind, meta.namespace), body)
         except Conflict:
-            there = self._api.get(paths.resource(resource.key))
+            there = self._there(resource.key)
             if there is None:  # it was deleted between the two
                 raise
             stored = there
@@ -151,10 +151,15 @@ class KubeStore:
         try:
             return self._api.merge_patch(path, body)
         except Conflict:
-            now = self._api.get(paths.resource(key))
+            now = self._there(key)
             if now is not None:
                 self._view.put(now)
             raise
+
+    def _there(self, key: Key) -> Document | None:
+        """Read one resource from the server: by a list, for which no right is needed that a watch does not need."""
+        found, _ = listed(self._api, key.kind, key.namespace, name=key.name)
+        return found[0] if found else None
 
     def _guard(self) -> None:
         if not self._may_write():
@@ -232,10 +237,12 @@ class Live:
         return True
 
 
-def listed(api: Api, kind: str, namespace: str | None = None, page: int = PAGE) -> tuple[tuple[Document, ...], int]:
-    """List a kind page by page, each document complete, with the version of the list."""
+def listed(
+    api: Api, kind: str, namespace: str | None = None, page: int = PAGE, name: str = ""
+) -> tuple[tuple[Document, ...], int]:
+    """List a kind, or the one of that name, page by page, each document complete, with the version of the list."""
     found: list[Document] = []
-    query = {"limit": str(page)}
+    query = {"limit": str(page), **({"fieldSelector": f"metadata.name={name}"} if name else {})}
     while True:
         part = api.list(paths.collection(kind, namespace), **query)
         version = str(part.get("apiVersion", ""))

@@ -58,7 +58,7 @@ def raise_cluster(settings: Settings, say: Say, wished: Mapping[str, int] | None
                 f"{settings.home} is in use by `cdl run`: `cdl stop` ends that, or choose another folder by CDL_HOME"
             )
             raise Refusal(message)
-        plane = ControlPlane(home, binaries)
+        plane = ControlPlane(home, binaries, audited=settings.audit)
         plane.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keep(_record(settings), binaries)
         started = _start(settings, plane, stack, ports(home, PORTS, wished), say)
