@@ -50,6 +50,7 @@ check: $(VENV)/.tests  ## Format, lint, types and import layers, without the tes
 	@printf '\n==> types (mypy --strict: the package, the steps, each use case)\n'
 	@$(BIN)/mypy
 	@MYPYPATH=pipelines $(BIN)/mypy --explicit-package-bases pipelines
+	@$(BIN)/mypy --explicit-package-bases benchmarks
 	@for case in $(USE_CASES); do MYPYPATH=$$case/model:src $(BIN)/mypy $(LENIENT) $$(git ls-files "$$case/*.py"); done
 	@printf '\n==> layers (lint-imports)\n'
 	@$(BIN)/lint-imports

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from benchmarks.operator_scale.course import Plan, run
 from benchmarks.operator_scale.report import lines, text
 
