@@ -132,4 +132,4 @@ def test_a_full_disk_and_then_room(small_disk, place):
 
 def test_an_experiment_on_data_that_nobody_declared(place):
     (place.project / "resources" / "datapipeline.yaml").unlink()
-    refused(place, "WaitingForData", "DataPipeline tiny: there is no such DataPipeline", words=("--timeout", 4))
+    refused(place, "WaitingForData", "DataPipeline tiny: there is no such DataPipeline", words=("--timeout", 12))

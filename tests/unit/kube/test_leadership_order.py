@@ -89,4 +89,6 @@ def test_an_outage_is_told_once_and_the_next_one_again(leases, caplog):
 
 def test_a_glance_at_nobody_raises_nothing(leases):
     leases.down = "nobody answers"
-    Election(leases, "cdl-system", "a", TERMS).glance()
+    candidate = Election(leases, "cdl-system", "a", TERMS)
+    candidate.glance()
+    assert not candidate.held()
