@@ -32,6 +32,7 @@ def api(api_server):
 
 
 def remove(api_server, *names):
+    api_server.let_go("-A")
     api_server.kubectl("delete", "crd", *(names or NAMES), "--ignore-not-found", "--timeout=60s")
 
 
