@@ -158,6 +158,7 @@ class HttpProxy:
             await it.writer.drain()
         finally:
             gone.cancel()
+            await asyncio.gather(gone, return_exceptions=True)  # only then may the next request be read
             self.gate.cuts.discard(cut)
             it.up.close()
 

@@ -188,8 +188,9 @@ class Sweep:
         """Name calls that came by in some phase and were not a victim of everything on the menu, in whatever state."""
         met: dict[tuple[str, str], set[str]] = {}
         for point, done in self.covered.items():
-            if not is_passing(self.known[point.signature]):
-                met.setdefault((point.phase, point.signature), set()).update(done)
+            call = self.known[point.signature]
+            if not is_passing(call):  # what belongs to no resource need not come by in every phase
+                met.setdefault((ANY if call.background else point.phase, point.signature), set()).update(done)
         lacks = {key: {f.kind + f.code for f in self.menu(self.known[key[1]])} - done for key, done in met.items()}
         return [f"{phase} {signature}: {sorted(lack)}" for (phase, signature), lack in lacks.items() if lack]
 
