@@ -12,9 +12,10 @@ import yaml
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.kube import paths, rbac
+from cdl.kube.cache import Cache
 from cdl.kube.client import Api
 from cdl.kube.install import install_webhooks, remove_webhooks
-from cdl.kube.store import KubeStore, Live
+from cdl.kube.store import KubeStore, listed
 from cdl.loop.release import Releases
 from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable
 from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON, REJECTED_DIGEST
@@ -66,7 +67,20 @@ def release(operator, namespace, cluster, people):
     document = release_document()
     document["metadata"]["namespace"] = namespace
     cluster.until("it is asked", lambda: answers(cluster, namespace, operator, document))
-    return operator.get(paths.resource(Key("Release", namespace, KEY)))
+    return seen(operator, namespace)
+
+
+def seen(operator, namespace):
+    """The Release as the operator sees it, who may list and watch."""
+    return listed(operator, "Release", namespace, name=KEY)[0][0]
+
+
+def turn(operator, namespace):
+    """Let the operator look at the Release once; give what it says of the decision then."""
+    cache = Cache()
+    cache.put(seen(operator, namespace))
+    Releases(KubeStore(operator, cache), lambda: datetime.now(UTC)).turn(namespace, KEY)
+    return seen(operator, namespace)["status"]["approval"]
 
 
 def answers(cluster, namespace, operator, document):
@@ -94,13 +108,10 @@ def test_a_validators_note_is_signed_and_becomes_the_operators_word(people, oper
     notes = stored["metadata"]["annotations"]
     assert notes[DECIDED_BY] == user
     assert abs((datetime.now(UTC) - datetime.fromisoformat(notes[DECIDED_AT])).total_seconds()) < 60
-    store = KubeStore(operator, Live(operator))
-    Releases(store, lambda: datetime.now(UTC)).turn(namespace, KEY)
-    status = operator.get(paths.resource(Key("Release", namespace, KEY)))["status"]["approval"]
+    status = turn(operator, namespace)
     assert (status["state"], status["by"], status["reason"]) == (ApprovalState.APPROVED, user, "looks right")
     noted(validator, namespace, **{APPROVED_DIGEST: None, REJECTED_DIGEST: digest, DECISION_REASON: "biased"})
-    Releases(store, lambda: datetime.now(UTC)).turn(namespace, KEY)
-    status = operator.get(paths.resource(Key("Release", namespace, KEY)))["status"]["approval"]
+    status = turn(operator, namespace)
     assert (status["state"], status["reason"]) == (ApprovalState.REJECTED, "biased")
 
 
