@@ -16,6 +16,18 @@ for name in [key for key in os.environ if key.startswith("CDL_") and key != "CDL
     del os.environ[name]
 
 UNIT = Path(__file__).parent / "unit"
+LEVELS = ("architecture", "unit", "contract", "wire", "use_cases", "e2e", "kube", "chaos")
+"""What is quick comes first; what keeps servers and threads for a whole run comes after all that must be without."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the tests in the order of their levels; within one they stay as they are."""
+
+    def level(item):
+        folder = item.path.relative_to(UNIT.parent).parts[0]
+        return LEVELS.index(folder) if folder in LEVELS else len(LEVELS)
+
+    items.sort(key=level)
 
 
 @pytest.fixture(autouse=True)

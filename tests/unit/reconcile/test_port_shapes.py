@@ -40,7 +40,7 @@ def test_an_engine_takes_what_its_port_says(port, engine):
 
 def test_there_are_four_errors_and_each_says_one_sentence():
     kinds = {errors.Unavailable, errors.Conflict, errors.Rejected, errors.NotPermitted}
-    assert set(errors.PortError.__subclasses__()) == kinds
+    assert {kind for kind in errors.PortError.__subclasses__() if kind.__module__ == errors.__name__} == kinds
     assert {str(kind("no")) for kind in kinds} == {"no"}
 
 
