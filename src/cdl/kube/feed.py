@@ -91,7 +91,7 @@ class KubeFeed:
         said = ""
         while not stop.is_set():
             try:
-                for document, _ in self._everything():
+                for document in self._everything():
                     self._cache.put(document)
                 return True
             except PortError as error:
@@ -101,16 +101,16 @@ class KubeFeed:
                 stop.wait(RETRY_SECONDS)
         return False
 
-    def _everything(self) -> Iterator[tuple[dict[str, Any], int]]:
+    def _everything(self) -> Iterator[dict[str, Any]]:
         for kind in KINDS:
             for place in self._places:
-                documents, version = listed(self._api, kind, place)
-                yield from ((document, version) for document in documents)
+                documents, _ = listed(self._api, kind, place)
+                yield from documents
 
     def _compare(self, stop: threading.Event) -> list[Key]:
         """Find what a list shows and the watch did not tell, and take it in."""
         before = {key_of(e.document): e for kind in KINDS for e in self._cache.of_kind(kind)}
-        there = {key_of(document): document for document, _ in self._everything()}
+        there = {key_of(document): document for document in self._everything()}
         newer = {k: d for k, d in there.items() if not self._cache.knows(d)}
         gone = {k: str(e.document["metadata"]["uid"]) for k, e in before.items() if k not in there}
         lacking, until = len(newer) + len(gone), time.monotonic() + self._grace
