@@ -8,7 +8,11 @@ to the same verdicts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+STAYS = "self == oldSelf"
+"""The one expression about updates; what it means is written out below for stores without CEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ GATE_IS_BOUNDED = Rule(
 MODEL_NAME_STAYS = Rule(
     "Experiment",
     "spec.model.name",
-    "self == oldSelf",
+    STAYS,
     "cannot change: Releases carry it; make another Experiment for another model",
 )
 VERSION_IS_PINNED = Rule(
@@ -94,7 +98,7 @@ VERSION_IS_PINNED = Rule(
 RELEASE_STAYS = Rule(
     "Release",
     "spec",
-    "self == oldSelf",
+    STAYS,
     "a Release never changes: what is different is another Release",
 )
 
@@ -110,3 +114,26 @@ RULES = (
     VERSION_IS_PINNED,
     RELEASE_STAYS,
 )
+
+
+def changed(kind: str, new: Mapping[str, object], old: Mapping[str, object]) -> tuple[str, ...]:
+    """Give a sentence for each part of a resource that may never change and did: for every store and for admission."""
+    after, before = without_nulls(new), without_nulls(old)
+    return tuple(
+        f"{rule.place}: {rule.message}"
+        for rule in RULES
+        if rule.kind == kind and rule.about_updates and _at(after, rule.place) != _at(before, rule.place)
+    )
+
+
+def without_nulls(value: object) -> object:
+    """A field that is null is as good as left out, to a model and to an API server."""
+    if isinstance(value, Mapping):
+        return {name: without_nulls(part) for name, part in value.items() if part is not None}
+    return [without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
+def _at(document: object, place: str) -> object:
+    for name in place.split("."):
+        document = document.get(name) if isinstance(document, dict) else None
+    return document

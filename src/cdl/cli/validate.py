@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cdl.api.doubts import doubts
+from cdl.api.rules import changed
 
 from . import project
 from .refusal import Refusal
@@ -31,17 +32,12 @@ def command(folder: Path, replaces: Path | None) -> None:
 
 
 def _refuse_what_may_not_change(new: tuple[project.Document, ...], old: tuple[project.Document, ...]) -> None:
-    try:
-        from cdl.kube.rules import broken
-    except ImportError as error:
-        message = f"--replaces needs the part of cdl for Kubernetes (cdl[kube]): {error}"
-        raise Refusal(message) from error
     before = {document.resource.key: document.plain for document in old}
     faults = [
         f"{document.path}: {sentence}"
         for document in new
         if document.resource.key in before
-        for sentence in broken(document.resource.kind, document.plain, before[document.resource.key])
+        for sentence in changed(document.resource.kind, document.plain, before[document.resource.key])
     ]
     if faults:
         raise Refusal("\n".join(faults))

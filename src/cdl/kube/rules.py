@@ -1,8 +1,8 @@
 """The rules of the resource definitions, evaluated as an API server would: CEL expressions found in the schema.
 
-Reading a document with its model already tells every broken rule that one document can break, in the same words and
-without loading CEL. This is for what a model cannot see, a change from one version to the next, and it is the proof
-that models and definitions agree.
+Reading a document with its model already tells every broken rule that one document can break, and `cdl.api.rules` every
+change that may never be, in the same words and without loading CEL. This is the proof that they and the definitions
+agree.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import cel
 
+from cdl.api.rules import changed, without_nulls
 from cdl.api.v1alpha1 import KINDS
 
 from .crds import RULES_WORD, schema
@@ -23,11 +24,19 @@ Node = dict[str, Any]
 
 
 def broken(kind: str, new: Mapping[str, object], old: Mapping[str, object] | None = None) -> tuple[str, ...]:
-    """Give a sentence for each rule of a kind that a document breaks, alone or as the successor of an older one."""
-    before_all = None if old is None else _without_nulls(dict(old))
+    """Give a sentence for each rule of a kind that a document breaks, alone or as the successor of an older one.
+
+    What may never change is judged by the function that every store asks.
+    """
+    return (*evaluated(kind, new), *(changed(kind, new, old) if old is not None else ()))
+
+
+def evaluated(kind: str, new: Mapping[str, object], old: Mapping[str, object] | None = None) -> tuple[str, ...]:
+    """Give a sentence for each expression of a definition that is false, as an API server that knows CEL would."""
+    before_all = None if old is None else without_nulls(old)
     return tuple(
         f"{path}: {rule['message']}"
-        for path, node, value, before in _walk(_schema(kind), _without_nulls(dict(new)), before_all, "")
+        for path, node, value, before in _walk(_schema(kind), without_nulls(new), before_all, "")
         for rule in node.get(RULES_WORD, ())
         if not _holds(rule["rule"], value, before)
     )
@@ -47,13 +56,6 @@ def _holds(expression: str, value: object, before: object) -> bool:
     if "oldSelf" not in expression:
         return bool(_program(expression).execute({"self": value}))
     return before is None or bool(_program(expression).execute({"self": value, "oldSelf": before}))
-
-
-def _without_nulls(value: object) -> object:
-    """A field that is null is as good as left out, to a model and to an API server."""
-    if isinstance(value, dict):
-        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
-    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def _walk(node: Node, value: object, before: object, path: str) -> Iterator[tuple[str, Node, object, object]]:

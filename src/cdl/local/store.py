@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import ValidationError
 
 from cdl.api.canonical import canonical
+from cdl.api.conditions import Reason
 from cdl.api.meta import API_VERSION, Key
 from cdl.api.refusal import explain
-from cdl.api.v1alpha1 import KINDS, Release, Resource, parse
+from cdl.api.rules import changed
+from cdl.api.v1alpha1 import KINDS, Resource, parse
 from cdl.ports.errors import Conflict, Rejected, Unreadable
 
 from .file import File
@@ -121,7 +123,7 @@ class LocalStore:
         Raises:
             ValueError: the document is no valid resource; a pydantic.ValidationError has every fault.
             Conflict: the resource is being deleted.
-            Rejected: it would change a Release, which is immutable.
+            Rejected: it would change what may never change; the sentences are those of admission.
         """
         wanted = parse(document, KINDS)
         key, plain = wanted.key, wanted.plain()
@@ -310,16 +312,18 @@ def _merged(key: Key, stored: Plain, wanted: Plain, applied: Mapping[str, list[s
     for name in ("annotations", "labels"):
         others = {k: v for k, v in _part(before, name).items() if k not in applied.get(name, ())}
         metadata[name] = {**others, **_part(_part(wanted, "metadata"), name)}
-    same_spec = _normal(key, stored) == wanted["spec"]
+    spec = _normal(key, stored)
+    same_spec = spec == wanted["spec"]
     if same_spec and all(metadata[name] == _part(before, name) for name in ("annotations", "labels")):
         return None
     if before.get("deletionTimestamp"):
         message = f"{key}: is being deleted; apply it again once it is gone"
         raise Conflict(message)
     if not same_spec:
-        if key.kind == Release.__name__:
-            message = f"{key}: a release never changes; there is already another one of this name"
-            raise Rejected(message)
+        refused = changed(key.kind, wanted, {"spec": spec})
+        if refused:
+            message = f"{key}: {'; '.join(refused)}"
+            raise Rejected(message, Reason.INVALID_SPEC)
         metadata["generation"] = int(str(before.get("generation", 0))) + 1
     return {"apiVersion": API_VERSION, "kind": key.kind, "metadata": metadata, "spec": wanted["spec"]}
 

@@ -207,3 +207,16 @@ def test_what_has_many_entries_is_counted():
     assert [child.label for child in tree.children] == ["files: 13 entries", "few", "deep"]
     assert len(tree.children[1].children) == 12
     assert tree.children[2].children[0].children[0].label == 'b: {"c": 1}'
+
+
+def test_apply_refuses_what_may_never_change(world, tmp_path):
+    before = world.resources.documents()
+    file = tmp_path / "renamed.yaml"
+    file.write_text(yaml.safe_dump(experiment_document(model={"name": "other"}, approval={"policy": "Manual"})))
+    done = cdl("apply", file)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: Experiment default/news: spec.model.name: cannot change: Releases carry it; "
+        "make another Experiment for another model\n"
+    )
+    assert world.resources.documents() == before

@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from cdl.api.refusal import explain
-from cdl.api.rules import RULES
+from cdl.api.rules import RULES, STAYS, changed
 from cdl.api.v1alpha1 import KINDS
 from cdl.kube.crds import RULES_WORD, schema
-from cdl.kube.rules import broken
+from cdl.kube.rules import broken, evaluated
 from tests.unit.kube.rule_examples import CHANGES, EXAMPLES
 
 
@@ -37,9 +37,12 @@ def test_models_and_expressions_agree(document, path, message):
 
 @pytest.mark.parametrize(("old", "new", "path", "message"), CHANGES.values(), ids=CHANGES)
 def test_a_change_is_judged_by_what_was(old, new, path, message):
-    assert broken(new["kind"], new) == ()
-    assert broken(new["kind"], new, old) == ((f"{path}: {message}",) if message else ())
-    assert broken(new["kind"], new, new) == ()
+    refused = (f"{path}: {message}",) if message else ()
+    for judge in (broken, evaluated):
+        assert judge(new["kind"], new) == ()
+        assert judge(new["kind"], new, old) == refused
+        assert judge(new["kind"], new, new) == ()
+    assert changed(new["kind"], new, old) == refused
 
 
 def rules_in(node):
@@ -68,7 +71,10 @@ def test_the_definitions_carry_every_rule_and_older_servers_get_none():
 
 
 def test_a_rule_about_updates_is_known_by_its_expression():
-    assert [rule.place for rule in RULES if rule.about_updates] == ["spec.model.name", "spec"]
+    """Stores without CEL know what this one expression means, at a place that is no item of a list."""
+    about = [rule for rule in RULES if rule.about_updates]
+    assert [rule.place for rule in about] == ["spec.model.name", "spec"]
+    assert {rule.expression for rule in about} == {STAYS}
 
 
 def test_an_item_of_a_list_is_found_again_by_its_key():

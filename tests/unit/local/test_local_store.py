@@ -19,6 +19,7 @@ from cdl.local import LocalStore
 from cdl.local import file as local_file
 from cdl.ports.errors import Conflict, NotPermitted, Rejected, Unavailable
 from cdl.testing.builders import experiment_document, pipeline_document, release, release_document
+from tests.unit.kube.rule_examples import CHANGES
 
 NEWS = Key("DataPipeline", "default", "news")
 HELD = ("cdl.dev/engines",)
@@ -122,10 +123,30 @@ def test_what_is_being_deleted_cannot_be_changed_but_applied_unchanged(store):
 def test_a_release_never_changes(store):
     store.create(release(git={"commit": "a"}))
     before = store.get(Release, "default", "news-1")
-    with pytest.raises(Rejected, match="a release never changes"):
+    with pytest.raises(Rejected, match="Release default/news-1: spec: a Release never changes"):
         store.apply(release_document(git={"commit": "b"}))
     assert store.apply(release_document(git={"commit": "a"}))[0] == "unchanged"
     assert store.get(Release, "default", "news-1") == before
+
+
+@pytest.mark.parametrize(("old", "new", "place", "message"), CHANGES.values(), ids=CHANGES)
+def test_a_change_is_judged_as_admission_judges_it(store, old, new, place, message):
+    key = store.apply(old)[1].key
+    if not message:
+        assert store.apply(new)[0] == ("unchanged" if new == old else "configured")
+        return
+    before = store.documents()
+    with pytest.raises(Rejected) as caught:
+        store.apply(new)
+    assert str(caught.value) == f"{key}: {place}: {message}"
+    assert caught.value.reason is Reason.INVALID_SPEC
+    assert store.documents() == before
+
+
+def test_another_of_the_same_name_may_be_another(store):
+    old, new, _, _ = CHANGES["renamed model"]
+    store.delete(store.apply(old)[1].key)
+    assert store.apply(new)[0] == "created"
 
 
 def test_a_created_resource_keeps_its_own_annotations_when_it_is_applied(store):
