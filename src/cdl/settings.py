@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 from typing import Literal
@@ -18,12 +19,37 @@ def _programs() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "pipelines"
 
 
+def _account() -> str:
+    """Who the operating system says we are; a container may run under a number nobody has named."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
 class Settings(BaseSettings):
     """What a command or an operator works with; each field is the variable CDL_<FIELD>."""
 
     model_config = SettingsConfigDict(env_prefix="CDL_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Path = Field(Path(".cdl"), description="The one folder that holds all state of `cdl run`.")
+    user: str = Field(
+        default_factory=_account,
+        pattern=r"^[^\s/][^/\r\n]{0,251}$",  # `policy/...` is the platform's own hand
+        description="Who you are where nobody asks for proof, as on a laptop; a cluster goes by its own login.",
+    )
+    database: str = Field(
+        "",
+        description="PostgreSQL that keeps the history, as in postgresql://writer@host/cdl; empty: none is kept, "
+        "except that `cdl run` and `cdl up` bring their own.",
+        repr=False,
+    )
+    database_owner: str = Field(
+        "", description="The same database as who may make its tables; only `cdl audit prepare` uses it.", repr=False
+    )
+    signing_key: Path | None = Field(
+        None, description="The key that signs Releases, as PEM; none: one is made in keys/release.pem below the home."
+    )
     data: Path | None = Field(None, description="A folder of data sets that stands in for downloads.")
     programs: Path = Field(default_factory=_programs, description="The built-in steps, as folders with a step.py.")
     audit: bool = Field(
