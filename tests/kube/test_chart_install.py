@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from charts.render import CHART, SAMPLES
 
+from cdl.kube import rbac
 from tests.architecture.tree import ROOT
 from tests.kube.chart import NAMES, values_of
 from tests.kube.conftest import Cluster
@@ -113,6 +115,37 @@ def test_a_release_lives_and_leaves(cluster, namespace, release):
 
     release.install(CHART, "cdl", values)
     assert names(found(cluster, OURS, *here)) == first, "what was left does not stand in the way"
+
+
+def test_definitions_come_and_go_on_with_the_chart_that_brought_them(cluster, namespace, release, tmp_path):
+    cluster.kubectl("delete", "-f", ROOT / "manifests" / "crds")
+    older = shutil.copytree(CHART, tmp_path / "cdl")
+    file = older / "files" / "crds" / "cdl.dev_releases.yaml"
+    current = file.read_text()
+    file.write_text(current.replace("    shortNames:\n    - cdlrel\n", ""))
+    assert file.read_text() != current
+    release.install(older, "cdl", {})
+    assert set(definitions(cluster)) == {f"{kind}.cdl.dev" for kind in rbac.ALL}
+    assert "x-kubernetes-validations" not in str(definitions(cluster)), "1.20 refuses definitions with rules"
+    assert "shortNames" not in definitions(cluster)["releases.cdl.dev"]["spec"]["names"]
+
+    release.upgrade(CHART, "cdl", {})
+    assert definitions(cluster)["releases.cdl.dev"]["spec"]["names"]["shortNames"] == ["cdlrel"]
+
+    release.uninstall("cdl")
+    kept = definitions(cluster)
+    assert len(kept) == 4, "what people made outlives the chart"
+    with helm.Config(kubeconfig_path=str(cluster.kubeconfig), namespace="default") as other:
+        assert "CustomResourceDefinition" not in manifest(other, {}), "another's are left alone"
+    release.install(CHART, "cdl", {})
+    assert {name: d["metadata"]["uid"] for name, d in definitions(cluster).items()} == {
+        name: d["metadata"]["uid"] for name, d in kept.items()
+    }
+
+
+def definitions(cluster):
+    listed = json.loads(cluster.kubectl("get", "crds", "-o", "json"))["items"]
+    return {d["metadata"]["name"]: d for d in listed}
 
 
 WEBHOOKS = "mutatingwebhookconfigurations,validatingwebhookconfigurations"

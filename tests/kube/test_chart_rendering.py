@@ -13,7 +13,9 @@ from charts import render
 from charts.render import CHART
 from cryptography import x509
 
+from cdl.api.v1alpha1 import KINDS
 from cdl.kube import rbac, webhooks
+from cdl.kube.crds import definition
 from tests.architecture.tree import ROOT
 from tests.kube.chart import NAMES, environments, objects, of_kind, pods, selects, values_of
 
@@ -37,14 +39,17 @@ def test_what_is_made_from_the_chart_is_current():
 
 
 def test_the_chart_carries_the_definitions_of_the_models():
-    with helm.Chart.load(CHART) as chart:
-        names = {document["metadata"]["name"] for text in map(content, chart.crds) for document in text}
-    assert names == {f"{kind}.cdl.dev" for kind in rbac.ALL}
+    """With rules, because Helm renders for a current server unless it is told another; without: test_chart_install."""
+    documents = of_kind(objects("values.yaml"), "CustomResourceDefinition")
+    assert {d["metadata"]["name"] for d in documents} == {f"{kind}.cdl.dev" for kind in rbac.ALL}
+    assert {d["spec"]["names"]["kind"]: d["spec"] for d in documents} == {
+        name: definition(kind, rules=True)["spec"] for name, kind in KINDS.items()
+    }
+    assert {d["metadata"]["annotations"]["helm.sh/resource-policy"] for d in documents} == {"keep"}
 
 
-def content(crd):
-    data = crd["data"] if isinstance(crd, dict) else crd
-    return [document for document in yaml.safe_load_all(data) if document]
+def test_definitions_may_be_somebody_elses_business():
+    assert of_kind(objects("values.yaml", definitions={"install": False}), "CustomResourceDefinition") == []
 
 
 def test_helm_finds_no_fault(variant):
@@ -57,7 +62,8 @@ def test_a_packed_chart_is_whole(tmp_path):
     packed = helm.package(CHART, destination=tmp_path)
     with tarfile.open(packed) as archive:
         names = {member.name for member in archive.getmembers() if member.isfile()}
-    assert {f"cdl/crds/cdl.dev_{kind}.yaml" for kind in rbac.ALL} <= names
+    folders = ("crds", "crds-cel")
+    assert {f"cdl/files/{folder}/cdl.dev_{kind}.yaml" for folder in folders for kind in rbac.ALL} <= names
     assert {"cdl/values.schema.json", "cdl/files/rbac.yaml", "cdl/templates/NOTES.txt"} <= names
     assert not [name for name in names if "/ci/" in name]
 
@@ -68,8 +74,8 @@ def test_no_object_is_there_twice(documents):
 
 
 def test_every_object_says_whose_it_is(documents):
-    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
-    cluster_wide.add("ValidatingWebhookConfiguration")
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    cluster_wide |= {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
     for document in documents:
         metadata = document["metadata"]
         assert metadata["labels"]["app.kubernetes.io/part-of"] == "cdl"
@@ -105,6 +111,7 @@ def test_the_schema_is_strict_and_is_one():
     [
         ({"scope": "Galaxy"}, "/scope"),
         ({"scope": "Namespaced"}, "/namespaces"),
+        ({"definitions": {"install": "once"}}, "/definitions/install"),
         ({"image": {"tag": "latest"}}, "/image/tag"),
         ({"image": {"names": {"operator": "Cdl Operator"}}}, "/image/names/operator"),
         ({"engines": {"pachyderm": {"mode": "sometimes"}}}, "/engines/pachyderm/mode"),
