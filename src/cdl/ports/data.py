@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cdl.api.meta import Key
@@ -12,7 +13,18 @@ if TYPE_CHECKING:
     from cdl.reconcile.datapipeline import DataSeen, StepWish
 
 
-class DataEngine(Protocol):
+class DataHistory(Protocol):
+    """What was committed once: a commit is known by its repository's name and its id, as a Release names it."""
+
+    def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
+        """Give the files of a finished commit that training reads, path to digest; None: the commit is not there.
+
+        Paths begin with a slash; notes, whose top names begin with an underscore, are left out. `files_digest` of what
+        is given is the digest that `look` reports of the same files. Reads it afresh and changes nothing.
+        """
+
+
+class DataEngine(DataHistory, Protocol):
     """Repositories, commits and steps of DataPipelines; owner is the resource's key."""
 
     def look(self, owner: Key, spec: DataPipelineSpec) -> DataSeen:

@@ -219,6 +219,11 @@ def ingest_key(spec: DataPipelineSpec, sources: tuple[SourceSeen, ...]) -> str:
     return short([wish, spec.split.model_dump(mode="json") if spec.split else None])
 
 
+def files_digest(files: Mapping[str, str]) -> str:
+    """Stands for the files of one side, path to digest: same names, same contents."""
+    return digest([[path, content] for path, content in sorted(files.items())])
+
+
 def wishes(spec: DataPipelineSpec, programs: Mapping[str, str]) -> tuple[StepWish, ...]:
     """The steps as they should be; item checks travel with the step that applies them."""
     items = tuple(c for c in spec.checks if c.rows is None and c.rejected is None)

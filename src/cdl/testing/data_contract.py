@@ -8,6 +8,7 @@ import pytest
 
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.ports.errors import Rejected
+from cdl.reconcile.datapipeline import files_digest
 
 from .builders import folder, owner, step_wish
 
@@ -268,6 +269,34 @@ class DataEngineContract:
         with pytest.raises(Rejected):
             engine.remove_stray(key, upstream.name)
         assert engine.look(key, spec(first, second)) == before
+
+    def test_a_manifest_has_every_file_of_a_commit(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Also of one that is the head no more: equal contents have equal digests, wherever they lie."""
+        key = owner("DataPipeline")
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS | {"tech/2.txt": "the cup"}))
+        before = side(engine.look(key, BARE), Side.TRAIN)
+        engine.ingest(key, Side.TRAIN, "two", folder(tmp_path, NEWS))
+        found = engine.manifest(before.repo, str(before.head))
+        assert found is not None
+        assert sorted(found) == ["/sport/1.txt", "/sport/2.txt", "/tech/1.txt", "/tech/2.txt"]
+        assert found["/sport/2.txt"] == found["/tech/2.txt"] != found["/tech/1.txt"]
+
+    def test_a_manifest_is_what_a_look_has_the_digest_of(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Of a step's output as of an input."""
+        (last,) = self.news(engine, owner("DataPipeline"), tmp_path, step_wish("copy")).manifests
+        found = engine.manifest(last.repo, last.commit)
+        assert found is not None
+        assert (len(found), files_digest(found)) == (last.files, last.digest)
+
+    def test_a_commit_that_is_not_there_has_no_manifest(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Be it the repository, the commit, the namespace, or that it was removed."""
+        key = owner("DataPipeline")
+        known = side(self.news(engine, key, tmp_path), Side.TRAIN)
+        assert engine.manifest("nobody-train", str(known.head)) is None
+        assert engine.manifest(known.repo, "0" * 32) is None
+        assert engine.manifest(known.repo, str(known.head), "elsewhere") is None
+        engine.forget(key)
+        assert engine.manifest(known.repo, str(known.head)) is None
 
     def test_forget_removes_everything_of_the_owner_alone(self, engine: DataEngine, tmp_path: Path) -> None:
         """Somebody else's repositories and pipelines stay; the owner can start again."""

@@ -223,6 +223,30 @@ class RunsStepsOnBothSides(MemoryData):
         self._trigger(self._owners[owner], side)
 
 
+class ForgetsOldCommits(MemoryData):
+    def manifest(self, repo, commit, namespace="default"):
+        heads = {c.id for owned in self._owners.values() for c in owned.inputs.values()}
+        heads |= {p.output.id for owned in self._owners.values() for p in owned.pipelines.values() if p.output}
+        return super().manifest(repo, commit, namespace) if commit in heads else None
+
+
+class DigestsPaths(MemoryData):
+    def manifest(self, repo, commit, namespace="default"):
+        found = super().manifest(repo, commit, namespace)
+        return found and {path: path for path in found}
+
+
+class ListsAnotherDigest(MemoryData):
+    def manifest(self, repo, commit, namespace="default"):
+        found = super().manifest(repo, commit, namespace)
+        return found and {path: content[::-1] for path, content in found.items()}
+
+
+class ListsNothingOfNobody(MemoryData):
+    def manifest(self, repo, commit, namespace="default"):
+        return super().manifest(repo, commit, namespace) or {}
+
+
 LIARS = {
     KnowsStrangers: {
         "test_an_unknown_owner_is_an_empty_report",
@@ -235,6 +259,7 @@ LIARS = {
         "test_a_half_written_commit_leaves_the_head_before_it",
         "test_a_second_ingest_of_the_same_key_changes_nothing",
         "test_forget_removes_everything_of_the_owner_alone",
+        "test_a_manifest_has_every_file_of_a_commit",
     },
     KeepsOldFiles: {"test_ingest_makes_the_head_hold_exactly_the_folder"},
     ForgetsTheKey: {
@@ -272,10 +297,14 @@ LIARS = {
     HidesFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
     NeverMends: {"test_a_mended_step_runs_again"},
     DigestsTheCommit: {
+        "test_a_manifest_is_what_a_look_has_the_digest_of",
         "test_equal_contents_have_equal_manifests",
         "test_ingest_makes_the_head_hold_exactly_the_folder",
     },
-    DigestsNothing: {"test_equal_contents_have_equal_manifests"},
+    DigestsNothing: {
+        "test_a_manifest_is_what_a_look_has_the_digest_of",
+        "test_equal_contents_have_equal_manifests",
+    },
     HidesStrays: {
         "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
         "test_a_removed_stray_is_gone_and_the_others_stay",
@@ -297,11 +326,19 @@ LIARS = {
     RemovesAnybodys: {"test_somebody_elses_pipeline_is_not_removed"},
     RemovesWhatIsRead: {"test_a_stray_that_is_read_is_not_removed"},
     NeverForgets: {
+        "test_a_commit_that_is_not_there_has_no_manifest",
         "test_forget_removes_everything_of_the_owner_alone",
         "test_forgetting_what_is_not_there_is_a_success",
     },
     ForgetsEverybody: {"test_forget_removes_everything_of_the_owner_alone"},
     ForgetsOnce: {"test_forgetting_what_is_not_there_is_a_success"},
+    ForgetsOldCommits: {"test_a_manifest_has_every_file_of_a_commit"},
+    DigestsPaths: {
+        "test_a_manifest_has_every_file_of_a_commit",
+        "test_a_manifest_is_what_a_look_has_the_digest_of",
+    },
+    ListsAnotherDigest: {"test_a_manifest_is_what_a_look_has_the_digest_of"},
+    ListsNothingOfNobody: {"test_a_commit_that_is_not_there_has_no_manifest"},
     RunsStepsOnBothSides: {
         "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
         "test_a_removed_stray_is_gone_and_the_others_stay",

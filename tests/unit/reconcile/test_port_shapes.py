@@ -14,6 +14,7 @@ from cdl.testing import memory
 PORTS = {
     artifacts.ArtifactStore: [memory.MemoryArtifacts],
     data.DataEngine: [memory.MemoryData],
+    data.DataHistory: [memory.MemoryData],
     logs.LogReader: [],
     resources.ResourceStore: [memory.MemoryResources, LocalStore],
     serving.ServingEngine: [memory.MemoryServing],

@@ -24,6 +24,7 @@ from .translate import (
     PIPELINE_BROKEN,
     WISH,
     CommitSeen,
+    commit_named,
     input_repo,
     is_over,
     job_status,
@@ -34,11 +35,12 @@ from .translate import (
     pipeline_named,
     pipeline_spec,
     project_of,
+    read_by_training,
     readers_first,
     repo_named,
     stray_seen,
 )
-from .wire import connect
+from .wire import connect, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -161,6 +163,20 @@ class PachydermEngine:
                 repo = repo_named(project, input_repo(owner, side))
                 if self._is_ours(owner, repo):
                     self._client.pfs.delete_repo(repo=repo, force=True)
+
+    def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
+        """Give the files of a finished commit that training reads, path to digest; None: the commit is not there.
+
+        Paths begin with a slash; notes, whose top names begin with an underscore, are left out. `files_digest` of what
+        is given is the digest that `look` reports of the same files. Reads it afresh and changes nothing.
+        """
+        with door(f"reading commit {commit} of {repo}"):
+            found = self._reader.commit(namespace, repo, commit)
+            if found is None or not found.good:
+                return None
+            handle = commit_named(repo_named(namespace, repo), commit)
+            entries = there(lambda: walk(self._client, handle))
+            return read_by_training(entries) if entries is not None else None
 
     def beat(self) -> Mapping[Key, str]:
         """Give, for every DataPipeline that pachd holds something of, a text that stands for all of it.

@@ -17,7 +17,7 @@ from cdl.api.conditions import Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import JobStatus
 from cdl.ports.errors import Rejected
-from cdl.reconcile.datapipeline import ManifestSeen, Report, StraySeen
+from cdl.reconcile.datapipeline import ManifestSeen, Report, StraySeen, files_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -278,11 +278,16 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def read_by_training(entries: Iterable[Entry]) -> dict[str, str]:
+    """Every file but notes, whose top names start with an underscore: path to digest."""
+    return {e.path: e.hash for e in entries if not e.path.startswith("/_")}
+
+
 def manifest(
     side: Side, repo: str, commit: str, entries: Iterable[Entry], labels: Labels, reported_rows: int
 ) -> ManifestSeen:
-    """Say what training will read: every file but notes, whose top names start with an underscore."""
-    files = sorted((e.path, e.hash) for e in entries if not e.path.startswith("/_"))
+    """Say what training will read."""
+    files = sorted(read_by_training(entries).items())
     if labels.source == "parent":
         labelled = [[path, PurePosixPath(path).parent.name] for path, _ in files if PurePosixPath(path).parent.name]
         rows = len(labelled)
@@ -293,7 +298,7 @@ def manifest(
         side=side,
         repo=repo,
         commit=commit,
-        digest=digest([list(file) for file in files]),
+        digest=files_digest(dict(files)),
         files=len(files),
         label_digest=digest(labelled),
         label_rows=rows,

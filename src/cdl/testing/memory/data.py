@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING
 from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.datapipeline import JobStatus, Side
 from cdl.ports.errors import Rejected
-from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, Report, SideSeen, StepSeen, StepWish, StraySeen
+from cdl.reconcile.datapipeline import (
+    DataSeen,
+    ManifestSeen,
+    Report,
+    SideSeen,
+    StepSeen,
+    StepWish,
+    StraySeen,
+    files_digest,
+)
 from cdl.testing.weather import Weather
 
 from .programs import FAILS, run
@@ -64,6 +74,8 @@ class Owned:
     half: dict[Side, Files] = field(default_factory=dict)
     """Written by callers that died before they finished."""
     pipelines: dict[tuple[Side, str], Pipeline] = field(default_factory=dict)
+    commits: dict[tuple[Side, str], list[Commit]] = field(default_factory=dict)
+    """Everything that was ever committed, by side and step; the input repository's step is empty."""
 
     def read_by(self, side: Side, pipeline: Pipeline) -> Commit | None:
         """What a pipeline reads now."""
@@ -167,11 +179,22 @@ class MemoryData:
                     message = f"pipeline {name}: another one reads it"
                     raise Rejected(message)
                 del owned.pipelines[place]
+                owned.commits.pop(place, None)
 
     def forget(self, owner: Key) -> None:
         """Remove every repository and pipeline of the owner."""
         with self.weather.call("forget data"):
             self._owners.pop(owner, None)
+
+    def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
+        """Give the files of a finished commit, path to digest; None: the commit is not there."""
+        with self.weather.call(f"manifest of {repo}"):
+            for owner, owned in self._owners.items():
+                for (side, step), commits in owned.commits.items():
+                    found = next((c for c in commits if c.id == commit and c.finished), None)
+                    if found is not None and (owner.namespace, _repo(owner, side, step)) == (namespace, repo):
+                        return _manifest_of(found.files)
+            return None
 
     def beat(self) -> Mapping[Key, str]:
         """Give a text for every owner that changes whenever a look would see something else."""
@@ -187,6 +210,7 @@ class MemoryData:
 
     def _commit(self, owned: Owned, side: Side, files: Files, key: str | None) -> None:
         owned.inputs[side] = Commit(f"c{next(self._numbers)}", files, key, finished=True)
+        owned.commits.setdefault((side, ""), []).append(owned.inputs[side])
         self._trigger(owned, side)
 
     def _trigger(self, owned: Owned, side: Side) -> None:
@@ -196,7 +220,9 @@ class MemoryData:
             if commit is None or pipeline.input == commit.id:
                 continue
             number = next(self._numbers)
-            pipeline.input, pipeline.output, pipeline.failure = commit.id, Commit(f"c{number}"), ""
+            made = Commit(f"c{number}")
+            pipeline.input, pipeline.output, pipeline.failure = commit.id, made, ""
+            owned.commits.setdefault((side, pipeline.wish.step.name), []).append(made)
             pipeline.job = JobStatus(step=pipeline.wish.step.name, side=side, id=f"j{number}", state="CREATED")
 
 
@@ -291,8 +317,18 @@ def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> M
         return None
     labels = {path: PurePosixPath(path).parts[-2] for path in commit.files if "/" in path}
     return ManifestSeen(
-        side, repo, commit.id, _digest(commit.files), len(commit.files), digest(labels), label_rows=len(labels)
+        side,
+        repo,
+        commit.id,
+        files_digest(_manifest_of(commit.files)),
+        len(commit.files),
+        digest(labels),
+        label_rows=len(labels),
     )
+
+
+def _manifest_of(files: Files) -> dict[str, str]:
+    return {f"/{path}": hashlib.sha256(content).hexdigest() for path, content in files.items()}
 
 
 def _digest(files: Files) -> str:
