@@ -1,44 +1,59 @@
-"""One byte string for one meaning, so that a digest can stand for a value."""
+"""One byte string for one meaning, so that a digest can stand for a value: RFC 8785 (JSON Canonicalization Scheme)."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pydantic import JsonValue
+import rfc8785
 
-
-LEAST_WITH_EXPONENT = 1e21
-"""From here on a number is written with an exponent, and stays a floating one."""
+LARGEST_EXACT = 2**53
+"""Beyond this, readers of JSON disagree about whole numbers: most hold them as IEEE 754 doubles."""
+LARGEST_DOUBLE = 10**308
 
 
 def canonical(value: object) -> bytes:
-    """Write plain JSON data with sorted keys, no white space and UTF-8.
+    """Write plain JSON data as RFC 8785 says: sorted keys, no white space, UTF-8, numbers as ECMAScript spells them.
+
+    1.0 and 1 are one number and so one text: an API server gives back the one for the other.
 
     Raises:
-        ValueError: the value holds NaN, Infinity or half a character, which JSON cannot say.
+        ValueError: the value holds NaN, Infinity, half a character or a whole number that a double cannot hold.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("holds half a character (a lone surrogate), which UTF-8 cannot say") from error
-    except ValueError as error:
+        try:
+            return rfc8785.dumps(value)  # type: ignore[arg-type]  # what is no JSON is refused there
+        except rfc8785.IntegerDomainError:
+            return rfc8785.dumps(_as_doubles(value))  # type: ignore[arg-type]  # the same
+    except rfc8785.FloatDomainError as error:
         raise ValueError("holds NaN or Infinity, which JSON cannot say") from error
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        half = UnicodeEncodeError in (type(error), type(error.__cause__))
+        said = "holds half a character (a lone surrogate), which UTF-8 cannot say" if half else str(error)
+        raise ValueError(said) from error
 
 
-def as_stored(value: JsonValue) -> JsonValue:
-    """Write whole numbers without a point, as an API server gives them back; else 1.0 would lose its digest there."""
+def _as_doubles(value: object) -> object:
+    """Take large whole numbers for the doubles that every reader makes of them."""
     match value:
         case dict():
-            return {name: as_stored(part) for name, part in value.items()}
-        case list():
-            return [as_stored(part) for part in value]
-        case float() if value.is_integer() and abs(value) < LEAST_WITH_EXPONENT:
-            return int(value)
+            return {name: _as_doubles(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_as_doubles(part) for part in value]
+        case bool():
+            return value
+        case int() if abs(value) >= LARGEST_EXACT:
+            return _as_double(value)
         case _:
             return value
+
+
+def _as_double(number: int) -> float:
+    if abs(number) < LARGEST_DOUBLE:
+        double = float(number)
+        if int(double) == number or rfc8785.dumps(double) == str(number).encode():
+            return double
+    message = f"holds {str(number)[:40]}, a whole number that a double cannot hold exactly"
+    raise ValueError(message)
 
 
 def digest(value: object) -> str:

@@ -21,6 +21,10 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 REVISION_ANNOTATION = "cdl.dev/revision"
 REQUESTED_AT_ANNOTATION = "cdl.dev/requestedAt"
+AUTHORS_ANNOTATION = "cdl.dev/authors"
+"""Who wrote the git commit, by commas; never the ones who may approve what comes of it."""
+APPLIED_BY_ANNOTATION = "cdl.dev/applied-by"
+"""Who applied the resource; on a cluster admission writes it over whatever was sent."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=32)]
@@ -55,6 +59,15 @@ class Metadata(BaseModel):
     def revision(self) -> str:
         """The git commit this resource was applied from; empty when nobody said."""
         return self.annotations.get(REVISION_ANNOTATION, "")
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Who wrote the commit and who applied it, in order of the alphabet; none where nobody said."""
+        said = [
+            *self.annotations.get(AUTHORS_ANNOTATION, "").split(","),
+            self.annotations.get(APPLIED_BY_ANNOTATION, ""),
+        ]
+        return tuple(sorted({name.strip() for name in said} - {""}))
 
     @property
     def requested_at(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from cdl.api.meta import REVISION_ANNOTATION
+from cdl.api.meta import AUTHORS_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.refusal import explain
 from cdl.api.v1alpha1 import KINDS, parse
 from cdl.stores.artifacts import DirectoryArtifacts, pack
@@ -90,11 +90,12 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
             if code.get(part):
                 code[part] = _packed_part(document.path, f"spec.code.{part}.uri", dict(code[part]), artifacts)
         plain["spec"] = {**spec, "code": code}
-    commit = revision(_project(document.path))
+    folder = _project(document.path)
+    commit = revision(folder)
     if commit:
         metadata = dict(plain["metadata"])
-        annotations = {REVISION_ANNOTATION: commit, **(metadata.get("annotations") or {})}
-        plain["metadata"] = {**metadata, "annotations": annotations}
+        known = {REVISION_ANNOTATION: commit, AUTHORS_ANNOTATION: ",".join(authors(folder))}
+        plain["metadata"] = {**metadata, "annotations": {**known, **(metadata.get("annotations") or {})}}
     return plain
 
 
@@ -103,6 +104,12 @@ def revision(folder: Path) -> str:
     commit = _git(folder, "rev-parse", "HEAD")
     changed = commit and _git(folder, "status", "--porcelain", "--", str(folder.resolve()))
     return f"{commit}-dirty" if changed else commit
+
+
+def authors(folder: Path) -> tuple[str, ...]:
+    """E-mail addresses of who wrote and who committed the last change of a project; none outside a repository."""
+    said = _git(folder, "log", "-1", "--format=%ae%n%ce", "--", str(folder.resolve()))
+    return tuple(sorted(set(said.split())))
 
 
 def _git(folder: Path, *words: str) -> str:

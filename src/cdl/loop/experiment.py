@@ -12,6 +12,7 @@ from cdl.api.v1alpha1.experiment import ExperimentStatus
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec
 from cdl.ports.errors import Rejected
 from cdl.reconcile import experiment as pure
+from cdl.reconcile.experiment.members import DOCUMENT
 
 from .controller import Controller, Engines
 from .release import record_approval
@@ -42,6 +43,7 @@ def controller(engines: Engines) -> Experiments:
             waiting_for=waiting_for,
             runs=engines.training.look(resource.key),
             releases=tuple(_seen(r) for r in releases if r.spec.model == resource.spec.model.name),
+            shelf=engines.artifacts.shelf,
         )
 
     def act(resource: Experiment, action: pure.Action) -> None:
@@ -62,14 +64,16 @@ def controller(engines: Engines) -> Experiments:
 
 
 def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease) -> None:
-    """Register the checkpoint, keep the document, create the resource: each a no-op when it is done already.
+    """Keep the documents, register the checkpoint, create the resource: each a no-op when it is done already.
 
     Raises:
         Rejected: a Release of that number exists with other members, so registry and resources disagree.
     """
+    for part in action.documents:
+        engines.artifacts.keep(canonical(part), DOCUMENT)
     version = engines.training.register(action.model, action.checkpoint, action.digest)
     spec = ReleaseSpec(model=action.model, version=version, digest=action.digest, members=dict(action.members))
-    document = engines.artifacts.keep(canonical(spec.model_dump(mode="json", by_alias=True)), ".json")
+    document = engines.artifacts.keep(canonical(spec.model_dump(mode="json", by_alias=True)), DOCUMENT)
     release = Release(
         metadata=Metadata(
             name=f"{action.model}-{version}",

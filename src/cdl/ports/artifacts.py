@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 class ArtifactStore(Protocol):
     """A place that training and serving processes can read too."""
 
+    @property
+    def shelf(self) -> str:
+        """What every URI of `keep` begins with: the rest is <sha256><suffix>."""
+
     def keep(self, content: bytes, suffix: str) -> str:
-        """Store content and give its URI, which ends in <sha256><suffix>. A second call changes nothing."""
+        """Store content and give its URI: <shelf><sha256><suffix>. A second call changes nothing."""
 
     def fetch(self, uri: str, sha256: str) -> Path:
         """Give a local file with the content of the URI, checked.

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import rfc8785
+
 from cdl.serving.faults import Refused
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 ENTRYPOINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+LARGEST_EXACT = 2**53
 DOCUMENT_LIMIT = 16 << 20  # a document lists files; it does not hold them
 
 
@@ -58,8 +61,17 @@ def sha256(content: bytes) -> str:
 
 
 def canonical(value: object) -> bytes:
-    """The one spelling of a JSON value that digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """The one spelling of a JSON value that digests are taken of: RFC 8785."""
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]  # it was JSON a moment ago
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise Refused(f"release document has no canonical form: {error}") from error
+
+
+def _whole(digits: str) -> int | float:
+    """Read a whole number; one beyond what a double holds exactly is the double that every reader makes of it."""
+    number = int(digits)
+    return number if abs(number) < LARGEST_EXACT else float(number)
 
 
 def read(uri: str, digest: str) -> Release:
@@ -73,7 +85,7 @@ def read(uri: str, digest: str) -> Release:
     if len(content) > DOCUMENT_LIMIT:
         raise Refused(f"release document {path} is larger than {DOCUMENT_LIMIT >> 20} MiB")
     try:
-        document = json.loads(content)
+        document = json.loads(content, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise Refused(f"release document {path} is not JSON: {error}") from error
     return _checked(_mapping(document, "document"), digest)

@@ -32,9 +32,9 @@ class ArtifactStoreContract:
         """Remove what lies at a URI behind the store's back."""
         raise NotImplementedError
 
-    def test_the_uri_ends_in_digest_and_suffix(self, engine: ArtifactStore) -> None:
-        """So that the name itself can be checked."""
-        assert engine.keep(CONTENT, ".tar.gz").endswith(f"{SHA256}.tar.gz")
+    def test_the_uri_is_shelf_digest_and_suffix(self, engine: ArtifactStore) -> None:
+        """So that the name itself can be checked, and said before anything is kept."""
+        assert engine.keep(CONTENT, ".tar.gz") == f"{engine.shelf}{SHA256}.tar.gz"
 
     def test_what_is_kept_can_be_fetched(self, engine: ArtifactStore) -> None:
         """As a local file with the very same bytes."""

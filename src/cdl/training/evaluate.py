@@ -14,6 +14,7 @@ import importlib
 import json
 import math
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
@@ -93,7 +94,18 @@ def provenance(checkpoint: str, folder: Path) -> dict[str, object]:
     }
     return {
         "checkpoint": {"uuid": checkpoint, "files": files},
-        "environment": {"python": platform.python_version(), "packages": _versions(PACKAGES)},
+        "environment": {"python": platform.python_version(), "packages": _versions(PACKAGES), "lock": lock()},
+    }
+
+
+def lock() -> dict[str, object]:
+    """Everything installed here, and the machine: enough to make this environment again."""
+    installed = {re.sub(r"[-_.]+", "-", d.name).lower(): d.version for d in metadata.distributions()}
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": dict(sorted(installed.items())),
     }
 
 

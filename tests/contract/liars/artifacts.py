@@ -58,10 +58,10 @@ class GivesNothing(MemoryArtifacts):
 
 LIARS = {
     NamesByNumber: {
-        "test_the_uri_ends_in_digest_and_suffix",
+        "test_the_uri_is_shelf_digest_and_suffix",
         "test_a_missing_artifact_is_rejected",
     },
-    IgnoresTheSuffix: {"test_the_uri_ends_in_digest_and_suffix"},
+    IgnoresTheSuffix: {"test_the_uri_is_shelf_digest_and_suffix"},
     CutsContent: {
         "test_what_is_kept_can_be_fetched",
         "test_keeping_twice_changes_nothing",

@@ -199,10 +199,14 @@ def test_the_commit_of_the_whole_project_is_noted_beside_what_was_written(folder
     (folder / "model" / "train.py").write_text("print('changed')\n")
     [document] = project.read(folder)
     artifacts = DirectoryArtifacts(tmp_path / "artifacts")
-    assert project.packed(document, artifacts)["metadata"]["annotations"] == {"cdl.dev/revision": f"{commit}-dirty"}
+    assert project.packed(document, artifacts)["metadata"]["annotations"] == {
+        "cdl.dev/revision": f"{commit}-dirty",
+        "cdl.dev/authors": "t@example.org",
+    }
     document.plain["metadata"]["annotations"] = {"team": "a"}
     assert project.packed(document, artifacts)["metadata"]["annotations"] == {
         "cdl.dev/revision": f"{commit}-dirty",
+        "cdl.dev/authors": "t@example.org",
         "team": "a",
     }
 

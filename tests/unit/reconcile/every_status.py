@@ -63,8 +63,8 @@ def of_experiment():
         return training_seen(plain, measured=run(wish, phase, id="8", best=None, measurement=found))
 
     def approved(state, resource=plain):
-        members = experiment.release_members(
-            resource, DATA, run(experiment.train_key(resource, DATA)), BEST, measured().runs[1]
+        members, _ = experiment.release_members(
+            resource, DATA, run(experiment.train_key(resource, DATA)), BEST, measured().runs[1], shelf=""
         )
         given = {"name": "news-1", "version": 1, "digest": digest(members)}
         release = experiment.ReleaseSeen(

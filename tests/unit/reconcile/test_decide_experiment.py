@@ -47,7 +47,7 @@ def evaluated(phase=RunPhase.SUCCEEDED, **parts):
 
 def released(resource=None, approval=ApprovalState.APPROVED, by="policy/Automatic", **parts):
     resource = resource or experiment()
-    members = release_members(resource, DATA, run(key(resource)), BEST, evaluated())
+    members, _ = release_members(resource, DATA, run(key(resource)), BEST, evaluated(), shelf="")
     given = {"name": "news-1", "version": 1, "digest": digest(members), "content": content_digest(members)} | parts
     return ReleaseSeen(**given, approval=approval, approved_by=by)
 
@@ -486,8 +486,8 @@ def test_what_validation_rules_out_is_never_guessed_at():
     )
     with pytest.raises(ValueError, match=r"code\.archive is required"):
         decide(codeless, Seen(at=AT, dataset=DATA))
-    with pytest.raises(ValueError, match="needs a measurement and code"):
-        release_members(experiment(), DATA, run(key()), BEST, evaluated(measurement=None))
+    with pytest.raises(ValueError, match="needs a measurement"):
+        release_members(experiment(), DATA, run(key()), BEST, evaluated(measurement=None), shelf="")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def training_seen(draw, resource):
     runs = tuple(r for r in (trained, measured, other) if draw(st.integers(0, 5)))
     releases = ()
     if draw(MAYBE) and measured.measurement:
-        members = experiments.release_members(resource, dataset, trained, facts.BEST, measured)
+        members, _ = experiments.release_members(resource, dataset, trained, facts.BEST, measured, shelf="")
         content = experiments.members.content_digest(members)
         state = draw(st.sampled_from(list(ApprovalState)))
         releases = (

@@ -23,6 +23,7 @@ from .translate import (
     measurement_of,
     moment,
     searcher_of,
+    seed_of,
     slot_seconds,
     trial_status,
 )
@@ -82,6 +83,7 @@ class Reader:
             best=_best(session, run.id) if phase is RunPhase.SUCCEEDED and not measures else None,
             measurement=_measurement(session, trials) if phase is RunPhase.SUCCEEDED and measures else None,
             slot_seconds=sum(slot_seconds(allocations, now) for allocations in held.values()),
+            seed=seed_of(run.config),
             failure=_failure(session, trials) if phase is RunPhase.FAILED else "",
         )
         if _is_complete(seen, measures=measures):

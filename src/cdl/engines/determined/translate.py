@@ -105,6 +105,13 @@ def searcher_of(config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     return found if isinstance(found, dict) else {}
 
 
+def seed_of(config: Mapping[str, JsonValue]) -> int | None:
+    """What the draws of a search begin with; a master fills it in."""
+    found = config.get("reproducibility")
+    seed = found.get("experiment_seed") if isinstance(found, dict) else None
+    return int(seed) if isinstance(seed, int | float) else None
+
+
 def _best(trial: trialv1Trial, searcher: Mapping[str, JsonValue]) -> float | None:
     if trial.bestValidation is None:
         return None

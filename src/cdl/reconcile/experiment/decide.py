@@ -174,12 +174,12 @@ def _release(
         fact(ConditionType.TRAINED, holds=True, reason=Reason.TRAINING_DONE),
         fact(ConditionType.GATES_PASSED, holds=True, reason=Reason.GATES_MET),
     )
-    members = release_members(resource, data, run, best, measured)
+    members, documents = release_members(resource, data, run, best, measured, seen.shelf)
     content = content_digest(members)
     release = next((r for r in seen.releases if r.content == content), None)
     if release is None:
         wanted = digest(members)
-        write = WriteRelease(resource.spec.model.name, best.uuid, wanted, members)
+        write = WriteRelease(resource.spec.model.name, best.uuid, wanted, members, documents)
         doing = busy(Reason.RELEASING, f"writing the release of {wanted[:19]}")
         return Answer((doing, *done), (*stale, write), run=run, measured=measured, gates=gates, data=data, done=2)
     released = fact(ConditionType.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message=release.name)

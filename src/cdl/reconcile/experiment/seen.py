@@ -54,6 +54,7 @@ class Measurement:
     files: Mapping[str, str]
     """sha256 of every file of the checkpoint, as the evaluator read them."""
     environment: Mapping[str, JsonValue]
+    """Version of Python, of the packages that decide about figures, and under `lock` of everything installed."""
     raw: Mapping[str, JsonValue]
     """Everything reported, for the record."""
 
@@ -71,6 +72,8 @@ class RunSeen:
     best: CheckpointSeen | None = None
     measurement: Measurement | None = None
     slot_seconds: float = 0
+    seed: int | None = None
+    """What its draws began with."""
     failure: str = ""
     """The last words of what failed."""
 
@@ -101,6 +104,8 @@ class Seen:
     """Why there is no dataset, in a few words."""
     runs: tuple[RunSeen, ...] = ()
     releases: tuple[ReleaseSeen, ...] = ()
+    shelf: str = ""
+    """What the address of every kept document begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +140,14 @@ class StopRun:
 
 @dataclass(frozen=True, slots=True)
 class WriteRelease:
-    """Register the checkpoint and write the Release of these members."""
+    """Keep the documents, register the checkpoint and write the Release of these members."""
 
     model: str
     checkpoint: str
     digest: str
     members: Mapping[str, JsonValue]
+    documents: tuple[JsonValue, ...] = ()
+    """What members name by digest and address; kept in canonical form."""
 
 
 @dataclass(frozen=True, slots=True)

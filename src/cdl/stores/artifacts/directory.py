@@ -22,8 +22,13 @@ class DirectoryArtifacts:
         """Keep the files below root, which is made when the first one comes."""
         self._root = root
 
+    @property
+    def shelf(self) -> str:
+        """What every URI of `keep` begins with: the rest is <sha256><suffix>."""
+        return f"{self._root.absolute().as_uri()}/"
+
     def keep(self, content: bytes, suffix: str) -> str:
-        """Store content and give its URI, which ends in <sha256><suffix>. A second call changes nothing."""
+        """Store content and give its URI: <shelf><sha256><suffix>. A second call changes nothing."""
         if not SUFFIX_CHARACTERS.issuperset(suffix):
             raise Rejected(f"artifact suffix: found {suffix!r}, allowed: lower-case letters, digits, '.' and '-'")
         place = self._root.absolute() / f"{hashlib.sha256(content).hexdigest()}{suffix}"

@@ -21,10 +21,15 @@ class MemoryArtifacts:
         self.contents: dict[str, bytes] = {}
         self._folder = folder
 
+    @property
+    def shelf(self) -> str:
+        """What every URI of `keep` begins with."""
+        return "memory:///"
+
     def keep(self, content: bytes, suffix: str) -> str:
         """Store content and give its URI."""
         with self.weather.call("keep"):
-            uri = f"memory:///{hashlib.sha256(content).hexdigest()}{suffix}"
+            uri = f"{self.shelf}{hashlib.sha256(content).hexdigest()}{suffix}"
             self.contents.setdefault(uri, content)
         return uri
 
