@@ -79,7 +79,11 @@ def _pachyderm(settings: Settings) -> DataEngine:
         raise Rejected("CDL_PACHD: found nothing, expected Pachyderm's address; it is needed for DataPipelines")
     cache = settings.home.resolve() / "sources"
     return PachydermEngine(
-        settings.pachd, programs=settings.programs, steps_image=settings.steps_image, file_root=cache
+        settings.pachd,
+        programs=settings.programs,
+        steps_image=settings.steps_image,
+        file_root=cache,
+        token=settings.pachd_token or None,
     )
 
 
@@ -217,7 +221,7 @@ def logs(settings: Settings, key: Key) -> Iterator[str]:
 
     match key.kind:
         case "DataPipeline":
-            return PachydermLogs(settings.pachd).lines(key)
+            return PachydermLogs(settings.pachd, settings.pachd_token or None).lines(key)
         case "Experiment":
             user, password = settings.determined_user, settings.determined_password
             return DeterminedLogs(settings.determined, user=user, password=password).lines(key)

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     )
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Trials that may run at once.")
     pachd: str = Field("", description="Pachyderm's address, as in grpc://127.0.0.1:30650.")
+    pachd_token: str = Field("", description="What the driver shows a Pachyderm that asks who it is.", repr=False)
     determined: str = Field("", description="Determined's master, scheme included.")
     determined_user: str = Field("determined", description="Who the driver logs in as.")
     determined_password: str = Field("", description="That user's password.", repr=False)
@@ -79,6 +80,12 @@ class Settings(BaseSettings):
     admission_certificate: Path | None = Field(None, description="The admission server's certificate, as PEM.")
     admission_key: Path | None = Field(None, description="The key of that certificate, as PEM.")
     serving_image: str = Field("cdl/serving:0.1.0", description="Image of the model server.")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may show: every value that is not shown here either."""
+        hidden = (name for name, field in type(self).model_fields.items() if not field.repr)
+        return tuple(str(value) for name in hidden if (value := getattr(self, name)))
 
     @property
     def watched(self) -> tuple[str, ...]:

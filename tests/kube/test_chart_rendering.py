@@ -116,6 +116,7 @@ def test_the_schema_is_strict_and_is_one():
         ({"image": {"names": {"operator": "Cdl Operator"}}}, "/image/names/operator"),
         ({"engines": {"pachyderm": {"mode": "sometimes"}}}, "/engines/pachyderm/mode"),
         ({"engines": {"pachyderm": {"address": "http://pachd:30650"}}}, "/engines/pachyderm/address"),
+        ({"engines": {"pachyderm": {"credentials": {"secret": "A Secret"}}}}, "/engines/pachyderm/credentials/secret"),
         ({"engines": {"determined": {"address": ""}}}, "/engines/determined/address"),
         ({"engines": {"determined": {"password": "secret"}}}, "/engines/determined"),
         ({"engines": {"determined": {"embedded": {"slots": 0}}}}, "/engines/determined/embedded/slots"),
@@ -275,6 +276,16 @@ def test_no_password_is_written_down(documents):
     assert {(secret["metadata"]["name"], secret["type"]) for secret in secrets} <= {
         ("cdl-admission-tls", "kubernetes.io/tls")
     }
+
+
+def test_a_token_for_pachyderm_comes_from_its_secret_where_there_is_one():
+    def shown(**pachyderm):
+        documents = objects("values.yaml", engines={"pachyderm": pachyderm})
+        return [v["valueFrom"]["secretKeyRef"] for _, v in environments(documents) if v["name"] == "CDL_PACHD_TOKEN"]
+
+    assert shown() == []
+    assert shown(credentials={"secret": "pachd-robot"}) == [{"name": "pachd-robot", "key": "token"}]
+    assert shown(mode="embedded", credentials={"secret": "pachd-robot"}) == []
 
 
 # --- rights and webhooks

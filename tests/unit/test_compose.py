@@ -29,3 +29,17 @@ def test_kinds_that_are_left_alone_need_no_engine(settings):
 def test_namespaces_are_read_by_commas():
     assert Settings(namespaces=" team-a, team-b,").watched == ("team-a", "team-b")
     assert Settings().watched == ()
+
+
+def test_what_is_secret_is_named_and_never_shown(monkeypatch):
+    monkeypatch.setenv("CDL_PACHD_TOKEN", "robot-0123456789")
+    monkeypatch.setenv("CDL_DETERMINED_PASSWORD", "Correct-horse-1")
+    settings = Settings()
+    assert {"robot-0123456789", "Correct-horse-1"} <= set(settings.secrets)
+    assert "" not in settings.secrets
+    for secret in settings.secrets:
+        assert secret not in f"{settings} {settings!r}"
+    assert {n for n in Settings.model_fields if "password" in n or "token" in n} == {
+        "determined_password",
+        "pachd_token",
+    }

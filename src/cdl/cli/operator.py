@@ -25,7 +25,7 @@ def main(kinds: tuple[str, ...], *, once: bool) -> None:
         settings = read()
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    logs.configure(settings.log_format, secrets=[settings.determined_password])
+    logs.configure(settings.log_format, secrets=settings.secrets)
     wanted = tuple(KINDS[kind.lower()] for kind in dict.fromkeys(kinds)) or compose.RECONCILED
     me = identity()
 

@@ -2,6 +2,12 @@
 {{- define "cdl.operatorEnvironment" -}}
 - {name: CDL_HOME, value: /var/lib/cdl}
 - {name: CDL_PACHD, value: {{ include "cdl.pachd" . | quote }}}
+{{- $pachyderm := .Values.engines.pachyderm }}
+{{- if and (eq $pachyderm.mode "external") $pachyderm.credentials.secret }}
+- name: CDL_PACHD_TOKEN
+  valueFrom:
+    secretKeyRef: {name: {{ $pachyderm.credentials.secret }}, key: {{ $pachyderm.credentials.key }}}
+{{- end }}
 - {name: CDL_DETERMINED, value: {{ include "cdl.determined" . | quote }}}
 - {name: CDL_SELDON, value: {{ include "cdl.seldon" . | quote }}}
 {{- $determined := .Values.engines.determined }}
