@@ -108,7 +108,9 @@ def _seldon(settings: Settings) -> ServingEngine:
     how: dict[str, Any] = {"image": settings.serving_image, "namespaces": settings.watched, "ingress": settings.ingress}
     if settings.seldon:
         return SeldonEngine(settings.seldon, **how)
-    return SeldonEngine.connect(settings.kubeconfig, **how)
+    from cdl.kube.client import Api
+
+    return SeldonEngine(Api.connect(settings.kubeconfig).library, **how)
 
 
 class NotDriven:

@@ -42,8 +42,9 @@ class Api:
         configuration.connection_pool_maxsize = CONNECTIONS
         configuration.retries = False  # the loop tries again, and knows when
         self.configuration = configuration
-        self._client = client.ApiClient(configuration)
-        self._pool = self._client.rest_client.pool_manager
+        self.library = client.ApiClient(configuration)
+        """The library's own client of the same server, for whoever is written against it."""
+        self._pool = self.library.rest_client.pool_manager
         self._host = configuration.host.rstrip("/")
 
     @classmethod

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kubernetes import client as kubernetes
 
 from cdl.ports.errors import Rejected
 
 from .door import door, there
-from .reach import reached
 from .translate import (
     GROUP,
     KEY,
@@ -29,7 +28,6 @@ from .translate import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pydantic import JsonValue
 
@@ -48,7 +46,7 @@ class SeldonEngine:
     def __init__(
         self, api: str | kubernetes.ApiClient, *, image: str, namespaces: Sequence[str] = (), ingress: str = ""
     ) -> None:
-        """Talk to the API server at a URL, or through a client made from a kubeconfig; nothing is asked yet.
+        """Talk to the API server at a URL, or through a client that knows who we are; nothing is asked yet.
 
         Beats are of these namespaces, of all without any. With an ingress, Seldon's own or another, predictions are
         said to be asked below its address; without one where Seldon says.
@@ -63,17 +61,6 @@ class SeldonEngine:
         self._replace = partial(self._objects.replace_namespaced_custom_object, _request_timeout=SECONDS)
         self._delete = partial(self._objects.delete_namespaced_custom_object, _request_timeout=SECONDS)
         self._image, self._namespaces, self._ingress = image, tuple(namespaces), ingress
-
-    @classmethod
-    def connect(
-        cls, kubeconfig: Path | None = None, *, image: str, namespaces: Sequence[str] = (), ingress: str = ""
-    ) -> Self:
-        """Talk to the API server a kubeconfig names; without one to that of the cluster around us, else kubectl's.
-
-        Raises:
-            Rejected: there is no such file, or it names no cluster.
-        """
-        return cls(reached(kubeconfig), image=image, namespaces=namespaces, ingress=ingress)
 
     def look(self, owner: Key) -> ServingSeen | None:
         """Report what runs for the owner; changes nothing; None when nothing does.
