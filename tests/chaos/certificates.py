@@ -1,94 +1,28 @@
-"""A certificate authority of the tests' own, and kubeconfigs that lead to a proxy instead of the API server."""
+"""What a proxy in front of the API server shows and asks for, and kubeconfigs that lead to it instead."""
 
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import ssl
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-DAYS = 30
+from cdl.embedded.controlplane import pki
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """Files below one folder: ca.pem and a server's pair for loopback."""
-
-    folder: Path
-
-    @property
-    def ca(self) -> Path:
-        """What clients have to trust."""
-        return self.folder / "ca.pem"
+class Authority(pki.Authority):
+    """The product's own, with a server's pair for loopback."""
 
     def server(self) -> ssl.SSLContext:
         """What a server on loopback shows."""
+        pair = self.pair("localhost", hosts=("localhost", "127.0.0.1"))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / "server.pem", self.folder / "server.key")
+        context.load_cert_chain(pair.certificate, pair.key)
         return context
-
-
-def authority(folder: Path) -> Authority:
-    """Make an authority and one server certificate."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cdl chaos CA")])
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=True,
-        crl_sign=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    ca = (
-        _begun(ca_name, ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    loopback = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-    own = (
-        _begun(name, ca_name, key.public_key())
-        .add_extension(x509.SubjectAlternativeName(loopback), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.pem").write_bytes(own.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return Authority(folder)
-
-
-def _begun(name: x509.Name, by: x509.Name, key: Any) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(by)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=DAYS))
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos import words
 from tests.chaos.calls import Gate
-from tests.chaos.certificates import authority, entrance, redirected
+from tests.chaos.certificates import Authority, entrance, redirected
 from tests.chaos.eyes import Eyes
 from tests.chaos.grpc_proxy import GrpcProxy
 from tests.chaos.http_proxy import HttpProxy
@@ -68,7 +68,7 @@ class Rig:
         return Path(self.cluster.account(SYSTEM, SERVICE_ACCOUNT))
 
     def _proxies(self, api: Any) -> dict[str, HttpProxy]:
-        self._authority = authority(self.home / "chaos-ca")
+        self._authority = Authority(self.home / "chaos-ca", "chaos")
         at, gate = self.servers.at, self.gate
         self.pachd = GrpcProxy("pachd", gate, f"127.0.0.1:{at['pachd']}")
         return {
@@ -88,7 +88,7 @@ class Rig:
 
     def _environment(self) -> dict[str, str]:
         api = f"https://127.0.0.1:{self.proxies['api'].listening}"
-        kubeconfig = redirected(self._identity(), self.home / "operator.kubeconfig", api, self._authority.ca)
+        kubeconfig = redirected(self._identity(), self.home / "operator.kubeconfig", api, self._authority.certificate)
         return {
             **QUICK,
             "CDL_HOME": str(self.home),

@@ -234,7 +234,7 @@ class Ticker(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    return certificates.authority(tmp_path_factory.mktemp("ca"))
+    return certificates.Authority(tmp_path_factory.mktemp("ca"), "chaos")
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +253,7 @@ def ticker(authority):
 
 @pytest.fixture
 def trust(authority):
-    return ssl.create_default_context(cafile=str(authority.ca))
+    return ssl.create_default_context(cafile=str(authority.certificate))
 
 
 @pytest.fixture
