@@ -23,6 +23,13 @@ class DataHistory(Protocol):
         is given is the digest that `look` reports of the same files. Reads it afresh and changes nothing.
         """
 
+    def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
+        """Write the files that `manifest` names below an empty folder, each at its path.
+
+        Raises:
+            Rejected: the commit is not there.
+        """
+
 
 class DataEngine(DataHistory, Protocol):
     """Repositories, commits and steps of DataPipelines; owner is the resource's key."""

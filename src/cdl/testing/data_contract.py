@@ -298,6 +298,19 @@ class DataEngineContract:
         engine.forget(key)
         assert engine.manifest(known.repo, str(known.head)) is None
 
+    def test_an_export_is_what_the_manifest_names(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Of one that is the head no more, too; each file at its path."""
+        key = owner("DataPipeline")
+        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS | {"tech/2.txt": "the cup"}))
+        before = side(engine.look(key, BARE), Side.TRAIN)
+        engine.ingest(key, Side.TRAIN, "two", folder(tmp_path, NEWS))
+        place = tmp_path / "exported"
+        engine.export(before.repo, str(before.head), place)
+        written = {p.relative_to(place).as_posix(): p.read_text() for p in place.rglob("*") if p.is_file()}
+        assert written == NEWS | {"tech/2.txt": "the cup"}
+        with pytest.raises(Rejected, match="there is no such finished commit"):
+            engine.export(before.repo, "0" * 32, tmp_path / "nothing")
+
     def test_forget_removes_everything_of_the_owner_alone(self, engine: DataEngine, tmp_path: Path) -> None:
         """Somebody else's repositories and pipelines stay; the owner can start again."""
         key, other, wish = owner("DataPipeline"), owner("DataPipeline"), step_wish("copy")

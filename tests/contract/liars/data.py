@@ -247,7 +247,24 @@ class ListsNothingOfNobody(MemoryData):
         return super().manifest(repo, commit, namespace) or {}
 
 
+class ExportsTheHead(MemoryData):
+    def export(self, repo, commit, folder, namespace="default"):
+        for key, owned in self._owners.items():
+            for side, head in owned.inputs.items():
+                if (key.namespace, f"{key.name}-{side.value}") == (namespace, repo) and self.manifest(repo, commit):
+                    return super().export(repo, head.id, folder, namespace)
+        return super().export(repo, commit, folder, namespace)
+
+
+class ExportsNothingOfNobody(MemoryData):
+    def export(self, repo, commit, folder, namespace="default"):
+        if self.manifest(repo, commit, namespace) is not None:
+            super().export(repo, commit, folder, namespace)
+
+
 LIARS = {
+    ExportsTheHead: {"test_an_export_is_what_the_manifest_names"},
+    ExportsNothingOfNobody: {"test_an_export_is_what_the_manifest_names"},
     KnowsStrangers: {
         "test_an_unknown_owner_is_an_empty_report",
         "test_forget_removes_everything_of_the_owner_alone",
@@ -260,6 +277,7 @@ LIARS = {
         "test_a_second_ingest_of_the_same_key_changes_nothing",
         "test_forget_removes_everything_of_the_owner_alone",
         "test_a_manifest_has_every_file_of_a_commit",
+        "test_an_export_is_what_the_manifest_names",
     },
     KeepsOldFiles: {"test_ingest_makes_the_head_hold_exactly_the_folder"},
     ForgetsTheKey: {

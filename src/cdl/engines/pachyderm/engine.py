@@ -22,6 +22,7 @@ from .translate import (
     CODE,
     OWNER,
     PIPELINE_BROKEN,
+    READ_BY_TRAINING,
     WISH,
     CommitSeen,
     commit_named,
@@ -177,6 +178,21 @@ class PachydermEngine:
             handle = commit_named(repo_named(namespace, repo), commit)
             entries = there(lambda: walk(self._client, handle))
             return read_by_training(entries) if entries is not None else None
+
+    def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
+        """Write the files that `manifest` names below an empty folder, each at its path.
+
+        Raises:
+            Rejected: the commit is not there.
+        """
+        with door(f"exporting commit {commit} of {repo}"):
+            found = self._reader.commit(namespace, repo, commit)
+            if found is None or not found.good:
+                raise Rejected(f"commit {commit} of {repo}: there is no such finished commit")
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = commit_named(repo_named(namespace, repo), commit)
+            with self._client.pfs.pfs_tar_file(pfs.File(commit=handle, path=READ_BY_TRAINING)) as archive:
+                archive.extractall(folder, filter="data")
 
     def beat(self) -> Mapping[Key, str]:
         """Give, for every DataPipeline that pachd holds something of, a text that stands for all of it.

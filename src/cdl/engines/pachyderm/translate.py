@@ -278,6 +278,10 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+READ_BY_TRAINING = "/[!_]*"
+"""Every file but notes, as a glob pattern of Pachyderm's."""
+
+
 def read_by_training(entries: Iterable[Entry]) -> dict[str, str]:
     """Every file but notes, whose top names start with an underscore: path to digest."""
     return {e.path: e.hash for e in entries if not e.path.startswith("/_")}

@@ -189,12 +189,32 @@ class MemoryData:
     def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
         """Give the files of a finished commit, path to digest; None: the commit is not there."""
         with self.weather.call(f"manifest of {repo}"):
-            for owner, owned in self._owners.items():
-                for (side, step), commits in owned.commits.items():
-                    found = next((c for c in commits if c.id == commit and c.finished), None)
-                    if found is not None and (owner.namespace, _repo(owner, side, step)) == (namespace, repo):
-                        return _manifest_of(found.files)
-            return None
+            files = self._committed(repo, commit, namespace)
+            return _manifest_of(files) if files is not None else None
+
+    def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
+        """Write the files of a finished commit below a folder.
+
+        Raises:
+            Rejected: the commit is not there.
+        """
+        with self.weather.call(f"export of {repo}"):
+            files = self._committed(repo, commit, namespace)
+            if files is None:
+                message = f"commit {commit} of {repo}: there is no such finished commit"
+                raise Rejected(message)
+            for path, content in files.items():
+                place = folder / path.lstrip("/")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+
+    def _committed(self, repo: str, commit: str, namespace: str) -> Files | None:
+        for owner, owned in self._owners.items():
+            for (side, step), commits in owned.commits.items():
+                found = next((c for c in commits if c.id == commit and c.finished), None)
+                if found is not None and (owner.namespace, _repo(owner, side, step)) == (namespace, repo):
+                    return found.files
+        return None
 
     def beat(self) -> Mapping[Key, str]:
         """Give a text for every owner that changes whenever a look would see something else."""
