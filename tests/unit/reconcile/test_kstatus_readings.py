@@ -16,6 +16,11 @@ FACTS_ONLY = {
     Reason.RELEASE_WRITTEN,
     Reason.APPROVED_BY_POLICY,
     Reason.APPROVED_BY_PERSON,
+    Reason.AUTHOR_MAY_NOT_APPROVE,
+    Reason.APPROVAL_EXPIRED,
+    Reason.APPROVAL_TAKEN_BACK,
+    Reason.MEMBER_CHANGED,
+    Reason.MEMBER_MISSING,
     Reason.AVAILABLE,
 }
 """Said of a stage that is done, and of a Release; a resource with stages is ready because it Succeeded."""

@@ -124,7 +124,16 @@ class Approval(Frozen):
     """Who may approve."""
 
     policy: Annotated[ApprovalPolicy, not_yet(ApprovalPolicy.MANUAL, ApprovalPolicy.AUTOMATIC)] = ApprovalPolicy.MANUAL
-    role: str = Field("validator", description="The role a person needs to approve.")
+    role: str = Field(
+        "validator",
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=40,
+        description="Who decides: in a cluster whoever has the verb `approve` on Releases and, for any role but "
+        "validator, `approve-as-<role>` too.",
+    )
+    expires: Duration | None = Field(
+        None, max_length=40, description="How long an approval is good; afterwards nothing new is rolled out with it."
+    )
 
 
 class Retrain(Frozen):

@@ -46,6 +46,33 @@ class ApprovalState(StrEnum):
     VOID = "Void"
 
 
+class Voided(StrEnum):
+    """Why a decision does not count any more, or never did."""
+
+    CHANGED = "Changed"
+    """What it was about was changed."""
+    MISSING = "Missing"
+    """A member is not there any more."""
+    EXPIRED = "Expired"
+    """Its time is over."""
+    AUTHOR = "Author"
+    """An author decided."""
+    TAKEN_BACK = "TakenBack"
+    """Its note was taken away."""
+
+
+class Production(Frozen):
+    """What a decision was compared with: a Release that answered at that moment."""
+
+    release: str = Field(description="Its name.")
+    digest: str = Field("", description="Its digest.")
+    deployments: tuple[str, ...] = Field((), description="The ModelDeployments it answered for.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="What its evaluation found.")
+    differences: dict[str, float] = Field(
+        default_factory=dict, description="By how much the decided Release's metrics are greater."
+    )
+
+
 class ApprovalStatus(Frozen):
     """A decision, bound to the digest it was made about."""
 
@@ -55,6 +82,11 @@ class ApprovalStatus(Frozen):
     digest: str = Field("", description="The Release's digest that the decision is about.")
     reason: str = Field("", description="Why, in the decider's words.")
     merge_request: str = Field("", description="The merge request it was decided in.")
+    voided: Voided | None = Field(None, description="Why it is void.")
+    expires_at: datetime | None = Field(None, description="Until when the approval is good; absent: for good.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="What the Release's evaluation had found.")
+    production: tuple[Production, ...] = Field((), description="What answered for the model when it was decided.")
+    attestation: str = Field("", description="Where the signed statement of the decision lies.")
 
 
 class ReleaseStatus(Status):
@@ -62,6 +94,7 @@ class ReleaseStatus(Status):
 
     observed_generation: int = Field(1, description="Always 1: the spec of a Release never changes.")
     approval: ApprovalStatus = ApprovalStatus()
+    provenance: str = Field("", description="Where the signed statement of what it was made from lies.")
     verified_at: datetime | None = Field(None, description="When every member was last found unchanged.")
     served_by: tuple[str, ...] = Field((), description="ModelDeployments that serve it.")
 
