@@ -6,7 +6,7 @@ COPY LICENSE README.md pyproject.toml /source/
 COPY requirements /source/requirements
 COPY pipelines /source/pipelines
 COPY src /source/src
-RUN /opt/venv/bin/pip install --constraint /source/requirements/bbc.txt "/source[kube,pachyderm,determined,seldon]"
+RUN /opt/venv/bin/pip install --constraint /source/requirements/bbc.txt "/source[kube,pachyderm,determined,seldon,postgres]"
 
 FROM python:3.11.13-slim-bookworm
 COPY --from=made /opt/venv /opt/venv

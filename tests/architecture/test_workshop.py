@@ -113,6 +113,8 @@ ROOM_EXTRAS = {
     "engines/determined": ("determined",),
     "engines/seldon": ("seldon",),
     "kube": ("kube",),
+    "stores/postgres": ("postgres",),
+    "stores/signing": ("signing",),
     "embedded": ("embedded",),
     "serving": ("serving",),
     "training": ("pachyderm", "determined", "tf"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.api.v1alpha1.experiment import Archive
 from cdl.reconcile.experiment import TrainWish
-from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
+from cdl.reconcile.modeldeployment import ReleaseSeen, ServingWish
 from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.builders import A_SHA, deployment, folder, owner, step_wish
 from cdl.testing.data_contract import NEWS, DataEngineContract, spec
+from cdl.testing.ledger_contract import LedgerContract
 from cdl.testing.memory import (
     MemoryArtifacts,
     MemoryData,
+    MemoryLedger,
     MemoryResources,
     MemoryServing,
     MemorySources,
@@ -26,6 +30,7 @@ from cdl.testing.serving_contract import ServingEngineContract
 from cdl.testing.sources_contract import SourceCollectorContract
 from cdl.testing.training_contract import TrainingEngineContract
 from cdl.testing.weather import Crash
+from tests.contract.pulses import ServingPulse, TrainingPulse
 
 ENOUGH = 8
 """Rounds after which everything in memory has ended."""
@@ -135,24 +140,16 @@ class TestMemoryDataPulse(PulseContract):
         engine.advance()
 
 
-class TestMemoryTrainingPulse(PulseContract):
-    wish = TestMemoryTraining.wish
+class TestMemoryTrainingPulse(TrainingPulse):
+    wish, short_wish, failing_wish = (
+        TestMemoryTraining.wish,
+        TestMemoryTraining.short_wish,
+        TestMemoryTraining.failing_wish,
+    )
 
     @pytest.fixture
     def engine(self):
         return MemoryTraining()
-
-    def owner(self):
-        return owner("Experiment")
-
-    def begin(self, engine, key, place):
-        engine.start(key, "a", self.wish())
-
-    def change(self, engine, key, place):
-        engine.start(key, "b", self.wish(hyperparameters={"fail": True}))
-
-    def forget(self, engine, key):
-        engine.forget(key)
 
     def look(self, engine, key):
         return [run if run.phase.over else (run.id, run.key, run.phase) for run in engine.look(key)]
@@ -164,30 +161,12 @@ class TestMemoryTrainingPulse(PulseContract):
         engine.advance()
 
 
-class TestMemoryServingPulse(PulseContract):
+class TestMemoryServingPulse(ServingPulse):
     wish = TestMemoryServing.wish
 
     @pytest.fixture
     def engine(self):
         return MemoryServing()
-
-    def owner(self):
-        return owner("ModelDeployment")
-
-    def begin(self, engine, key, place):
-        engine.serve(key, self.wish(1))
-
-    def change(self, engine, key, place):
-        engine.serve(key, self.wish(2))
-
-    def forget(self, engine, key):
-        engine.remove(key)
-
-    def look(self, engine, key):
-        return engine.look(key)
-
-    def settled(self, seen):
-        return seen.phase is ServingPhase.AVAILABLE
 
     def later(self, engine):
         engine.advance()
@@ -233,3 +212,12 @@ class TestMemoryResources(ResourceStoreContract):
 
     def delete(self, engine, key):
         engine.delete(key)
+
+
+class TestMemoryLedger(LedgerContract):
+    @pytest.fixture
+    def engine(self):
+        return MemoryLedger()
+
+    def change(self, engine, number, entry):
+        engine.kept[number - 1] = dataclasses.replace(engine.kept[number - 1], entry=entry)

@@ -49,6 +49,7 @@ class Status(Frozen):
 
     observed_generation: int = Field(0, description="The spec's generation this status speaks of.")
     conditions: tuple[Condition, ...] = Field((), description="Answers, one a type; Ready is the summary.")
+    transitions: int = Field(0, description="How often an answer or its reason changed; the ledger counts by it.")
     progress: str = Field("", description="Steps done of steps to do, as in 3/5.")
     last_handled_requested_at: str = Field("", description="The cdl.dev/requestedAt annotation that was answered last.")
     last_applied_revision: str = Field("", description="Git commit that is true of the world.")

@@ -2,6 +2,7 @@
 
 from .artifacts import MemoryArtifacts
 from .data import MemoryData
+from .ledger import MemoryLedger
 from .resources import MemoryResources
 from .serving import MemoryServing
 from .sources import MemorySources, archive
@@ -10,6 +11,7 @@ from .training import MemoryTraining
 __all__ = [
     "MemoryArtifacts",
     "MemoryData",
+    "MemoryLedger",
     "MemoryResources",
     "MemoryServing",
     "MemorySources",

@@ -1,0 +1,229 @@
+"""What the ledger is told: one entry for each thing that happened, named so that telling it twice changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import Field, JsonValue
+
+from cdl.api.canonical import canonical, digest
+from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, Frozen, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdl.api.conditions import Condition
+    from cdl.api.v1alpha1 import Release
+    from cdl.api.v1alpha1.release import ApprovalStatus
+    from cdl.api.v1alpha1.resource import Resource, Status
+
+S = TypeVar("S", bound="Status")
+
+PLATFORM = "cdl"
+"""Who does what no person does by hand."""
+UNKNOWN = "unknown"
+ABSENT = "absent"
+"""Stands for the answer of a condition that is not there."""
+RELEASE_DETAIL = "release"
+"""Where an entry holds the document of a Release as it was then."""
+LONGEST = 200
+"""Characters of an action's field that are worth telling."""
+
+
+class Verb(StrEnum):
+    """What sort of thing happened."""
+
+    APPLIED = "applied"
+    """Somebody wished for something else; the platform has begun to work on it."""
+    ASKED = "asked"
+    """The platform is about to ask an engine, or a store, for something."""
+    BECAME = "became"
+    """A condition has another answer or another reason."""
+    RELEASED = "released"
+    """A Release was written."""
+    DECIDED = "decided"
+    """Somebody approved or rejected a Release, or the decision became void."""
+    DELETED = "deleted"
+    """Somebody asked for the resource to go."""
+
+
+class Entry(Frozen):
+    """One thing that happened."""
+
+    key: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="Names the happening; told twice, it is kept once.")
+    at: datetime
+    who: str = Field(description="A person, a policy, or cdl itself.")
+    verb: Verb
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    what: str = Field(description="In a few words.")
+    why: str = ""
+    revision: str = Field("", description="The git commit in force.")
+    digest: str = Field("", description="Of what it is about, where that has one.")
+    details: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @property
+    def about(self) -> Key:
+        """The resource it happened to."""
+        return Key(self.kind, self.namespace, self.name)
+
+    def text(self) -> str:
+        """Write the entry as the ledger keeps it: canonical JSON."""
+        return canonical(self.model_dump(mode="json", by_alias=True)).decode()
+
+
+def applied(resource: Resource, at: datetime) -> Entry:
+    """Tell that a new generation is worked on."""
+    notes, plain = resource.metadata.annotations, resource.plain()
+    authors = [name for name in notes.get(AUTHORS_ANNOTATION, "").split(",") if name]
+    return _entry(
+        resource,
+        at,
+        Verb.APPLIED,
+        (resource.metadata.generation,),
+        who=notes.get(APPLIED_BY_ANNOTATION) or UNKNOWN,
+        what=f"generation {resource.metadata.generation}",
+        digest=digest(plain.get("spec")),
+        details={"authors": list(authors)} if authors else {},
+    )
+
+
+def deleted(resource: Resource, at: datetime) -> Entry:
+    """Tell that a resource is to go; nobody says who wished it."""
+    return _entry(resource, at, Verb.DELETED, (), who=UNKNOWN, what="deletion", details={})
+
+
+def asked(resource: Resource, action: object, status: Status, at: datetime) -> Entry:
+    """Tell that an action is about to be taken. As long as nothing comes of it, taking it again is no news."""
+    name, details = type(action).__name__, _fields(action)
+    which = (resource.metadata.generation, status.transitions, name, details)
+    return _entry(resource, at, Verb.ASKED, which, what=name, details=details)
+
+
+def transitions(resource: Resource, before: Status, after: Status, at: datetime) -> tuple[Entry, ...]:
+    """Tell of each condition whose answer or reason is another now."""
+    was, now = ({c.type: c for c in status.conditions} for status in (before, after))
+    return tuple(
+        _transition(resource, kind, (was.get(kind), now.get(kind)), before.transitions, at)
+        for kind in dict.fromkeys((*now, *was))
+        if _answer(was.get(kind)) != _answer(now.get(kind))
+    )
+
+
+def counted(before: Status, after: S) -> S:
+    """Say on a status how often it changed its answers.
+
+    A crash before the write leaves the count as it was, so that the same change is told under the same name; the next
+    time round, the same change has another.
+    """
+    was, now = ({c.type: _answer(c) for c in status.conditions} for status in (before, after))
+    return after.model_copy(update={"transitions": before.transitions + (was != now)})
+
+
+def released(release: Release) -> Entry:
+    """Tell that a Release was written."""
+    at = release.metadata.creation_timestamp
+    if at is None:
+        message = f"{release.key}: was not stored yet, so it has no time"
+        raise ValueError(message)
+    spec = release.spec
+    return _entry(
+        release,
+        at,
+        Verb.RELEASED,
+        (spec.digest,),
+        what=f"version {spec.version} of {spec.model}",
+        digest=spec.digest,
+        details={RELEASE_DETAIL: _document(release, None)},
+    )
+
+
+def decided(release: Release, approval: ApprovalStatus, at: datetime) -> Entry:
+    """Tell what was decided about a Release, by whom and why."""
+    told = approval.model_dump(mode="json", by_alias=True, include={"state", "by", "at", "digest", "reason"})
+    return _entry(
+        release,
+        approval.at or at,
+        Verb.DECIDED,
+        (canonical(told).decode(),),
+        who=approval.by or UNKNOWN,
+        what=approval.state.value,
+        why=approval.reason,
+        digest=approval.digest,
+        details={RELEASE_DETAIL: _document(release, approval)},
+    )
+
+
+def _entry(
+    resource: Resource,
+    at: datetime,
+    verb: Verb,
+    which: tuple[object, ...],
+    *,
+    what: str,
+    details: Mapping[str, JsonValue],
+    **more: str,
+) -> Entry:
+    meta, key = resource.metadata, resource.key
+    return Entry(
+        key=digest([verb.value, meta.uid, *which]),
+        at=at,
+        who=more.pop("who", PLATFORM),
+        verb=verb,
+        kind=key.kind,
+        namespace=key.namespace,
+        name=key.name,
+        uid=meta.uid,
+        generation=meta.generation,
+        what=what,
+        revision=meta.revision,
+        details=dict(details),
+        why=more.get("why", ""),
+        digest=more.get("digest", ""),
+    )
+
+
+def _transition(
+    resource: Resource, kind: str, change: tuple[Condition | None, Condition | None], count: int, at: datetime
+) -> Entry:
+    was, now = change
+    since = was.last_transition_time.isoformat() if was is not None and was.last_transition_time else None
+    answer, reason = _answer(now)
+    which = (resource.metadata.generation, count, kind, [*_answer(was), since], [answer, reason])
+    why = f"{reason}: {now.message}" if now is not None and now.message else reason
+    details: dict[str, JsonValue] = {"condition": kind, "from": list(_answer(was)), "to": [answer, reason]}
+    return _entry(resource, at, Verb.BECAME, which, what=f"{kind} {answer}", why=why, details=details)
+
+
+def _answer(condition: Condition | None) -> tuple[str, str]:
+    return (ABSENT, "") if condition is None else (condition.status, condition.reason.value)
+
+
+def _document(release: Release, approval: ApprovalStatus | None) -> dict[str, JsonValue]:
+    """Give what the table of Releases keeps: the set, and the decision about it."""
+    said = approval.model_dump(mode="json", by_alias=True, exclude_none=True) if approval is not None else None
+    return {
+        "name": release.metadata.name,
+        "spec": release.spec.model_dump(mode="json", by_alias=True),
+        "approval": said,
+    }
+
+
+def _fields(action: object) -> dict[str, JsonValue]:
+    """Give the plain fields of an action: its key, a name, a count. What is long or nested is left out."""
+    if not dataclasses.is_dataclass(action):
+        return {}
+    found: dict[str, JsonValue] = {}
+    for field in dataclasses.fields(action):
+        match getattr(action, field.name):
+            case Enum() as value:
+                found[field.name] = str(value.value)
+            case bool() | int() | str() as value if len(str(value)) <= LONGEST:
+                found[field.name] = value
+    return found
