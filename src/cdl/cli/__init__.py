@@ -19,6 +19,8 @@ VERBS = {
     "logs": "show the log of a step, a trial, a model server or a platform process",
     "predict": "ask a served model",
     "lineage": "walk from a model to everything behind it",
+    "rollback": "serve an earlier approved Release again, with all its members",
+    "reproduce": "build a Release's model again and compare",
     "approve": "approve a Release",
     "reject": "reject a Release",
     "validate": "check a project's resources without touching anything",

@@ -20,17 +20,27 @@ if TYPE_CHECKING:
     from cdl.compose import Shelf
 
 
+def known(store: Shelf, name: str, namespace: str) -> ModelDeployment:
+    """Find a ModelDeployment.
+
+    Raises:
+        Refusal: there is none of that name.
+    """
+    deployment = store.get(ModelDeployment, namespace, name)
+    if deployment is None:
+        names = ", ".join(d.metadata.name for d in store.list(ModelDeployment, namespace)) or "none"
+        message = f"ModelDeployment {name}: not found in namespace {namespace}, there are: {names}"
+        raise Refusal(message)
+    return deployment
+
+
 def served(store: Shelf, name: str, namespace: str) -> ModelDeployment:
     """Find a ModelDeployment that answers.
 
     Raises:
         Refusal: there is none of that name, or it serves nothing yet.
     """
-    deployment = store.get(ModelDeployment, namespace, name)
-    if deployment is None:
-        known = ", ".join(d.metadata.name for d in store.list(ModelDeployment, namespace)) or "none"
-        message = f"ModelDeployment {name}: not found in namespace {namespace}, there are: {known}"
-        raise Refusal(message)
+    deployment = known(store, name, namespace)
     if not deployment.status.url:
         message = f"ModelDeployment {name} serves nothing yet; `cdl describe modeldeployment {name}` says why"
         raise Refusal(message)

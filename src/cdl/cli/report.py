@@ -134,7 +134,7 @@ def _identity(member: object) -> str:
         if member.get(name):
             return f"{name} {str(member[name])[:WIDTH]}"
     if "trial" in member:
-        return f"run {member['run']}, trial {member['trial']}, config {str(member['config'])[:WIDTH]}"
+        return f"run {member['run']}, trial {member['trial']}, config {_identity(member['config'])}"
     parts = (f"{k} {_identity(v)}" for k, v in member.items() if v)
     return "; ".join(parts) or "-"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cdl.api.meta import Key
-from cdl.api.v1alpha1 import KINDS, Resource, parse
+from cdl.api.v1alpha1 import KINDS, ModelDeployment, Resource, parse
 from cdl.ports.errors import Rejected
 
 from . import paths
@@ -37,6 +37,8 @@ class ClusterStore(KubeStore):
         wanted = parse(document, KINDS)
         key = wanted.key
         before = self._server.get(paths.resource(key))
+        if before is not None and isinstance(wanted, ModelDeployment):
+            self._unpin(before, wanted)
         body: dict[str, Any] = {"apiVersion": wanted.api_version, "kind": key.kind, "spec": document["spec"]}
         given = {"labels": wanted.metadata.labels, "annotations": wanted.metadata.annotations}
         body["metadata"] = {"name": key.name, "namespace": key.namespace, **{k: v for k, v in given.items() if v}}
@@ -47,6 +49,18 @@ class ClusterStore(KubeStore):
     def delete(self, key: Key) -> bool:
         """Ask for a resource to go; it is gone once it has no finalizers. False: there was none."""
         return self._server.delete(paths.resource(key)) is not None
+
+    def change(self, key: Key, part: Mapping[str, object]) -> Resource:
+        """Change some fields of metadata or spec as a merge patch does; None takes a field away. The next apply wins.
+
+        Raises:
+            Rejected: there is no such resource, or it would not be valid.
+            NotPermitted: we may not change it.
+        """
+        stored = self._server.merge_patch(paths.resource(key), part)
+        if stored is None:
+            raise Rejected(f"{key}: there is no such resource")
+        return KINDS[key.kind].read(stored)
 
     def annotate(self, key: Key, name: str, value: str) -> None:
         """Set one annotation.
@@ -64,6 +78,12 @@ class ClusterStore(KubeStore):
         """
         if self._server.merge_patch(paths.resource(key), {"metadata": {"annotations": dict(annotations)}}) is None:
             raise Rejected(f"{key}: there is no such resource")
+
+    def _unpin(self, before: Mapping[str, Any], wanted: ModelDeployment) -> None:
+        """Take away the version a rollback pinned: it is nobody's but its writer's, so that an apply would leave it."""
+        model = wanted.spec.model
+        if model.version is None and before["spec"].get("model", {}).get("version") is not None:
+            self.change(wanted.key, {"spec": {"model": {"policy": model.policy.value, "version": None}}})
 
     def documents(self, kind: str | None = None, namespace: str | None = None) -> tuple[dict[str, Any], ...]:
         """Give resources as plain documents, also those that cannot be read."""

@@ -18,6 +18,7 @@ from cdl.api.v1alpha1 import KINDS, Resource, parse
 from cdl.ports.errors import Conflict, Rejected, Unreadable
 
 from .file import File
+from .patch import patched
 
 if TYPE_CHECKING:
     import sqlite3
@@ -161,6 +162,27 @@ class LocalStore:
                 _update(db, key, document=json.dumps(document))
             return True
 
+    def change(self, key: Key, part: Mapping[str, object]) -> Resource:
+        """Change some fields of metadata or spec as a merge patch does; None takes a field away. The next apply wins.
+
+        Raises:
+            ValueError: the resource would not be valid.
+            Conflict: the resource is being deleted.
+            Rejected: there is no such resource, or it would change what may never change.
+        """
+        with self._file.writing() as db:
+            row = db.execute(_ROW, (key.kind, key.namespace, key.name)).fetchone()
+            if row is None:
+                message = f"{key}: there is no such resource"
+                raise Rejected(message)
+            stored = _whole(row[0], row[1], row[2])
+            whole = patched(stored, part)
+            wanted = parse({**whole, "status": {}}, KINDS).plain()
+            merged = _merged(key, stored, wanted, _set_by(stored))
+            if merged is not None:
+                stored = _update(db, key, document=json.dumps(merged))
+        return _read(KINDS[key.kind], key, stored)
+
     def annotate(self, key: Key, name: str, value: str) -> None:
         """Set one annotation; the value it has already writes nothing.
 
@@ -257,13 +279,13 @@ def _part(document: Mapping[str, object], name: str) -> Plain:
     return dict(part) if isinstance(part, dict) else {}
 
 
-def _set_by(plain: Plain) -> Plain:
+def _set_by(plain: Plain) -> dict[str, list[str]]:
     """What an apply is remembered by, so that the next one can take it away again."""
     metadata = _part(plain, "metadata")
     return {name: sorted(_part(metadata, name)) for name in ("annotations", "labels")}
 
 
-def _insert(db: sqlite3.Connection, key: Key, plain: Plain, applied: Plain) -> Plain:
+def _insert(db: sqlite3.Connection, key: Key, plain: Plain, applied: Mapping[str, list[str]]) -> Plain:
     metadata = {k: v for k, v in _part(plain, "metadata").items() if k not in SERVED}
     metadata |= {"uid": str(uuid.uuid4()), "generation": 1, "creationTimestamp": _now()}
     document = json.dumps({"apiVersion": API_VERSION, "kind": key.kind, "metadata": metadata, "spec": plain["spec"]})

@@ -1,0 +1,108 @@
+"""Going back to a Release: which one, whether that may be, and in what it differs from what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdl.api.v1alpha1.modeldeployment import VersionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic import JsonValue
+
+    from cdl.api.v1alpha1 import ModelDeployment, Release
+
+
+class NoWayBackError(ValueError):
+    """A person asked for what cannot be; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value in which two Releases differ."""
+
+    place: str
+    """The member, and where in it."""
+    before: JsonValue
+    after: JsonValue
+
+
+def target(deployment: ModelDeployment, releases: Sequence[Release], version: int | None) -> Release:
+    """Choose the Release to go back to: this version of the model, or else the one that was served before.
+
+    Raises:
+        NoWayBackError: there is none, it is served already, or it may not be served.
+    """
+    model, serving = deployment.spec.model.name, deployment.status.release
+    mine = sorted((r for r in releases if r.spec.model == model), key=lambda r: r.spec.version)
+    _ready_to_move(deployment)
+    if version is None:
+        before = deployment.status.previous_release
+        if not before:
+            now = f"serves {serving} and served nothing before it" if serving else "never served anything"
+            raise NoWayBackError(
+                f"ModelDeployment {deployment.metadata.name}: {now}, so there is nothing to go back to"
+            )
+        found = next((r for r in mine if r.metadata.name == before), None)
+        if found is None:
+            raise NoWayBackError(f"{before} was served before, but there is no such Release any more")
+    else:
+        found = next((r for r in mine if r.spec.version == version), None)
+        if found is None:
+            known = ", ".join(str(r.spec.version) for r in mine) or "none"
+            raise NoWayBackError(f"model {model}: found no version {version}, there are: {known}")
+    if found.metadata.name == serving:
+        raise NoWayBackError(f"ModelDeployment {deployment.metadata.name} serves {serving} already")
+    if not found.approved:
+        raise NoWayBackError(f"{found.metadata.name} is {_standing(found)}; only approved releases are served")
+    return found
+
+
+def let_latest(deployment: ModelDeployment) -> None:
+    """Check that a ModelDeployment can be told to follow the latest approval again.
+
+    Raises:
+        NoWayBackError: it does, or nothing is done for it.
+    """
+    _ready_to_move(deployment)
+    if deployment.spec.model.policy is VersionPolicy.LATEST_APPROVED:
+        serving = deployment.status.release or "nothing yet"
+        raise NoWayBackError(
+            f"ModelDeployment {deployment.metadata.name} follows the latest approval already; it serves {serving}"
+        )
+
+
+def changes(before: Release | None, after: Release) -> tuple[Change, ...]:
+    """Say what differs, value by value, in the order of the set; an address says nothing that its digest does not."""
+    was, now = (dict(_values("", r.spec.members)) if r is not None else {} for r in (before, after))
+    places = dict.fromkeys((*now, *was))
+    return tuple(Change(p, was.get(p), now.get(p)) for p in places if was.get(p) != now.get(p))
+
+
+def _values(place: str, value: JsonValue | Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    if not isinstance(value, Mapping):
+        yield place, value
+        return
+    for name, inner in value.items():
+        if name != "uri":
+            yield from _values(f"{place}.{name}" if place else name, inner)
+
+
+def _ready_to_move(deployment: ModelDeployment) -> None:
+    name = deployment.metadata.name
+    if deployment.metadata.deleting:
+        raise NoWayBackError(f"ModelDeployment {name} is being deleted")
+    if deployment.spec.suspend:
+        raise NoWayBackError(f"ModelDeployment {name} is suspended: nothing is done for it until spec.suspend is false")
+
+
+def _standing(release: Release) -> str:
+    """What was decided about a Release that is not approved; a decision about other members is none."""
+    approval = release.status.approval
+    if approval.digest and approval.digest != release.spec.digest:
+        return "approved with other members"
+    said = approval.state.value.lower()
+    return f"{said} by {approval.by}" if approval.by else said
