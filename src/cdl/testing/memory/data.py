@@ -76,6 +76,7 @@ class Owned:
     pipelines: dict[tuple[Side, str], Pipeline] = field(default_factory=dict)
     commits: dict[tuple[Side, str], list[Commit]] = field(default_factory=dict)
     """Everything that was ever committed, by side and step; the input repository's step is empty."""
+    processed: Counter[tuple[Side, str]] = field(default_factory=Counter)
 
     def read_by(self, side: Side, pipeline: Pipeline) -> Commit | None:
         """What a pipeline reads now."""
@@ -139,6 +140,10 @@ class MemoryData:
             self._commit(owned, side, owned.half.pop(side), key)
             self.commits[owner, side, key] += 1
 
+    def processed(self, owner: Key) -> Counter[tuple[Side, str]]:
+        """How many datums each step of the owner ever processed, skipped ones left out."""
+        return self._owners.get(owner, Owned()).processed.copy()
+
     def push(self, owner: Key, side: Side, files: Files) -> None:
         """Commit files as a person would, past cdl."""
         self._commit(self._owners.setdefault(owner, Owned()), side, files, None)
@@ -157,7 +162,9 @@ class MemoryData:
             now = owned.pipelines.get((side, wish.step.name))
             if now is not None and (now.wish, now.reads) == (wish, reads):
                 return
-            owned.pipelines[side, wish.step.name] = Pipeline(wish, reads)
+            made = owned.pipelines[side, wish.step.name] = Pipeline(wish, reads)
+            if now is not None and (now.wish.program, now.reads) == (wish.program, reads):
+                made.remembered = now.remembered  # other workers do not make it another program
             self.updates[owner, side, wish.step.name, wish.digest] += 1
             self._trigger(owned, side)
 
@@ -262,6 +269,7 @@ def _advance(owned: Owned, side: Side, pipeline: Pipeline) -> None:
         pipeline.job = job.model_copy(update={"state": "FAILURE"})
     else:
         _process(pipeline, commit, output, job)
+        owned.processed[side, pipeline.wish.step.name] += pipeline.job.processed if pipeline.job else 0
 
 
 def _process(pipeline: Pipeline, commit: Commit, output: Commit, job: JobStatus) -> None:

@@ -1,0 +1,31 @@
+"""What would run, what is reused and why: worked out by the keys and decisions of the loop, from facts handed in."""
+
+from .datapipeline import DataAhead, DataFacts, plan_data
+from .experiment import ExperimentFacts, NewRelease, ReleaseAhead, plan_experiment
+from .modeldeployment import DeploymentFacts, plan_deployment
+from .stage import Change, Estimate, Plan, ResourcePlan, Stage, Verdict
+from .whole import in_a_line, resource_plan, whole_plan
+from .words import changes, shown
+
+__all__ = [
+    "Change",
+    "DataAhead",
+    "DataFacts",
+    "DeploymentFacts",
+    "Estimate",
+    "ExperimentFacts",
+    "NewRelease",
+    "Plan",
+    "ReleaseAhead",
+    "ResourcePlan",
+    "Stage",
+    "Verdict",
+    "changes",
+    "in_a_line",
+    "plan_data",
+    "plan_deployment",
+    "plan_experiment",
+    "resource_plan",
+    "shown",
+    "whole_plan",
+]
