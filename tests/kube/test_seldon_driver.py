@@ -10,18 +10,16 @@ import pytest
 import yaml
 
 from cdl.api.meta import Key
-from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
 from cdl.engines.seldon import SeldonEngine
 from cdl.kube.client import Api
 from cdl.ports.errors import Conflict, NotPermitted, Unavailable
-from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
-from cdl.testing.builders import owner
-from cdl.testing.pulse_contract import PulseContract
+from cdl.reconcile.modeldeployment import ServingPhase
 from cdl.testing.serving_contract import ServingEngineContract
+from tests.contract.pulses import ServingPulse
 from tests.kube.seldons import Kubernetes, Seldon, eventually, silence
-from tests.wire.serving.tiny_release import ROWS, TinyRelease
+from tests.wire.drivers.wishes import ROW, Servings, releases_below
+from tests.wire.drivers.wishes import serving as wish_of
 
-ROW = {"data": {"ndarray": [[1, 2, 3, 4]]}}
 RESOURCE = "modeldeployments.cdl.dev"
 
 
@@ -60,18 +58,7 @@ def seldon(cluster, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory):
-    made = {}
-    for version, entrypoint in ((1, "serve:Rows"), (2, "serve:Rows"), (3, "serve:Nowhere")):
-        folder = tmp_path_factory.mktemp(f"release{version}")
-        tiny = TinyRelease(folder, entrypoint=entrypoint, version=version, weight=float(version)).write()
-        document = next(p["value"] for p in tiny.parameters(ROWS) if p["name"] == "release_uri")
-        made[version] = ReleaseSeen(f"rows-{version}", version, tiny.digest, approved=True, document=document)
-    return made
-
-
-def wish_of(release):
-    spec = {"model": {"name": "rows"}, "interface": ROWS}
-    return ServingWish(release, ModelDeploymentSpec.model_validate(spec))
+    return releases_below(tmp_path_factory.mktemp("releases"))
 
 
 def resource(cluster, key):
@@ -83,17 +70,11 @@ def resource(cluster, key):
     return cluster.kubectl("-n", key.namespace, "get", RESOURCE, key.name, "-o", "jsonpath={.metadata.uid}")
 
 
-class TestSeldonAtAnApiServer(ServingEngineContract):
+class TestSeldonAtAnApiServer(Servings, ServingEngineContract):
     @pytest.fixture
     def engine(self, seldon, releases, cluster):
         self.releases, self.cluster = releases, cluster
         return Insistent(SeldonEngine(client(cluster.kubeconfig), image="cdl/serving:test"))
-
-    def wish(self, version):
-        return wish_of(self.releases[version])
-
-    def broken_wish(self):
-        return self.wish(3)
 
     def settle(self, engine, key):
         def look():
@@ -102,13 +83,6 @@ class TestSeldonAtAnApiServer(ServingEngineContract):
 
         return eventually(look)
 
-    def answering(self, engine, key):
-        seen = engine.look(key)
-        answer = httpx.post(seen.url, json=ROW) if seen is not None else None
-        if answer is None or answer.status_code != 200:
-            return ""
-        return f"rows-{round(answer.json()['data']['ndarray'][0][0] / 10)}"
-
     def born(self, engine, key):
         return resource(self.cluster, key)
 
@@ -116,29 +90,11 @@ class TestSeldonAtAnApiServer(ServingEngineContract):
         self.cluster.kubectl("-n", key.namespace, "delete", RESOURCE, key.name)
 
 
-class TestSeldonPulseAtAnApiServer(PulseContract):
+class TestSeldonPulseAtAnApiServer(Servings, ServingPulse):
     @pytest.fixture
     def engine(self, seldon, releases, cluster):
         self.releases = releases
         return Insistent(SeldonEngine(client(cluster.kubeconfig), image="cdl/serving:test"))
-
-    def owner(self):
-        return owner("ModelDeployment", "pulse")
-
-    def begin(self, engine, key, place):
-        engine.serve(key, wish_of(self.releases[1]))
-
-    def change(self, engine, key, place):
-        engine.serve(key, wish_of(self.releases[2]))
-
-    def forget(self, engine, key):
-        engine.remove(key)
-
-    def look(self, engine, key):
-        return engine.look(key)
-
-    def settled(self, seen):
-        return seen.phase is ServingPhase.AVAILABLE
 
     def later(self, engine):
         time.sleep(0.02)

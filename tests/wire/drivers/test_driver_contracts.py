@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
 import pytest
 from determined.common.api import authentication
 from determined.experimental.client import Determined
@@ -18,26 +16,21 @@ from pachyderm_sdk.api import pfs
 
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
-from cdl.api.v1alpha1.experiment import Archive
-from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
 from cdl.engines.determined import DeterminedEngine
 from cdl.engines.pachyderm import PachydermEngine
 from cdl.engines.seldon import SeldonEngine
 from cdl.reconcile.experiment import TrainWish
-from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
-from cdl.stores.artifacts import DirectoryArtifacts, pack
+from cdl.reconcile.modeldeployment import ServingPhase
+from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.data_contract import DataEngineContract
 from cdl.testing.serving_contract import ServingEngineContract
 from cdl.testing.sources_contract import SourceCollectorContract
 from cdl.testing.training_contract import TrainingEngineContract
-from tests.wire.serving.tiny_release import ROWS, TinyRelease
 
 from .conftest import ROOT, eventually, free_port
-
-MODEL = Path(__file__).with_name("model")
-ROW = {"data": {"ndarray": [[1, 2, 3, 4]]}}
+from .wishes import Servings, Trainings, packed_code, releases_below
 
 
 class TestPachyderm(DataEngineContract):
@@ -74,8 +67,7 @@ def world(master, pachd, tmp_path_factory):
     """One store of code, one dataset and one master for all of them."""
     root = tmp_path_factory.mktemp("training")
     artifacts = DirectoryArtifacts(root / "artifacts")
-    content = pack(MODEL)
-    code = Archive(uri=artifacts.keep(content, ".tar.gz"), sha256=hashlib.sha256(content).hexdigest())
+    code = packed_code(artifacts)
     data = PachydermEngine(pachd.address, steps_image="x", programs=ROOT / "pipelines")
     owner = Key("DataPipeline", "default", "measured")
     (root / "files" / "sport").mkdir(parents=True)
@@ -92,29 +84,11 @@ def world(master, pachd, tmp_path_factory):
     return engine, code, commit, Determined._from_session(session)
 
 
-class TestDetermined(TrainingEngineContract):
+class TestDetermined(Trainings, TrainingEngineContract):
     @pytest.fixture
     def engine(self, world):
         engine, self.code, self.commit, self.sdk = world
         return engine
-
-    def wish(self, **hparams):
-        config = {
-            "entrypoint": "python3 train.py",
-            "hyperparameters": hparams,
-            "searcher": {"name": "single", "metric": "accuracy", "smaller_is_better": False},
-            "max_restarts": 0,
-        }
-        return TrainWish("news", config, self.code, "news-train", "0" * 32)
-
-    def short_wish(self):
-        return self.wish(epochs=1)
-
-    def long_wish(self):
-        return self.wish(epochs=1000, pause=0.1)
-
-    def failing_wish(self):
-        return self.wish(breaks=True)
 
     def measuring_wish(self, checkpoint):
         return TrainWish(
@@ -140,40 +114,17 @@ class TestDetermined(TrainingEngineContract):
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory):
-    made = {}
-    for version, entrypoint in ((1, "serve:Rows"), (2, "serve:Rows"), (3, "serve:Nowhere")):
-        folder = tmp_path_factory.mktemp(f"release{version}")
-        tiny = TinyRelease(folder, entrypoint=entrypoint, version=version, weight=float(version)).write()
-        document = next(p["value"] for p in tiny.parameters(ROWS) if p["name"] == "release_uri")
-        made[version] = ReleaseSeen(f"rows-{version}", version, tiny.digest, approved=True, document=document)
-    return made
+    return releases_below(tmp_path_factory.mktemp("releases"))
 
 
-class TestSeldon(ServingEngineContract):
+class TestSeldon(Servings, ServingEngineContract):
     @pytest.fixture
     def engine(self, seldon, releases):
         self.releases = releases
         return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test")
 
-    def wish(self, version):
-        spec = {"model": {"name": "rows"}, "interface": ROWS}
-        return ServingWish(self.releases[version], ModelDeploymentSpec.model_validate(spec))
-
-    def broken_wish(self):
-        return self.wish(3)
-
     def settle(self, engine, key):
         return eventually(lambda: engine.look(key), lambda s: s.phase is not ServingPhase.CREATING)
-
-    def answering(self, engine, key):
-        """The answer is ten times the version; a removed deployment is unknown to the router."""
-        seen = engine.look(key)
-        if seen is None:
-            return ""
-        answer = httpx.post(seen.url, json=ROW)
-        if answer.status_code != 200:
-            return ""
-        return f"rows-{round(answer.json()['data']['ndarray'][0][0] / 10)}"
 
 
 class TestDirectoryArtifacts(ArtifactStoreContract):

@@ -19,13 +19,13 @@ from cdl.engines.determined import DeterminedEngine
 from cdl.engines.pachyderm import PachydermEngine
 from cdl.ports.errors import Conflict, NotPermitted, Rejected, Unavailable
 from cdl.reconcile.experiment import RunPhase, TrainWish
-from cdl.stores.artifacts import DirectoryArtifacts, pack
+from cdl.stores.artifacts import DirectoryArtifacts
 
 from .conftest import ROOT, eventually, free_port
+from .wishes import SINGLE, packed_code
+from .wishes import training as wish
 
 NUMBERS = itertools.count()
-MODEL = Path(__file__).with_name("model")
-SINGLE = {"name": "single", "metric": "accuracy", "smaller_is_better": False}
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +35,7 @@ def artifacts(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def code(artifacts):
-    content = pack(MODEL)
-    return Archive(uri=artifacts.keep(content, ".tar.gz"), sha256=hashlib.sha256(content).hexdigest())
+    return packed_code(artifacts)
 
 
 @pytest.fixture(scope="session")
@@ -58,17 +57,6 @@ def sdk(master):
 @pytest.fixture
 def owner():
     return Key("Experiment", "default", f"exp{next(NUMBERS)}")
-
-
-def wish(code, searcher=None, **hparams) -> TrainWish:
-    config = {
-        "entrypoint": "python3 train.py",
-        "hyperparameters": hparams,
-        "searcher": searcher or SINGLE,
-        "max_restarts": 0,
-        "labels": ["mine"],
-    }
-    return TrainWish("news", config, code, "news-train", "0" * 32)
 
 
 def runs_at_master(sdk, key: str):

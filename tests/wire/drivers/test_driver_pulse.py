@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,23 +17,19 @@ from pachyderm_sdk.api import pfs
 
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
-from cdl.api.v1alpha1.experiment import Archive
-from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
 from cdl.engines.determined import DeterminedEngine
 from cdl.engines.pachyderm import PachydermEngine
 from cdl.engines.seldon import SeldonEngine
 from cdl.ports.errors import Unavailable
-from cdl.reconcile.experiment import TrainWish
-from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
-from cdl.stores.artifacts import DirectoryArtifacts, pack
+from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.testing.builders import folder, owner, step_wish
 from cdl.testing.data_contract import NEWS, spec
 from cdl.testing.pulse_contract import PulseContract
-from tests.wire.serving.tiny_release import ROWS, TinyRelease
+from tests.contract.pulses import ServingPulse, TrainingPulse
 
 from .conftest import ROOT, eventually, free_port
+from .wishes import Servings, Trainings, packed_code, releases_below, training
 
-MODEL = Path(__file__).with_name("model")
 MANY = 200
 
 
@@ -133,11 +128,10 @@ class TestPachydermPulse(PulseContract):
 
 
 @pytest.fixture(scope="module")
-def training(master, pachd, tmp_path_factory):
+def determined(master, pachd, tmp_path_factory):
     """The driver, and code that it can send."""
     artifacts = DirectoryArtifacts(tmp_path_factory.mktemp("pulse"))
-    content = pack(MODEL)
-    code = Archive(uri=artifacts.keep(content, ".tar.gz"), sha256=hashlib.sha256(content).hexdigest())
+    code = packed_code(artifacts)
     address = f"http://{master.address}"
     session = authentication.login(address, "determined", "")
 
@@ -147,32 +141,11 @@ def training(master, pachd, tmp_path_factory):
     return made, code, Determined._from_session(session)
 
 
-class TestDeterminedPulse(PulseContract):
+class TestDeterminedPulse(Trainings, TrainingPulse):
     @pytest.fixture
-    def engine(self, training):
-        made, self.code, self.sdk = training
+    def engine(self, determined):
+        made, self.code, self.sdk = determined
         return made()
-
-    def wish(self, **hparams):
-        config = {
-            "entrypoint": "python3 train.py",
-            "hyperparameters": hparams,
-            "searcher": {"name": "single", "metric": "accuracy", "smaller_is_better": False},
-            "max_restarts": 0,
-        }
-        return TrainWish("news", config, self.code, "news-train", "0" * 32)
-
-    def owner(self):
-        return owner("Experiment", "pulse")
-
-    def begin(self, engine, key, place):
-        engine.start(key, "a", self.wish(epochs=1))
-
-    def change(self, engine, key, place):
-        engine.start(key, "b", self.wish(breaks=True))
-
-    def forget(self, engine, key):
-        engine.forget(key)
 
     def look(self, engine, key):
         runs = engine.look(key)
@@ -190,7 +163,7 @@ class TestDeterminedPulse(PulseContract):
 
     def test_what_a_person_does_at_the_master_is_noticed(self, engine):
         key = self.owner()
-        engine.start(key, "a", self.wish(epochs=1000, pause=0.1))
+        engine.start(key, "a", self.long_wish())
         texts = [engine.beat()[key]]
         self._run(key).pause()
         texts.append(engine.beat()[key])
@@ -206,11 +179,11 @@ class TestDeterminedPulse(PulseContract):
         run.delete()
         eventually(engine.beat, lambda found: key not in found)
 
-    def test_another_driver_tells_the_same_of_what_has_ended(self, engine, training, tmp_path):
+    def test_another_driver_tells_the_same_of_what_has_ended(self, engine, determined, tmp_path):
         key = self.owner()
         self.begin(engine, key, tmp_path)
         self.settle(engine, key)
-        again = training[0]()
+        again = determined[0]()
         assert again.beat()[key] == engine.beat()[key]
         engine.forget(key)
 
@@ -219,7 +192,7 @@ class TestDeterminedPulse(PulseContract):
             DeterminedEngine(f"http://127.0.0.1:{free_port()}", fetch=lambda *_: Path(), pachd="x").beat()
 
 
-class TestSeldonPulse(PulseContract):
+class TestSeldonPulse(Servings, ServingPulse):
     @pytest.fixture
     def engine(self, seldon):
         configuration = kubernetes.Configuration(host=f"http://{seldon.address}")
@@ -228,37 +201,7 @@ class TestSeldonPulse(PulseContract):
 
     @pytest.fixture(autouse=True)
     def _releases(self, tmp_path):
-        self.releases = {}
-        for version in (1, 2):
-            place = tmp_path / f"release{version}"
-            place.mkdir()
-            tiny = TinyRelease(place, version=version).write()
-            document = next(p["value"] for p in tiny.parameters(ROWS) if p["name"] == "release_uri")
-            self.releases[version] = ReleaseSeen(
-                f"rows-{version}", version, tiny.digest, approved=True, document=document
-            )
-
-    def wish(self, version):
-        model = {"model": {"name": "rows"}, "interface": ROWS}
-        return ServingWish(self.releases[version], ModelDeploymentSpec.model_validate(model))
-
-    def owner(self):
-        return owner("ModelDeployment", "pulse")
-
-    def begin(self, engine, key, place):
-        engine.serve(key, self.wish(1))
-
-    def change(self, engine, key, place):
-        engine.serve(key, self.wish(2))
-
-    def forget(self, engine, key):
-        engine.remove(key)
-
-    def look(self, engine, key):
-        return engine.look(key)
-
-    def settled(self, seen):
-        return seen.phase is ServingPhase.AVAILABLE
+        self.releases = releases_below(tmp_path)
 
     def later(self, engine):
         time.sleep(0.02)
@@ -296,16 +239,9 @@ def test_a_beat_of_many_pipelines(pachd, capsys):
 
 
 @pytest.mark.slow
-def test_a_beat_of_many_experiments(training, capsys):
-    made, code, _ = training
-    engine = made()
-    wish = TrainWish(
-        "news",
-        {"entrypoint": "python3 train.py", "searcher": {"name": "single", "metric": "accuracy"}},
-        code,
-        "r",
-        "0" * 32,
-    )
+def test_a_beat_of_many_experiments(determined, capsys):
+    made, code, _ = determined
+    engine, wish = made(), training(code)
     owners = [owner("Experiment", "many") for _ in range(MANY)]
     for key in owners:
         engine.start(key, "a", wish)

@@ -10,17 +10,16 @@ import pytest
 from kubernetes import client as kubernetes
 
 from cdl.api.meta import Key
-from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
 from cdl.engines.seldon import SeldonEngine
 from cdl.ports.errors import Rejected, Unavailable
-from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
-from tests.wire.serving.tiny_release import ROWS, TinyRelease
+from cdl.reconcile.modeldeployment import ServingPhase
 
 from .conftest import eventually, free_port
+from .wishes import ROW, released
+from .wishes import serving as wish
 
 NUMBERS = itertools.count()
 GROUP = {"group": "machinelearning.seldon.io", "version": "v1", "plural": "seldondeployments"}
-ROW = {"data": {"ndarray": [[1, 2, 3, 4]]}}
 
 
 @pytest.fixture
@@ -42,19 +41,7 @@ def owner():
 def release(tmp_path):
     """Releases whose answers tell them apart: each scales by its own weight."""
 
-    def make(version: int, weight: float, entrypoint: str = "serve:Rows") -> ReleaseSeen:
-        folder = tmp_path / f"r{version}"
-        folder.mkdir()
-        made = TinyRelease(folder, entrypoint=entrypoint, version=version, weight=weight).write()
-        document = next(p["value"] for p in made.parameters(ROWS) if p["name"] == "release_uri")
-        return ReleaseSeen(f"rows-{version}", version, made.digest, approved=True, document=document)
-
-    return make
-
-
-def wish(release: ReleaseSeen, **predictor) -> ServingWish:
-    spec = {"model": {"name": "rows"}, "interface": ROWS, "predictor": predictor}
-    return ServingWish(release, ModelDeploymentSpec.model_validate(spec))
+    return lambda version, *how: released(tmp_path / f"r{version}", version, *how)
 
 
 def settled(engine, owner):
