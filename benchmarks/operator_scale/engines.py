@@ -19,6 +19,7 @@ from cdl.ports.errors import Rejected, Unavailable
 from cdl.reconcile.datapipeline import DataSeen, ManifestSeen, SideSeen, SourceSeen, StepSeen
 from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, RunSeen
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
+from cdl.testing.builders import signer
 
 from .kept import Kept
 
@@ -48,6 +49,7 @@ def engines(resources: ResourceStore, journal: Path) -> Engines:
         training=StubTraining(kept),
         serving=StubServing(kept),
         artifacts=StubArtifacts(),
+        signer=signer(),
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cdl.ports.data import DataEngine
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
+    from cdl.ports.signing import Signer
     from cdl.ports.training import TrainingEngine
     from cdl.settings import Settings
 
@@ -69,7 +70,21 @@ def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] =
         training=_determined(settings, artifacts) if "Experiment" in kinds else NotDriven("Experiment"),
         serving=_seldon(settings) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
         artifacts=artifacts,
+        signer=signer(settings),
     )
+
+
+def signer(settings: Settings) -> Signer:
+    """Open the key that signs Releases: the one the settings name, else the home's own, made when it is first needed.
+
+    Raises:
+        Rejected: it cannot be read or made.
+    """
+    from cdl.stores.signing import from_file, made_once
+
+    if settings.signing_key is not None:
+        return from_file(settings.signing_key, "CDL_SIGNING_KEY")
+    return made_once(settings.home.resolve() / "keys" / "release.pem")
 
 
 def _pachyderm(settings: Settings) -> DataEngine:
@@ -205,7 +220,7 @@ def loop(
         kind: Reconciler(controllers[kind], world.resources, now, may_act=may_act, observer=observer) for kind in kinds
     }
     if "Experiment" in kinds:  # who writes Releases looks after them
-        reconcilers["Release"] = Releases(world.resources, now, observer=observer)
+        reconcilers["Release"] = Releases(world, now, observer=observer)
     return Runner(
         reconcilers,
         {kind: pulses[kind] for kind in kinds},

@@ -16,13 +16,16 @@ from cdl.kube.cache import Cache
 from cdl.kube.client import Api
 from cdl.kube.install import install_webhooks, remove_webhooks
 from cdl.kube.store import KubeStore, listed
+from cdl.loop import Engines
 from cdl.loop.release import Releases
 from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable
 from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON, REJECTED_DIGEST
-from cdl.testing.builders import release_document
+from cdl.testing.builders import release_document, signer
+from cdl.testing.memory import MemoryArtifacts
 from tests.kube.test_admission import Admission
 
 KEY = "news-1"
+OTHERS = (None, None, None, None, MemoryArtifacts(None), signer())  # nothing is collected, trained or served here
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +80,11 @@ def seen(operator, namespace):
 
 def turn(operator, namespace):
     """Let the operator look at the Release once; give what it says of the decision then."""
-    cache = Cache()
-    cache.put(seen(operator, namespace))
-    Releases(KubeStore(operator, cache), lambda: datetime.now(UTC)).turn(namespace, KEY)
+    for _ in range(2):  # the first turn signs what the Release was made from
+        cache = Cache()
+        cache.put(seen(operator, namespace))
+        engines = Engines(KubeStore(operator, cache), *OTHERS)
+        Releases(engines, lambda: datetime.now(UTC)).turn(namespace, KEY)
     return seen(operator, namespace)["status"]["approval"]
 
 

@@ -205,7 +205,7 @@ class Operator(RuleBasedStateMachine):
                 state=ApprovalState.APPROVED, by="ada", at=datetime(2026, 1, 1, tzinfo=UTC), digest=release.spec.digest
             )
             try:
-                record_approval(self.world.resources, "default", release.metadata.name, approval)
+                record_approval(self.world.engines, "default", release.metadata.name, approval)
             except PortError:
                 return
 

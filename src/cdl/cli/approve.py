@@ -47,7 +47,7 @@ def decided(name: str, namespace: str, reason: str, state: ApprovalState) -> str
             _note(settings.kubeconfig, release, state, reason)
             return digest
         approval = ApprovalStatus(state=state, by=getpass.getuser(), at=datetime.now(UTC), digest=digest, reason=reason)
-        record_approval(store, namespace, name, approval)
+        record_approval(compose.engines(settings, store, ()), namespace, name, approval)
         return digest
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cdl.ports.data import DataEngine
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
+    from cdl.ports.signing import Signer
     from cdl.ports.sources import SourceCollector
     from cdl.ports.training import TrainingEngine
     from cdl.reconcile.decision import Decision
@@ -36,6 +37,7 @@ class Engines:
     training: TrainingEngine
     serving: ServingEngine
     artifacts: ArtifactStore
+    signer: Signer
 
 
 @dataclass(frozen=True, slots=True)

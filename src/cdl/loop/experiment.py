@@ -56,7 +56,7 @@ def controller(engines: Engines) -> Experiments:
                 write_release(engines, resource, action)
             case pure.ApproveRelease(release, digest, by, at):
                 approval = ApprovalStatus(state=ApprovalState.APPROVED, by=by, at=at, digest=digest)
-                record_approval(engines.resources, resource.metadata.namespace, release, approval)
+                record_approval(engines, resource.metadata.namespace, release, approval)
             case pure.ForgetRuns():
                 engines.training.forget(resource.key)
 

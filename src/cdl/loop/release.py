@@ -12,17 +12,17 @@ from cdl.api.duration import length
 from cdl.api.v1alpha1 import Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
 from cdl.ports.errors import Conflict, PortError, Rejected
-from cdl.reconcile.release import decided
+from cdl.reconcile.release import DECIDED, decided
 from cdl.reconcile.summary import fact, settled, stamped
 
+from .attest import attest, attest_provenance
 from .observer import SILENT, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from cdl.ports.resources import ResourceStore
-
+    from .controller import Engines
     from .observer import Observer
 
 AT_ONCE = timedelta()
@@ -33,11 +33,14 @@ log = logging.getLogger(__name__)
 
 
 class Releases:
-    """Takes over what was decided. A Release has nothing at the engines, so nothing holds it when it is deleted."""
+    """Signs what a Release was made from, and takes over what was decided.
 
-    def __init__(self, store: ResourceStore, clock: Callable[[], datetime], *, observer: Observer = SILENT) -> None:
+    A Release has nothing at the engines, so nothing holds it when it is deleted.
+    """
+
+    def __init__(self, engines: Engines, clock: Callable[[], datetime], *, observer: Observer = SILENT) -> None:
         """Time is handed in, for decisions nobody dated."""
-        self._store = store
+        self._engines = engines
         self._clock = clock
         self._observer = observer
 
@@ -57,35 +60,47 @@ class Releases:
         return again
 
     def _turn(self, namespace: str, name: str) -> timedelta | None:
-        release = self._store.get(Release, namespace, name)
+        release = self._engines.resources.get(Release, namespace, name)
         if release is None or release.metadata.deleting:
             return None
+        if not release.status.provenance:
+            write_provenance(self._engines, release)
+            return AT_ONCE  # another look: what was just written is another version of the resource
         approval = decided(release, self._clock())
         if approval is not None:
             log.info("%s: %s by %s", release.key, approval.state.value, approval.by)
-            write_approval(self._store, release, approval)
+            write_approval(self._engines, release, approval)
         return NOTHING_GOES_ON
 
 
-def record_approval(store: ResourceStore, namespace: str, name: str, approval: ApprovalStatus) -> Release:
+def record_approval(engines: Engines, namespace: str, name: str, approval: ApprovalStatus) -> Release:
     """Write a decision about a Release, if it is still about the same members.
 
     Raises:
         Rejected: there is no such Release, or the decision names another digest.
     """
-    release = store.get(Release, namespace, name)
+    release = engines.resources.get(Release, namespace, name)
     if release is None:
         message = f"release {name}: not found in namespace {namespace}"
         raise Rejected(message)
     if approval.digest != release.spec.digest:
         message = f"release {name}: the decision is about {approval.digest}, the release is {release.spec.digest}"
         raise Rejected(message)
-    write_approval(store, release, approval)
+    write_approval(engines, release, approval)
     return release
 
 
-def write_approval(store: ResourceStore, release: Release, approval: ApprovalStatus) -> None:
-    """Say on a Release what was decided about it."""
+def write_provenance(engines: Engines, release: Release) -> None:
+    """Say on a Release where the signed statement of what it was made from lies."""
+    address = attest_provenance(engines.signer, engines.artifacts, release)
+    status = release.status.model_copy(update={"provenance": address})
+    engines.resources.write_status(release.key, status, release.metadata.resource_version)
+
+
+def write_approval(engines: Engines, release: Release, approval: ApprovalStatus) -> None:
+    """Say on a Release what was decided about it, and where that lies signed."""
+    signed = attest(engines.signer, engines.artifacts, release, approval) if approval.state in DECIDED else ""
+    approval = approval.model_copy(update={"attestation": signed})
     held = approval.state is ApprovalState.APPROVED
     by_policy = approval.by.startswith("policy/")
     said = Reason.REJECTED if not held else Reason.APPROVED_BY_POLICY if by_policy else Reason.APPROVED_BY_PERSON
@@ -95,4 +110,6 @@ def write_approval(store: ResourceStore, release: Release, approval: ApprovalSta
     if approval.at is not None:
         conditions = stamped(release.status.conditions, conditions, approval.at)
     told = {"observed_generation": generation, "conditions": conditions, "approval": approval}
-    store.write_status(release.key, release.status.model_copy(update=told), release.metadata.resource_version)
+    engines.resources.write_status(
+        release.key, release.status.model_copy(update=told), release.metadata.resource_version
+    )

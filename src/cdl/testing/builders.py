@@ -17,11 +17,22 @@ from cdl.reconcile.datapipeline import StepWish
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cdl.ports.signing import Signer
+
 Plain = dict[str, object]
 
 A_SHA = "ab" * 32
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _numbers = itertools.count(1)
+
+
+def signer(number: int = 0) -> Signer:
+    """Give a real signer whose key is always the same; another number is another key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from cdl.stores.signing import Ed25519Signer
+
+    return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big")))
 
 
 def owner(kind: str, name: str = "owner") -> Key:

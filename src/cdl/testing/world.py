@@ -11,6 +11,7 @@ from cdl.loop.datapipeline import controller as data_pipelines
 from cdl.loop.experiment import controller as experiments
 from cdl.loop.modeldeployment import controller as model_deployments
 
+from .builders import signer
 from .memory import (
     MemoryArtifacts,
     MemoryData,
@@ -46,6 +47,7 @@ class World:
         self.training = MemoryTraining(self.weather["training"])
         self.serving = MemoryServing(self.weather["serving"])
         self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
+        self.signer = signer()
         self.sources.places["https://example.test/articles.tar"] = archive(NEWS)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self._reconcilers: dict[str, Reconciler[Any, Any, Any, Any]] = {}
@@ -53,12 +55,18 @@ class World:
 
     def restart(self) -> None:
         """Start a new operator that knows nothing."""
-        engines = Engines(self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
+        engines = self.engines
         self._reconcilers = {
             "DataPipeline": Reconciler(data_pipelines(engines), self.resources, lambda: self.now),
             "Experiment": Reconciler(experiments(engines), self.resources, lambda: self.now),
             "ModelDeployment": Reconciler(model_deployments(engines), self.resources, lambda: self.now),
         }
+
+    @property
+    def engines(self) -> Engines:
+        """Everything there is to look at, as it is wired now."""
+        ports = (self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
+        return Engines(*ports, signer=self.signer)
 
     def turn(self, key: Key) -> timedelta | None:
         """Let the operator look at one resource once."""

@@ -9,7 +9,7 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import REVISION_ANNOTATION, Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
-from cdl.loop import Engines, stamp_of
+from cdl.loop import stamp_of
 from cdl.loop.experiment import controller as experiments
 from cdl.loop.modeldeployment import controller as deployments
 from cdl.loop.modeldeployment import mark_served
@@ -28,7 +28,7 @@ def world(tmp_path):
 
 
 def engines(world):
-    return Engines(world.resources, world.sources, world.data, world.training, world.serving, world.artifacts)
+    return world.engines
 
 
 def put(world, kind, document):
@@ -122,9 +122,9 @@ def test_a_decision_about_other_members_is_refused(world):
     release = put(world, Release, release_document())
     other = approval(release, world.now, digest=digest("something else"))
     with pytest.raises(Rejected, match=r"the decision is about sha256:.*, the release is sha256:"):
-        record_approval(world.resources, "default", "news-1", other)
+        record_approval(world.engines, "default", "news-1", other)
     with pytest.raises(Rejected, match="release news-9: not found in namespace default"):
-        record_approval(world.resources, "default", "news-9", other)
+        record_approval(world.engines, "default", "news-9", other)
     assert world.resources.list(Release) == (release,)
 
 
@@ -138,7 +138,7 @@ def test_a_decision_about_other_members_is_refused(world):
 )
 def test_a_decision_is_a_condition_with_its_time(world, state, by, answer, reason):
     release = put(world, Release, release_document())
-    record_approval(world.resources, "default", "news-1", approval(release, world.now, state=state, by=by))
+    record_approval(world.engines, "default", "news-1", approval(release, world.now, state=state, by=by))
     (there,) = world.resources.list(Release)
     approved = there.status.condition(ConditionType.APPROVED)
     assert (approved.status, approved.reason, approved.last_transition_time) == (answer, reason, world.now)
@@ -148,7 +148,7 @@ def test_a_decision_is_a_condition_with_its_time(world, state, by, answer, reaso
 def test_an_approval_of_other_members_counts_as_none(world):
     document = release_document()
     release = put(world, Release, document)
-    record_approval(world.resources, "default", "news-1", approval(release, world.now))
+    record_approval(world.engines, "default", "news-1", approval(release, world.now))
     (there,) = world.resources.list(Release)
     forged = there.status.approval.model_copy(update={"digest": digest("something else")})
     status = there.status.model_copy(update={"approval": forged})

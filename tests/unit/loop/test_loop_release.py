@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -29,7 +30,8 @@ def put(world, **annotations):
 
 def test_a_note_becomes_the_platforms_word(world):
     made = put(world)
-    drive = Releases(world.resources, lambda: world.now)
+    drive = Releases(world.engines, lambda: world.now)
+    assert drive.turn("default", "news-1") == AT_ONCE  # what it was made from is signed first
     assert drive.turn("default", "news-1") == NOTHING_GOES_ON
     put(world, **{APPROVED_DIGEST: made.spec.digest, DECIDED_BY: "maria"})
     drive.turn("default", "news-1")
@@ -43,7 +45,7 @@ def test_a_note_becomes_the_platforms_word(world):
 
 
 def test_a_release_that_is_gone_is_not_looked_at_again(world):
-    assert Releases(world.resources, lambda: world.now).turn("default", "news-1") is None
+    assert Releases(world.engines, lambda: world.now).turn("default", "news-1") is None
 
 
 class Stormy:
@@ -67,7 +69,8 @@ class Stormy:
 def test_what_goes_wrong_is_tried_again(world, error, again):
     made = put(world)
     put(world, **{APPROVED_DIGEST: made.spec.digest})
-    drive = Releases(Stormy(world.resources, error), lambda: world.now)
+    drive = Releases(replace(world.engines, resources=Stormy(world.resources, error)), lambda: world.now)
     assert drive.turn("default", "news-1") == again
+    assert drive.turn("default", "news-1") == AT_ONCE
     assert drive.turn("default", "news-1") > timedelta()
     assert world.resources.list(Release)[0].status.approval.state is ApprovalState.APPROVED

@@ -14,7 +14,6 @@ from cdl.api.meta import REQUESTED_AT_ANNOTATION, Key
 from cdl.api.v1alpha1 import DataPipeline
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.loop import FINALIZER, Reconciler
-from cdl.loop.controller import Engines
 from cdl.loop.datapipeline import controller
 from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
 from cdl.testing.builders import pipeline_document
@@ -42,7 +41,7 @@ class Troubled:
 
     def __post_init__(self):
         w = self.world
-        honest = controller(Engines(w.resources, w.sources, w.data, w.training, w.serving, w.artifacts))
+        honest = controller(w.engines)
         self.honest = honest
         self.reconciler = Reconciler(replace(honest, look=self.look, act=self.act), w.resources, lambda: w.now)
 

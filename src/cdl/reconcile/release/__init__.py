@@ -10,6 +10,8 @@ from .decided import (
     UNNAMED,
     decided,
 )
+from .found import CheckpointFound, Evidence, RunFound, SideFound, Silence, VersionFound
+from .verify import Finding, State, addresses, differs, judge, overall
 
 __all__ = (
     "APPROVED_DIGEST",
@@ -19,5 +21,17 @@ __all__ = (
     "DECISION_REASON",
     "REJECTED_DIGEST",
     "UNNAMED",
+    "CheckpointFound",
+    "Evidence",
+    "Finding",
+    "RunFound",
+    "SideFound",
+    "Silence",
+    "State",
+    "VersionFound",
+    "addresses",
     "decided",
+    "differs",
+    "judge",
+    "overall",
 )

@@ -1,0 +1,52 @@
+"""Who wrote what a Release holds: never the one who may approve it.
+
+A name is compared with a name as people are called at two places: in git by an e-mail address, at an API server or on
+a laptop by a user name, perhaps with a prefix that says who vouches for it. Rather one person too many is taken for
+an author than one too few: somebody else can always decide.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdl.api.v1alpha1 import Release
+
+POLICY = "policy/"
+"""What the names of policies begin with; no person is called so."""
+MACHINE = "system:"
+"""What an API server calls itself and the accounts of programs; taken as they are."""
+_PREFIX = re.compile(r".*[:#|/\\]")
+
+
+def authors(release: Release) -> tuple[str, ...]:
+    """Name who wrote the commit and who applied the Experiment, as the members say; none where nobody said."""
+    git = release.spec.members.get("git")
+    said = git.get("authors") if isinstance(git, dict) else None
+    return tuple(str(name) for name in said) if isinstance(said, list) else ()
+
+
+def author(release: Release, who: str) -> str:
+    """Give the author that a name stands for; empty when it stands for none. A policy is nobody."""
+    if who.startswith(POLICY):
+        return ""
+    return next((name for name in authors(release) if same(name, who)), "")
+
+
+def same(one: str, other: str) -> bool:
+    """Tell whether two names may be one person's: equal, or one is the other without the part behind the @."""
+    if one.strip().casefold() == other.strip().casefold():
+        return bool(one.strip())
+    (mine, here), (theirs, there) = _parts(one), _parts(other)
+    return bool(mine & theirs) and (here == there or not here or not there)
+
+
+def _parts(name: str) -> tuple[frozenset[str], str]:
+    """Take a name apart: what the person may be called, and where; `12+ada@host` is ada's as well as 12+ada's."""
+    bare = name.strip().casefold()
+    if bare.startswith(MACHINE):
+        return frozenset({bare} - {""}), ""
+    local, _, domain = _PREFIX.sub("", bare).partition("@")
+    called = {local, *(part for part in local.split("+") if not part.isdigit())}
+    return frozenset(called - {""}), domain
