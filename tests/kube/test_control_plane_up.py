@@ -17,7 +17,7 @@ import pytest
 from cdl.embedded.controlplane.binaries import NEEDED
 from cdl.embedded.controlplane.find import kubectl
 
-ALL = {*NEEDED, "pachd", "determined", "seldon", "operator", "admission"}
+ALL = {*NEEDED, "pachd", "determined", "seldon", "postgres", "operator", "admission"}
 NOTE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: note}\ndata: {text: kept}\n"
 
 

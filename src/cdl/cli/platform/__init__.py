@@ -3,7 +3,19 @@
 `cluster` is apart: `cdl run` works where no Kubernetes library is installed.
 """
 
-from .local import bring_up
-from .processes import ENGINES, OPERATOR, ended, expected, log_of, reached, running, take_down
+from .local import bring_up, bring_up_engines
+from .processes import ENGINES, OPERATOR, ended, expected, history, log_of, reached, running, take_down
 
-__all__ = ["ENGINES", "OPERATOR", "bring_up", "ended", "expected", "log_of", "reached", "running", "take_down"]
+__all__ = [
+    "ENGINES",
+    "OPERATOR",
+    "bring_up",
+    "bring_up_engines",
+    "ended",
+    "expected",
+    "history",
+    "log_of",
+    "reached",
+    "running",
+    "take_down",
+]

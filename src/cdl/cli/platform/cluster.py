@@ -14,7 +14,7 @@ from cdl.embedded.controlplane.find import at_hand, find
 from cdl.embedded.controlplane.servers import ADMIN, LOOPBACK, ControlPlane
 from cdl.embedded.stack import Service, StackError, ports
 
-from . import installation
+from . import database, installation
 from .processes import ADMISSION, CLUSTER_OPERATOR, NAMES, OPERATOR, engines, is_local, one_at_a_time, told_of_engines
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
 
     start(plane.etcd())
     admin = plane.kubeconfig(*ADMIN, plane.folder / "admin.kubeconfig")
-    start(plane.apiserver(), *engines(settings, at, admin))
+    start(plane.apiserver(), *engines(settings, at, admin), *database.service(settings, at))
+    database.ready(settings, at)
     start(plane.controller_manager())
     admission = _admission(plane, at)
     done = installation.install(

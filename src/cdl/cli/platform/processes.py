@@ -11,6 +11,9 @@ from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
 from cdl.embedded.stack import Running, Service, Stack, StackError, ports
 
+from . import database
+from .database import POSTGRES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
 
 ENGINES = ("pachd", "determined", "seldon")
 OPERATOR, ADMISSION = "operator", "admission"
-NAMES = (*ENGINES, "seldon-router")
+NAMES = (*ENGINES, "seldon-router", POSTGRES)
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
 CLUSTER_OPERATOR = (sys.executable, "-m", "cdl.cli.operator")
-LAST = NEEDED[::-1]
+LAST = (POSTGRES, *NEEDED[::-1])
 """Ended after all others, who need them to say goodbye."""
 
 
@@ -80,7 +83,10 @@ def running(settings: Settings) -> dict[str, int]:
 
 def expected(settings: Settings) -> tuple[str, ...]:
     """The processes that a platform like the running one is made of."""
-    return (*NEEDED, *ENGINES, OPERATOR, ADMISSION) if is_cluster(_servers(settings)) else (*ENGINES, OPERATOR)
+    alive = _servers(settings)
+    # where it could not be started nobody misses it: `cdl history` says so
+    ledger = (POSTGRES,) if database.kept(settings) else ()
+    return (*NEEDED, *ENGINES, *ledger, OPERATOR, ADMISSION) if is_cluster(alive) else (*ENGINES, *ledger, OPERATOR)
 
 
 def is_cluster(alive: Mapping[str, Running]) -> bool:
@@ -98,6 +104,21 @@ def ended(settings: Settings) -> tuple[str, ...]:
     """The processes of the platform that do not run."""
     alive = running(settings)
     return tuple(name for name in expected(settings) if name not in alive)
+
+
+def history(settings: Settings) -> str:
+    """Give the address of the database that keeps the history; nothing where none is kept.
+
+    Raises:
+        Refusal: it is the home folder's own, which does not run.
+    """
+    if not database.kept(settings):
+        return settings.database
+    server = _servers(settings).get(POSTGRES)
+    if server is None:
+        message = f"the history is kept in {settings.home}, whose PostgreSQL does not run; `cdl run FOLDER` starts it"
+        raise Refusal(message)
+    return database.address(settings, {POSTGRES: database.port_of(server)})
 
 
 def log_of(settings: Settings, name: str) -> Path:
@@ -145,6 +166,8 @@ def told_of_engines(settings: Settings, at: Mapping[str, int]) -> dict[str, str]
         "CDL_DETERMINED": determined,
         "CDL_SELDON": seldon,
         "CDL_PROGRAMS": str(settings.programs.resolve()),
+        # one that somebody named is inherited, and never written down with what was started
+        **({} if settings.database else {"CDL_DATABASE": database.address(settings, at)}),
         **({"CDL_DATA": data} if data else {}),
     }
 

