@@ -1,5 +1,7 @@
 """The two use cases on generated look-alikes, from files to answers, on one platform."""
 
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,32 @@ def test_a_use_case_answers_on_synthetic_data(shared_place, case, name):
     assert asked.returncode == 0, asked.stderr
     assert asked.stdout.count(f"{name}-1") == len(samples)
     assert "SYNTHETIC" in asked.stdout
+
+
+def test_bbc_news_is_built_again_bit_for_bit(shared_place):
+    answer = shared_place.cdl("reproduce", "bbc-news@1", "-o", "json", timeout=200)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["verdict"] == "bit-equal", found
+    assert found["files"]["state_dict.pth"]
+    released, rebuilt = found["metrics"]["accuracy"]
+    assert released == rebuilt
+    assert not list(Path(tempfile.gettempdir()).glob("cdl-reproduce-*/logs"))
+
+
+def test_a_model_that_chance_made_is_not_called_reproduced(place):
+    place.edit("model/train.py", "def accuracy", "import os\nCHANCE = os.urandom(8).hex()\n\n\ndef accuracy")
+    place.edit("model/train.py", "json.dumps(known)", 'json.dumps({**known, "by-chance": {CHANCE: 1}})')
+    place.run()
+    answer = place.cdl("reproduce", "tiny-1", "--place", place.home / "twin", "-o", "json")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["verdict"] == "metric-equal"
+    assert found["files"]["words.json"] is False
+    assert (place.home / "twin" / "determined").is_dir()
+    again = place.cdl("reproduce", "tiny@1", "--place", place.home / "twin")
+    assert again.returncode == 1
+    assert "which is not empty, allowed: an empty folder, or none yet" in again.stderr
 
 
 def test_synthetic_data_is_forgotten_when_real_data_comes_back(place):
