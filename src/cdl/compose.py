@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
 from cdl.loop.observer import SILENT, timed
+from cdl.loop.plan import Planner
 from cdl.loop.release import Releases
 from cdl.loop.runner import BEAT, Turner
 from cdl.ports.errors import NotPermitted, Rejected
@@ -61,6 +62,10 @@ def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] =
     Raises:
         Rejected: one has no address.
     """
+    return _reach(settings, resources, kinds, signer(settings))
+
+
+def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], signs: Signer | NotDriven) -> Engines:
     home = settings.home.resolve()
     artifacts = DirectoryArtifacts(home / "artifacts")
     return Engines(
@@ -70,8 +75,22 @@ def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] =
         training=_determined(settings, artifacts) if "Experiment" in kinds else NotDriven("Experiment"),
         serving=_seldon(settings) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
         artifacts=artifacts,
-        signer=signer(settings),
+        signer=signs,
     )
+
+
+def planner(settings: Settings, resources: ResourceStore, why_not: str = "") -> Planner:
+    """Put together what tells beforehand what the loop would do; engines without an address are not asked."""
+    from cdl.engines.pachyderm.programs import programs_below
+
+    asked = {"DataPipeline": settings.pachd, "Experiment": settings.determined, "ModelDeployment": settings.seldon}
+    variable = {"DataPipeline": "CDL_PACHD", "Experiment": "CDL_DETERMINED", "ModelDeployment": "CDL_SELDON"}
+    if settings.kubeconfig is not None:  # what a cluster serves, it says itself
+        asked["ModelDeployment"] = asked["ModelDeployment"] or str(settings.kubeconfig)
+    silent = {kind: why_not or f"{variable[kind]} names no address" for kind, address in asked.items() if not address}
+    kinds = [kind for kind in RECONCILED if kind not in silent]
+    world = _reach(settings, resources, kinds, NotDriven("Release"))
+    return Planner(world, datetime.now(UTC), programs_below(settings.programs), silent)
 
 
 def signer(settings: Settings) -> Signer:

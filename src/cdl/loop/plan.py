@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from cdl.api.conditions import Reason
+from cdl.api.rules import changed
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release, Resource
-from cdl.ports.errors import NotPermitted, Unavailable, Unreadable
+from cdl.ports.errors import NotPermitted, Rejected, Unavailable, Unreadable
 from cdl.reconcile import plan as pure
 from cdl.reconcile.plan import Change, remembered
 
@@ -81,7 +83,7 @@ class Planner:
         """Say what applying these leads to, also for those that are stored and stand downstream of them.
 
         Raises:
-            PortError: the resources themselves cannot be read.
+            PortError: the resources themselves cannot be read, or something is to change that never may.
         """
         pipelines = [self._paired(r) for r in wanted if isinstance(r, DataPipeline)]
         experiments = [self._paired(r) for r in wanted if isinstance(r, Experiment)]
@@ -106,6 +108,10 @@ class Planner:
             return _Pair(wanted, None, Change.CREATED)
         if before.metadata.deleting:
             return _Pair(wanted, None, Change.CREATED, (BEING_DELETED,))
+        refused = changed(kind.__name__, wanted.plain(), before.plain())
+        if refused:
+            message = f"{wanted.key}: {'; '.join(refused)}"
+            raise Rejected(message, Reason.INVALID_SPEC)
         same = before.spec == wanted.spec
         generation = before.metadata.generation + (not same)
         kept = before.metadata.model_copy(

@@ -88,7 +88,10 @@ def _ingest(facts: DataFacts, side: Side) -> Stage:
     if head.ingest == key:
         return Stage(name="ingest", side=side, verdict=Verdict.REUSE, reasons=_unchanged(facts, "sources"), key=key)
     reasons = few(_ingest_changes(facts) if head.head else (NEW,)) or ("the bytes of its sources changed",)
-    return Stage(name="ingest", side=side, verdict=Verdict.RUN, reasons=reasons, key=key, estimate=NO_HISTORY)
+    sure = not facts.remembered or facts.before is None or all(s.sha256 for s in facts.before.spec.sources)
+    return Stage(
+        name="ingest", side=side, verdict=Verdict.RUN, reasons=reasons, sure=sure, key=key, estimate=NO_HISTORY
+    )
 
 
 def _digests(sources: tuple[Source, ...], seen: pure.Seen) -> dict[str, str | None]:
@@ -203,7 +206,7 @@ def _ahead(facts: DataFacts, stages: list[Stage]) -> DataAhead:
     """Give the dataset that comes out: by the very decision that will make it, where nothing has to run for it."""
     moving = next((s for s in stages if s.verdict in WILL_CHANGE), None)
     if moving is not None:
-        return DataAhead(changes=True, because=f"{moving.label} runs: {moving.reasons[0]}")
+        return DataAhead(changes=True, because=f"{moving.name} runs: {moving.reasons[0]}")
     waiting = next((s for s in stages if s.verdict is Verdict.WAIT), None)
     if waiting is not None:
         return DataAhead(because=f"{waiting.label}: {waiting.reasons[0]}")
