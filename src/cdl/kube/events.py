@@ -26,6 +26,7 @@ SENTENCES = {
     ConditionType.GATES_PASSED: "the evaluation meets every gate",
     ConditionType.RELEASED: "the release exists",
     ConditionType.APPROVED: "the release is approved",
+    ConditionType.VERIFIED: "every member of the release is there and unchanged",
     ConditionType.SERVING: "the release answers predictions",
 }
 """What is said of a condition that holds and says nothing itself."""

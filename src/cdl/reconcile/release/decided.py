@@ -1,11 +1,15 @@
-"""What was decided about a Release: read off the note a person left on it."""
+"""What was decided about a Release: read off the note a person left on it, and whether it still counts."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
+from cdl.api.conditions import ConditionType, Reason
+from cdl.api.duration import length
+from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, Voided
+
+from .authors import POLICY, author
 
 if TYPE_CHECKING:
     from cdl.api.v1alpha1 import Release
@@ -17,34 +21,144 @@ DECISION_REASON = "cdl.dev/decision-reason"
 DECIDED_BY = "cdl.dev/decided-by"
 DECIDED_AT = "cdl.dev/decided-at"
 """Who and when, written by admission over whatever was sent."""
+APPROVAL_ROLE = "cdl.dev/approval-role"
+APPROVAL_EXPIRES = "cdl.dev/approval-expires"
+"""What the Experiment asked of an approval when the Release was written; nobody but the platform writes these."""
 UNNAMED = "somebody (admission was not asked)"
 DECIDED = frozenset({ApprovalState.APPROVED, ApprovalState.REJECTED})
+LOST = {Reason.MEMBER_CHANGED: Voided.CHANGED, Reason.MEMBER_MISSING: Voided.MISSING}
 
 
 def decided(release: Release, now: datetime) -> ApprovalStatus | None:
     """Give the decision that the status does not say yet; None: it says everything there is.
 
-    A decision about other members is none. Of two, the rejection counts. What was decided and then changed is void.
+    A decision about other members is none. Of two, the rejection counts. What an author approves is not approved.
     """
-    held, digest = release.status.approval, release.spec.digest
-    if held.state in DECIDED and (held.digest != digest or release.metadata.generation > 1):
-        return held.model_copy(update={"state": ApprovalState.VOID, "reason": "the members were changed afterwards"})
-    state = _noted(release)
-    if state is None or release.metadata.generation > 1:
-        return None
-    notes = release.metadata.annotations
-    by, reason = notes.get(DECIDED_BY) or UNNAMED, notes.get(DECISION_REASON, "")
-    if (held.state, held.digest, held.by, held.reason) == (state, digest, by, reason):
-        return None
-    at = _time(notes.get(DECIDED_AT, "")) or now
-    return ApprovalStatus(state=state, by=by, at=at, digest=digest, reason=reason)
+    held, here = release.status.approval, standing(release, now)
+    said = _noted(release, now)
+    if said is not None and _is_news(said, held):
+        dated, void = said.model_copy(update={"at": said.at or now}), _void(release, said, now)
+        if void is None:
+            return dated
+        if here.state in {ApprovalState.PENDING, ApprovalState.VOID}:
+            return dated.model_copy(update={"state": ApprovalState.VOID, "voided": void})
+    return here if here != held else None
 
 
-def _noted(release: Release) -> ApprovalState | None:
+def standing(release: Release, now: datetime) -> ApprovalStatus:
+    """Give what the status says was decided, as far as it counts now; every decision asks this before it serves.
+
+    What was approved is void when its time is over, when its note is gone, when an author decided, and above all when
+    the Release or what it names is not any more what was decided about.
+    """
+    held = release.status.approval
+    outdated = held.state is ApprovalState.VOID and held.voided is Voided.EXPIRED  # there may be a worse reason by now
+    if held.state is ApprovalState.REJECTED:
+        void = Voided.CHANGED if _rewritten(release, held) else None
+    elif held.state is ApprovalState.APPROVED or outdated:
+        void = _void(release, held, now) or (Voided.TAKEN_BACK if not _is_backed(release, held) else None)
+        void = Voided.EXPIRED if outdated and void is None else void
+    elif held.state is ApprovalState.PENDING and release.metadata.generation > 1:
+        void = Voided.CHANGED
+    else:
+        return held
+    return held if void is held.voided else held.model_copy(update={"state": ApprovalState.VOID, "voided": void})
+
+
+def sentence(release: Release, approval: ApprovalStatus) -> str:
+    """Say what was decided, or why that counts for nothing, as a clause about the Release."""
+    by = approval.by or "nobody"
+    match approval.state, approval.voided:
+        case ApprovalState.PENDING, _:
+            return "nobody decided about it yet"
+        case ApprovalState.APPROVED | ApprovalState.REJECTED, _:
+            why = f": {approval.reason}" if approval.reason else ""
+            return f"{approval.state.value.lower()} by {by}{why}"
+        case _, Voided.AUTHOR:
+            return f"{by} approved it, who is an author of it ({author(release, by)}); another person must"
+        case _, Voided.EXPIRED:
+            until = approval.expires_at.isoformat(timespec="seconds") if approval.expires_at else "some time"
+            return f"its approval by {by} was good until {until}"
+        case _, Voided.TAKEN_BACK:
+            return f"its approval by {by} is not noted on it any more"
+        case _:
+            lost = release.status.condition(ConditionType.VERIFIED)
+            what = lost.message if lost is not None and lost.status == "False" else ""
+            return f"its approval by {by} is void: {what or 'the members were changed afterwards'}"
+
+
+def _void(release: Release, approval: ApprovalStatus, now: datetime) -> Voided | None:
+    """Say why an approval counts for nothing; None: it counts. A rejection always does."""
+    if _rewritten(release, approval):
+        return Voided.CHANGED
+    if approval.state is ApprovalState.REJECTED:
+        return None
+    lost = release.status.condition(ConditionType.VERIFIED)
+    if lost is not None and lost.status == "False" and lost.reason in LOST:
+        return LOST[lost.reason]
+    if author(release, approval.by):
+        return Voided.AUTHOR
+    return Voided.EXPIRED if approval.expires_at is not None and approval.expires_at <= now else None
+
+
+def _rewritten(release: Release, approval: ApprovalStatus) -> bool:
+    return approval.digest != release.spec.digest or release.metadata.generation > 1
+
+
+def _is_backed(release: Release, approval: ApprovalStatus) -> bool:
+    """A person's approval is noted on the Release itself: a status alone proves nothing, and a rejection ends it."""
+    state, by = _state(release), _by(release)
+    if state is None or state is ApprovalState.REJECTED:
+        return state is None and approval.by.startswith(POLICY)
+    return approval.by.startswith(POLICY) or by == approval.by or not author(release, by)
+
+
+def _is_news(said: ApprovalStatus, held: ApprovalStatus) -> bool:
+    """Tell whether a note is a decision that came after what the status says."""
+    if said.state is ApprovalState.REJECTED or held.state is ApprovalState.PENDING:
+        return _core(said) != _core(held)
+    if said.at is None or held.at is None:
+        return held.state is not ApprovalState.VOID and _core(said) != _core(held)
+    if held.state is ApprovalState.VOID:
+        return said.at > held.at
+    return said.at >= held.at and _core(said) != _core(held)
+
+
+def _core(approval: ApprovalStatus) -> tuple[object, ...]:
+    return approval.state, approval.digest, approval.by, approval.reason
+
+
+def _noted(release: Release, now: datetime) -> ApprovalStatus | None:
+    notes, digest, state = release.metadata.annotations, release.spec.digest, _state(release)
+    if state is None:
+        return None
+    at = _time(notes.get(DECIDED_AT, ""))
+    until = _until(notes.get(APPROVAL_EXPIRES, ""), at or now) if state is ApprovalState.APPROVED else None
+    reason = notes.get(DECISION_REASON, "")
+    return ApprovalStatus(state=state, by=_by(release), at=at, digest=digest, reason=reason, expires_at=until)
+
+
+def _state(release: Release) -> ApprovalState | None:
     notes, digest = release.metadata.annotations, release.spec.digest
     if notes.get(REJECTED_DIGEST) == digest:
         return ApprovalState.REJECTED
     return ApprovalState.APPROVED if notes.get(APPROVED_DIGEST) == digest else None
+
+
+def _by(release: Release) -> str:
+    """A person may call himself a policy; then he is called something else here."""
+    by = release.metadata.annotations.get(DECIDED_BY) or UNNAMED
+    return f"user {by}" if by.startswith(POLICY) else by
+
+
+def expiry(release: Release, at: datetime) -> datetime | None:
+    """Say until when an approval of that moment is good; None: for good."""
+    return _until(release.metadata.annotations.get(APPROVAL_EXPIRES, ""), at)
+
+
+def _until(text: str, at: datetime) -> datetime | None:
+    lasts = length(text)
+    return at + lasts if lasts > timedelta() else None
 
 
 def _time(text: str) -> datetime | None:
