@@ -213,7 +213,7 @@ def test_apply_refuses_what_may_never_change(world, tmp_path):
     before = world.resources.documents()
     file = tmp_path / "renamed.yaml"
     file.write_text(yaml.safe_dump(experiment_document(model={"name": "other"}, approval={"policy": "Manual"})))
-    done = cdl("apply", file)
+    done = cdl("apply", file, "--yes")
     assert done.exit_code == 1
     assert done.stderr == (
         "Error: Experiment default/news: spec.model.name: cannot change: Releases carry it; "
