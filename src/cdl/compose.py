@@ -13,7 +13,9 @@ from cdl.loop.observer import SILENT, timed
 from cdl.loop.plan import Planner
 from cdl.loop.release import Releases
 from cdl.loop.runner import BEAT, Turner
+from cdl.loop.verify import Witnesses
 from cdl.ports.errors import NotPermitted, Rejected
+from cdl.reconcile.release import Silence
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
     from cdl.kube.cluster import ClusterStore
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
-    from cdl.ports.data import DataEngine
+    from cdl.ports.data import DataEngine, DataHistory
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
     from cdl.ports.signing import Signer
-    from cdl.ports.training import TrainingEngine
+    from cdl.ports.training import TrainingEngine, TrainingHistory
     from cdl.settings import Settings
 
     Shelf = LocalStore | ClusterStore
@@ -91,6 +93,18 @@ def planner(settings: Settings, resources: ResourceStore, why_not: str = "") -> 
     kinds = [kind for kind in RECONCILED if kind not in silent]
     world = _reach(settings, resources, kinds, NotDriven("Release"))
     return Planner(world, datetime.now(UTC), programs_below(settings.programs), silent)
+
+
+def witnesses(settings: Settings, resources: ResourceStore, why_not: str = "", *, offline: bool = False) -> Witnesses:
+    """Put together whom `cdl verify` asks about a Release; git repositories are known to whoever calls."""
+    artifacts = DirectoryArtifacts(settings.home.resolve() / "artifacts")
+    data: DataHistory | Silence = Silence(why_not or "CDL_PACHD names no address", asked=not offline)
+    training: TrainingHistory | Silence = Silence(why_not or "CDL_DETERMINED names no address", asked=not offline)
+    if settings.pachd and not offline:
+        data = _pachyderm(settings)
+    if settings.determined and not offline:
+        training = _determined(settings, artifacts)
+    return Witnesses(artifacts, resources, data, training, Silence("no git repository was named", asked=False))
 
 
 def signer(settings: Settings) -> Signer:

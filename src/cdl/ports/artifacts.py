@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -23,4 +24,13 @@ class ArtifactStore(Protocol):
 
         Raises:
             Rejected: nothing is there, or its content has another digest.
+        """
+
+    def hashes(self, uri: str) -> Iterator[tuple[str, str]]:
+        """Read afresh what lies at a URI, kept here or not: path and sha256 of a file, or of every file of a folder.
+
+        A file is its own path. Nothing is given where nothing is.
+
+        Raises:
+            Unavailable: that place cannot be looked at from here.
         """

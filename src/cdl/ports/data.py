@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdl.api.meta import Key
-    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
+    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels, Side
     from cdl.reconcile.datapipeline import DataSeen, StepWish
+    from cdl.reconcile.release import SideFound
 
 
 class DataHistory(Protocol):
@@ -21,6 +22,13 @@ class DataHistory(Protocol):
 
         Paths begin with a slash; notes, whose top names begin with an underscore, are left out. `files_digest` of what
         is given is the digest that `look` reports of the same files. Reads it afresh and changes nothing.
+        """
+
+    def evidence(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> SideFound | None:
+        """Say what a finished commit amounts to, counted as `look` counts manifests; None: the commit is not there.
+
+        With the programs that made it, first to last, each by what its step's wish called `program`; the steps of
+        today do not matter, but those that were there when the commit was made. Reads it afresh and changes nothing.
         """
 
     def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:

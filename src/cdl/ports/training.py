@@ -7,9 +7,26 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from cdl.api.meta import Key
     from cdl.reconcile.experiment import RunSeen, TrainWish
+    from cdl.reconcile.release import CheckpointFound, RunFound, VersionFound
 
 
-class TrainingEngine(Protocol):
+class TrainingHistory(Protocol):
+    """What was run once: runs, checkpoints and versions by the names that a Release has for them.
+
+    All of it is read afresh, put away or not, and nothing is changed. None: it is not there.
+    """
+
+    def run(self, run: str) -> RunFound | None:
+        """Say what a run was asked for and, if it evaluated, what it reported; one being deleted is not there."""
+
+    def checkpoint(self, uuid: str) -> CheckpointFound | None:
+        """Say whose a checkpoint is and where its files belong; one that was deleted is not there."""
+
+    def version(self, model: str, number: int) -> VersionFound | None:
+        """Say what a version of a model stands for by now."""
+
+
+class TrainingEngine(TrainingHistory, Protocol):
     """Runs of Experiments; owner is the resource's key, uid its identity across re-creations."""
 
     def look(self, owner: Key) -> tuple[RunSeen, ...]:

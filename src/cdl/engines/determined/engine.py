@@ -14,6 +14,7 @@ from determined.common.api import errors as sdk
 
 from cdl.api.conditions import Reason
 from cdl.ports.errors import Conflict, Rejected, Unavailable
+from cdl.reconcile.release import VersionFound
 
 from .code import model_definition
 from .config import experiment_config, key_label, owner_label
@@ -21,7 +22,7 @@ from .door import there
 from .master import Master
 from .pulse import Pulse
 from .reading import Reader
-from .translate import PHASE_OF
+from .translate import PHASE_OF, checkpoint_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from cdl.api.meta import Key
     from cdl.reconcile.experiment import RunPhase, RunSeen, TrainWish
+    from cdl.reconcile.release import CheckpointFound, RunFound
 
 DIGEST = "cdl.dev/digest"
 PACHD_PORT = 30650
@@ -137,6 +139,31 @@ class DeterminedEngine:
             return number
 
         return self._master.ask(f"registering a version of model {model}", ask)
+
+    def run(self, run: str) -> RunFound | None:
+        """Say what a run was asked for and, if it evaluated, what it reported; one being deleted is not there."""
+        return self._master.ask(f"reading run {run}", lambda _, session: self._reader.run(session, run))
+
+    def checkpoint(self, uuid: str) -> CheckpointFound | None:
+        """Say whose a checkpoint is and where its files belong; one that was deleted is not there."""
+
+        def ask(_: Determined, session: api.Session) -> CheckpointFound | None:
+            answer = there(lambda: bindings.get_GetCheckpoint(session, checkpointUuid=uuid))
+            return checkpoint_found(answer.checkpoint) if answer is not None else None
+
+        return self._master.ask(f"reading checkpoint {uuid}", ask)
+
+    def version(self, model: str, number: int) -> VersionFound | None:
+        """Say what a version of a model stands for by now."""
+
+        def ask(_: Determined, session: api.Session) -> VersionFound | None:
+            answer = there(lambda: bindings.get_GetModelVersion(session, modelName=model, modelVersionNum=number))
+            if answer is None:
+                return None
+            noted = (answer.modelVersion.metadata or {}).get(DIGEST, "")
+            return VersionFound(str(answer.modelVersion.checkpoint.uuid), str(noted))
+
+        return self._master.ask(f"reading version {number} of model {model}", ask)
 
     def forget(self, owner: Key) -> None:
         """Stop and archive every run of the owner. Forgetting an unknown owner is a success."""

@@ -12,12 +12,14 @@ from determined.common.api import bindings, logs
 from determined.common.api import errors as sdk
 
 from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, RunSeen
+from cdl.reconcile.release import RunFound
 
 from .config import EVALUATION, key_of
 from .door import there
 from .translate import (
     GONE,
     PHASE_OF,
+    asked_for,
     checkpoint_seen,
     last_words,
     measurement_of,
@@ -96,6 +98,19 @@ class Reader:
                 self._unsaid.pop(next(iter(self._unsaid)), None)
             self._unsaid.setdefault(run.id, time.monotonic())
         return seen
+
+    def run(self, session: api.Session, run: str) -> RunFound | None:
+        """Read one run afresh, archived or not; None: it is not there, or somebody is deleting it."""
+        if not run.isdecimal():
+            return None
+        answer = there(partial(bindings.get_GetExperiment, session, experimentId=int(run)))
+        if answer is None or answer.experiment.state in GONE:
+            return None
+        found = answer.experiment
+        measures = EVALUATION in (found.labels or ())
+        measured = _measurement(session, self.trials(session, found.id)) if measures else None
+        report = measured.raw if measured is not None else None
+        return RunFound(key_of(found.labels), seed_of(found.config), asked_for(found.originalConfig), report)
 
     def awaits_words(self, run: int) -> bool:
         """Say whether a run has just ended and its last words, or its measurement, may still be on their way."""

@@ -7,10 +7,12 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from determined.common.api.bindings import experimentv1State, trialv1State
+import yaml
+from determined.common.api.bindings import checkpointv1State, experimentv1State, trialv1State
 
 from cdl.api.v1alpha1.experiment import TrialStatus
 from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase
+from cdl.reconcile.release import CheckpointFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -148,6 +150,25 @@ def checkpoint_seen(found: v1Checkpoint) -> CheckpointSeen | None:
         metric=metric,
         hparams=dict(training.hparams or {}),
     )
+
+
+def checkpoint_found(found: v1Checkpoint) -> CheckpointFound | None:
+    """Read a checkpoint for what a Release says of it; None when its files were deleted, all or some."""
+    if found.state is not checkpointv1State.COMPLETED:
+        return None
+    training = found.training
+    storage = (training.experimentConfig or {}).get("checkpoint_storage") or {}
+    run, trial = str(training.experimentId or ""), training.trialId or 0
+    uri = _checkpoint_uri(storage, found.uuid)
+    return CheckpointFound(uri, run, trial, number(training.searcherMetric), dict(training.hparams or {}))
+
+
+def asked_for(text: str) -> dict[str, JsonValue]:
+    """Read a configuration as it was sent; what is no mapping asked for nothing."""
+    try:
+        return _table(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return {}
 
 
 def _checkpoint_uri(storage: Mapping[str, JsonValue], uuid: str) -> str:

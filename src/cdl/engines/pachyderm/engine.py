@@ -12,6 +12,7 @@ from pachyderm_sdk.api import pfs, pps
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import DataSeen, Report, SideSeen, StepSeen
+from cdl.reconcile.release import SideFound
 
 from .door import door, there
 from .intake import files_of, heal, rewrite
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cdl.api.meta import Key
-    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
+    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels
     from cdl.reconcile.datapipeline import ManifestSeen, StepWish, StraySeen
 
 PREFIX = "/opt/cdl/pipelines"
@@ -178,6 +179,25 @@ class PachydermEngine:
             handle = commit_named(repo_named(namespace, repo), commit)
             entries = there(lambda: walk(self._client, handle))
             return read_by_training(entries) if entries is not None else None
+
+    def evidence(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> SideFound | None:
+        """Say what a finished commit amounts to, counted as `look` counts manifests; None: the commit is not there.
+
+        With the programs that made it, first to last, each by what its step's wish called `program`; the steps of
+        today do not matter, but those that were there when the commit was made. Reads it afresh and changes nothing.
+        """
+        with door(f"reading commit {commit} of {repo}"):
+            found = self._reader.commit(namespace, repo, commit)
+            if found is None or not found.good:
+                return None
+            handle = commit_named(repo_named(namespace, repo), commit)
+            entries = there(lambda: walk(self._client, handle))
+            if entries is None:
+                return None
+            rows = self._reader.report(namespace, repo, commit).label_rows
+            has = manifest(Side.TRAIN, repo, commit, entries, labels, rows)
+            programs = self._reader.programs(namespace, repo, commit)
+            return SideFound(has.digest, has.label_digest, has.label_rows, programs)
 
     def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
         """Write the files that `manifest` names below an empty folder, each at its path.

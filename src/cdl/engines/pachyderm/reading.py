@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
@@ -15,11 +16,13 @@ from . import wire
 from .door import there
 from .translate import (
     BRANCH,
+    CODE,
     JOB_STATE,
     LOST,
     CommitSeen,
     commit_named,
     commit_seen,
+    notes_of,
     pipeline_named,
     repo_named,
     report_of,
@@ -104,6 +107,31 @@ class Reader:
         """Give a pipeline's job; its id is the id of the commit it makes."""
         handle = pps.Job(pipeline=pipeline_named(project, pipeline), id=job)
         return there(lambda: self._client.pps.inspect_job(job=handle))
+
+    def programs(self, project: str, repo: str, commit: str) -> tuple[str, ...] | None:
+        """Name the programs that made a commit, first to last, as they were then; None: that is not known any more."""
+        made: list[str] = []
+        while True:
+            found = self.commit(project, repo, commit)
+            if found is None:
+                return None
+            if not found.reads:  # it comes from nothing that pachd knows: somebody wrote it
+                return tuple(reversed(made))
+            handle = pps.Job(pipeline=pipeline_named(project, repo), id=commit)
+            job = there(partial(self._client.pps.inspect_job, job=handle, details=True))
+            given = job.details.input.pfs if job is not None and job.details and job.details.input else None
+            program = self._noted(project, repo, int(job.pipeline_version)) if job is not None else ""
+            if not given or not program:
+                return None
+            made.append(program)
+            repo = str(given.repo)
+            commit = found.reads.get(repo, "")
+
+    def _noted(self, project: str, pipeline: str, version: int) -> str:
+        """Read what an earlier version of a pipeline said about its program."""
+        handle = pipeline_named(project, pipeline)
+        versions = list(self._client.pps.list_pipeline(pipeline=handle, history=-1, details=True))
+        return next((notes_of(v).get(CODE, "") for v in versions if int(v.version) == version), "")
 
     def failure(self, project: str, pipeline: str, job: pps.JobInfo) -> str:
         """Say in one sentence why a job was lost: Pachyderm's reason and the program's own last words."""

@@ -50,6 +50,7 @@ __all__ = (
     "judge",
     "metrics",
     "overall",
+    "snapshot_of",
     "production",
     "sentence",
     "snapshot_of",

@@ -7,10 +7,14 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cdl.api.conditions import Reason
 from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SUFFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 
@@ -58,6 +62,31 @@ class DirectoryArtifacts:
         if found != expected:
             raise Rejected(f"artifact {uri} has sha256 {found[:12]}…, expected {expected[:12]}…")
         return place
+
+    def hashes(self, uri: str) -> Iterator[tuple[str, str]]:
+        """Read afresh what lies at a URI, kept here or not: path and sha256 of a file, or of every file of a folder.
+
+        A file is its own path. Nothing is given where nothing is.
+
+        Raises:
+            Unavailable: that place cannot be looked at from here.
+        """
+        try:
+            place = _place(uri)
+        except Rejected as error:
+            raise Unavailable(str(error)) from error
+        if not place.parent.is_dir():
+            raise Unavailable(f"{uri}: {place.parent} is not on this machine; is its storage mounted?")
+        inside = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
+        for path in inside:
+            try:
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise Unavailable(f"cannot read {path}: {error.strerror or error}") from error
+            yield (path.name if path == place else path.relative_to(place).as_posix()), found
 
 
 def _place(uri: str) -> Path:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from cdl.ports.errors import Rejected
+from cdl.ports.errors import Rejected, Unavailable
 from cdl.testing.weather import Weather
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -52,3 +53,19 @@ class MemoryArtifacts:
             path = self._folder / sha256
             path.write_bytes(content)
         return path
+
+    def hashes(self, uri: str) -> Iterator[tuple[str, str]]:
+        """Read afresh what lies at a URI: a file, or every file of a folder; a file is its own path.
+
+        Raises:
+            Unavailable: that place cannot be looked at from here.
+        """
+        with self.weather.call("hashes"):
+            if not uri.startswith("memory://"):
+                message = f"{uri}: not in memory"
+                raise Unavailable(message)
+            found = {place: hashlib.sha256(content).hexdigest() for place, content in self.contents.items()}
+        if uri in found:
+            yield uri.rpartition("/")[2], found[uri]
+        folder = f"{uri}/"
+        yield from ((place.removeprefix(folder), sha) for place, sha in found.items() if place.startswith(folder))

@@ -22,6 +22,7 @@ from cdl.reconcile.datapipeline import (
     StraySeen,
     files_digest,
 )
+from cdl.reconcile.release import SideFound
 from cdl.testing.weather import Weather
 
 from .programs import FAILS, run
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdl.api.meta import Key
-    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
+    from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels
 
 Files = dict[str, bytes]
 BUILT_IN = {"text/clean": "sha256:clean-1", "checks": "sha256:checks-1"}
@@ -45,6 +46,8 @@ class Commit:
     files: Files = field(default_factory=dict)
     key: str | None = None
     finished: bool = False
+    programs: tuple[str, ...] = ()
+    """What stands for each program that made it, first to last."""
 
 
 @dataclass(slots=True)
@@ -196,8 +199,14 @@ class MemoryData:
     def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
         """Give the files of a finished commit, path to digest; None: the commit is not there."""
         with self.weather.call(f"manifest of {repo}"):
-            files = self._committed(repo, commit, namespace)
-            return _manifest_of(files) if files is not None else None
+            found = self._committed(repo, commit, namespace)
+            return _manifest_of(found.files) if found is not None else None
+
+    def evidence(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> SideFound | None:
+        """Say what a finished commit amounts to, with the programs that made it; labels are the folders' names."""
+        with self.weather.call(f"evidence of {repo}"):
+            found = self._committed(repo, commit, namespace)
+            return SideFound(*_counted(found.files), found.programs) if found is not None else None
 
     def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
         """Write the files of a finished commit below a folder.
@@ -206,21 +215,21 @@ class MemoryData:
             Rejected: the commit is not there.
         """
         with self.weather.call(f"export of {repo}"):
-            files = self._committed(repo, commit, namespace)
-            if files is None:
+            found = self._committed(repo, commit, namespace)
+            if found is None:
                 message = f"commit {commit} of {repo}: there is no such finished commit"
                 raise Rejected(message)
-            for path, content in files.items():
+            for path, content in found.files.items():
                 place = folder / path.lstrip("/")
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
 
-    def _committed(self, repo: str, commit: str, namespace: str) -> Files | None:
+    def _committed(self, repo: str, commit: str, namespace: str) -> Commit | None:
         for owner, owned in self._owners.items():
             for (side, step), commits in owned.commits.items():
                 found = next((c for c in commits if c.id == commit and c.finished), None)
                 if found is not None and (owner.namespace, _repo(owner, side, step)) == (namespace, repo):
-                    return found.files
+                    return found
         return None
 
     def beat(self) -> Mapping[Key, str]:
@@ -247,7 +256,7 @@ class MemoryData:
             if commit is None or pipeline.input == commit.id:
                 continue
             number = next(self._numbers)
-            made = Commit(f"c{number}")
+            made = Commit(f"c{number}", programs=(*commit.programs, pipeline.wish.program))
             pipeline.input, pipeline.output, pipeline.failure = commit.id, made, ""
             owned.commits.setdefault((side, pipeline.wish.step.name), []).append(made)
             pipeline.job = JobStatus(step=pipeline.wish.step.name, side=side, id=f"j{number}", state="CREATED")
@@ -343,16 +352,13 @@ def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> M
         repo, commit = _repo(owner, side, spec.steps[-1].name), last.output if last and last.done else None
     if commit is None:
         return None
-    labels = {path: PurePosixPath(path).parts[-2] for path in commit.files if "/" in path}
-    return ManifestSeen(
-        side,
-        repo,
-        commit.id,
-        files_digest(_manifest_of(commit.files)),
-        len(commit.files),
-        digest(labels),
-        label_rows=len(labels),
-    )
+    files, labels, rows = _counted(commit.files)
+    return ManifestSeen(side, repo, commit.id, files, len(commit.files), labels, rows)
+
+
+def _counted(files: Files) -> tuple[str, str, int]:
+    labels = {path: PurePosixPath(path).parts[-2] for path in files if "/" in path}
+    return files_digest(_manifest_of(files)), digest(labels), len(labels)
 
 
 def _manifest_of(files: Files) -> dict[str, str]:

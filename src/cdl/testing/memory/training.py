@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.experiment import TrialStatus
 from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, RunSeen
+from cdl.reconcile.release import CheckpointFound, RunFound, VersionFound
 from cdl.testing.weather import Weather
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class MemoryTraining:
         """How often a run of each key was made."""
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self._registry: dict[str, list[str]] = {}
+        self.versions: dict[tuple[str, int], VersionFound] = {}
+        """What each version of a model stands for."""
 
     def look(self, owner: Key) -> tuple[RunSeen, ...]:
         """Report every run of the owner, archived ones left out; changes nothing."""
@@ -85,7 +88,34 @@ class MemoryTraining:
             versions = self._registry.setdefault(model, [])
             if digest not in versions:
                 versions.append(digest)
+                self.versions[model, len(versions)] = VersionFound(checkpoint, digest)
             return versions.index(digest) + 1
+
+    def run(self, run: str) -> RunFound | None:
+        """Say what a run was asked for and, if it evaluated, what it reported."""
+        with self.weather.call(f"read run {run}"):
+            found = next((r for r in self.runs if r.id == run), None)
+            if found is None:
+                return None
+            measured = self._seen(found).measurement
+            dataset: dict[str, JsonValue] = {"repo": found.wish.repo, "commit": found.wish.commit}
+            integrations: dict[str, JsonValue] = {"pachyderm": {"dataset": dataset}}
+            config: dict[str, JsonValue] = {**found.wish.config, "integrations": integrations}
+            return RunFound(found.key, None, config, measured.raw if measured is not None else None)
+
+    def checkpoint(self, uuid: str) -> CheckpointFound | None:
+        """Say whose a checkpoint is and where its files belong."""
+        with self.weather.call(f"read checkpoint {uuid}"):
+            run = self._trained(uuid)
+            if run is None:
+                return None
+            best = _checkpoint(run)
+            return CheckpointFound(best.uri, run.id, best.trial, best.metric, best.hparams)
+
+    def version(self, model: str, number: int) -> VersionFound | None:
+        """Say what a version of a model stands for by now."""
+        with self.weather.call(f"read version {number} of {model}"):
+            return self.versions.get((model, number))
 
     def forget(self, owner: Key) -> None:
         """Stop and archive every run of the owner."""

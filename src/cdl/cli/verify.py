@@ -1,0 +1,143 @@
+"""`cdl verify`: is every member of a Release still there, and still what it was?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cdl import compose
+from cdl.api.v1alpha1 import ModelDeployment, Release
+from cdl.loop.verify import verify
+from cdl.ports.errors import PortError, Unavailable, Unreadable
+from cdl.reconcile.release import DIRTY, RELEASE, Finding, Silence, State, overall
+from cdl.stores.git import GitHistory
+
+from .context import settings_of
+from .platform import reached
+from .refusal import Refusal, one_sentence
+from .screen import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cdl.compose import Shelf
+    from cdl.loop.verify import Witnesses
+    from cdl.ports.git import CommitHistory
+
+BROKEN, UNREACHABLE = 1, 3
+OFFLINE = "--offline was given"
+Judged = tuple[str, tuple[Finding, ...]]
+
+
+@click.command(
+    "verify",
+    help="Read every member of the Release NAME again, or of what the ModelDeployment NAME serves, and name what is "
+    "missing or has changed. Ends with 0 when all is intact, 1 when something is missing or has changed, 3 when "
+    "somebody who had to be asked did not answer.",
+)
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Every Release of the namespace.")
+@click.option("--offline", is_flag=True, help="Read stored files alone; ask no engine.")
+@click.option("--git", "place", metavar="FOLDER|URL", help="The repository it came from; default: the one we are in.")
+@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(name: str | None, every: bool, offline: bool, place: str | None, namespace: str, output: str) -> None:  # noqa: FBT001 - click's flags
+    """Verify Releases."""
+    if (name is None) is not every:
+        message = "verify: found " + ("a NAME and --all" if every else "no NAME") + ", allowed: a NAME, or --all"
+        raise Refusal(message)
+    settings = settings_of()
+    try:
+        at, silent = settings if offline else reached(settings), OFFLINE if offline else ""
+    except Refusal as refusal:
+        at, silent = settings, refusal.message
+    with one_sentence():
+        store = compose.store(settings)
+        witnesses = compose.witnesses(at, store, silent, offline=offline)
+        names = _all(store, namespace) if every else (_meant(store, str(name), namespace),)
+        judged = [(one, _judged(store, witnesses, one, namespace, place)) for one in names]
+    if output == "json":
+        click.echo(json.dumps([_plain(one, findings) for one, findings in judged], indent=2))
+    else:
+        _show(judged)
+    sys.exit(_status([finding for _, findings in judged for finding in findings]))
+
+
+def _judged(store: Shelf, witnesses: Witnesses, name: str, namespace: str, place: str | None) -> tuple[Finding, ...]:
+    """Judge one Release; one whose own text was changed cannot even be read."""
+    try:
+        release = store.get(Release, namespace, name)
+    except Unreadable as error:
+        return (Finding(RELEASE, "digest", State.CHANGED, "members that have the digest", str(error)),)
+    if release is None:
+        known = ", ".join(_all(store, namespace)) or "none"
+        message = f"{name}: found no ModelDeployment that serves and no Release of that name; releases: {known}"
+        raise Refusal(message)
+    asked = replace(witnesses, git=_repository(release, place))
+    return verify(asked, release, lambda doing: click.echo(f"{name}: {doing}", err=True))
+
+
+def _repository(release: Release, place: str | None) -> CommitHistory | Silence:
+    """Choose the repository that is named, else the one around us if it ever heard of the commit."""
+    if place is not None:
+        return GitHistory(place)
+    around, member = GitHistory(str(Path.cwd())), release.spec.members.get("git")
+    commit = str(member.get("commit") or "").removesuffix(DIRTY) if isinstance(member, dict) else ""
+    try:
+        known = around.knows(commit)
+    except Unavailable:
+        return Silence("no git repository is at hand; --git names the one it came from", asked=False)
+    unknown = Silence("the repository around us never heard of it; --git names the one it came from", asked=False)
+    return around if known else unknown
+
+
+def _all(store: Shelf, namespace: str) -> tuple[str, ...]:
+    """Name every Release, readable or not."""
+    kept: list[dict[str, Any]] = list(store.documents("Release", namespace))
+    return tuple(sorted(str(document["metadata"]["name"]) for document in kept))
+
+
+def _meant(store: Shelf, name: str, namespace: str) -> str:
+    try:
+        deployment = store.get(ModelDeployment, namespace, name)
+    except PortError:
+        return name
+    return deployment.status.release if deployment is not None and deployment.status.release else name
+
+
+def _show(judged: Sequence[Judged]) -> None:
+    for name, findings in judged:
+        rows = ((f.member, f.path, f.state.value, f.expected) for f in findings)
+        table(name, ("MEMBER", "PART", "STATE", "EXPECTED"), rows)
+        told = [f.sentence for f in findings if f.state not in {State.INTACT, State.UNASKED}]
+        for sentence in told or [f"every member of {name} that was asked for is intact"]:
+            click.echo(sentence)
+        for finding in findings:
+            if finding.state is State.UNASKED:
+                click.echo(finding.sentence)
+        click.echo()
+
+
+def _plain(name: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    told = [
+        {
+            "member": f.member,
+            "path": f.path,
+            "state": f.state.value,
+            "expected": f.expected,
+            "found": f.found,
+            "sentence": f.sentence,
+        }
+        for f in findings
+    ]
+    return {"release": name, "state": overall(findings).value, "findings": told}
+
+
+def _status(findings: Sequence[Finding]) -> int:
+    state = overall(findings)
+    return BROKEN if state.broken else UNREACHABLE if state is State.UNREACHABLE else 0

@@ -1,0 +1,156 @@
+"""Ask every engine and store again for the members of a Release; judging is for the pure part."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from cdl.api.v1alpha1 import DataPipeline
+from cdl.api.v1alpha1.datapipeline import Labels
+from cdl.ports.errors import PortError
+from cdl.reconcile import release as pure
+from cdl.reconcile.release import Evidence, Silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pydantic import JsonValue
+
+    from cdl.api.v1alpha1 import Release
+    from cdl.ports.artifacts import ArtifactStore
+    from cdl.ports.data import DataHistory
+    from cdl.ports.git import CommitHistory
+    from cdl.ports.resources import ResourceStore
+    from cdl.ports.training import TrainingHistory
+    from cdl.reconcile.release import Finding, SideFound
+
+T = TypeVar("T")
+Answer = TypeVar("Answer")
+
+
+def unheard(_: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Whom to ask; a Silence says of one why nobody asks it."""
+
+    artifacts: ArtifactStore
+    resources: ResourceStore
+    """Says where the labels of a pipeline are."""
+    data: DataHistory | Silence
+    training: TrainingHistory | Silence
+    git: CommitHistory | Silence
+
+
+def verify(witnesses: Witnesses, release: Release, told: Callable[[str], None] = unheard) -> tuple[Finding, ...]:
+    """Look at everything afresh and judge it; `told` hears what is being read. Changes nothing, raises nothing."""
+    return pure.judge(release, gather(witnesses, release, told))
+
+
+def gather(witnesses: Witnesses, release: Release, told: Callable[[str], None] = unheard) -> Evidence:
+    """Ask everybody; who does not answer is a Silence."""
+    members = {name: _table(member) for name, member in release.spec.members.items()}
+    artifacts, training = witnesses.artifacts, witnesses.training
+    contents = {uri: _asked(told, f"reading {uri}", partial(_kept, artifacts, uri)) for uri in pure.addresses(release)}
+    checkpoint, experiment = members["checkpoint"], members["experiment"]
+    uuid, place = str(checkpoint.get("uuid")), str(checkpoint.get("uri"))
+    sides = _sides(witnesses, release, members["data"], _text(members["labels"].get("snapshot")), told)
+    commit = _text(members["git"].get("commit")).removesuffix(pure.DIRTY)
+    return Evidence(
+        commit=_of(witnesses.git, lambda git: git.holds(commit), told, f"looking for commit {commit}")
+        if commit
+        else False,
+        contents=contents,
+        config=_config(artifacts, _table(experiment.get("config"))),
+        files=_asked(told, f"hashing {place}", lambda: dict(_heard(artifacts.hashes(place), told))),
+        train=sides[0],
+        test=sides[1],
+        run=_of(training, lambda t: t.run(_text(experiment.get("run"))), told, "reading the run"),
+        measured=_of(
+            training, lambda t: t.run(_text(members["evaluation"].get("run"))), told, "reading the evaluation"
+        ),
+        checkpoint=_of(training, lambda t: t.checkpoint(uuid), told, f"looking for checkpoint {uuid}"),
+        version=_of(
+            training, lambda t: t.version(release.spec.model, release.spec.version), told, "looking into the registry"
+        ),
+    )
+
+
+def _sides(
+    witnesses: Witnesses, release: Release, data: Mapping[str, JsonValue], snapshot: str, told: Callable[[str], None]
+) -> tuple[SideFound | Silence | None, SideFound | Silence | None]:
+    """Count labels as the pipeline says; where that gives another snapshot, as it might have said at the time."""
+    spoken = _labels(witnesses, release, str(data.get("pipeline")))
+
+    def counted(labels: Labels) -> tuple[SideFound | Silence | None, SideFound | Silence | None]:
+        train, test = (_side(witnesses, release, _table(data.get(side)), labels, told) for side in ("train", "test"))
+        return train, test
+
+    found = counted(spoken)
+    if spoken == Labels() or pure.snapshot_of(*found) in {snapshot, None}:
+        return found
+    otherwise = counted(Labels())
+    return otherwise if pure.snapshot_of(*otherwise) == snapshot else found
+
+
+def _side(
+    witnesses: Witnesses,
+    release: Release,
+    side: Mapping[str, JsonValue],
+    labels: Labels,
+    told: Callable[[str], None],
+) -> SideFound | Silence | None:
+    repo, commit = _text(side.get("repo")), _text(side.get("commit"))
+    doing = f"reading commit {commit} of {repo}"
+    return _of(witnesses.data, lambda d: d.evidence(repo, commit, labels, release.metadata.namespace), told, doing)
+
+
+def _labels(witnesses: Witnesses, release: Release, pipeline: str) -> Labels:
+    try:
+        found = witnesses.resources.get(DataPipeline, release.metadata.namespace, pipeline)
+    except PortError:
+        return Labels()
+    return found.spec.labels if found is not None else Labels()
+
+
+def _kept(artifacts: ArtifactStore, uri: str) -> str | None:
+    return next((sha256 for _, sha256 in artifacts.hashes(uri)), None)
+
+
+def _config(artifacts: ArtifactStore, part: Mapping[str, JsonValue]) -> JsonValue | None:
+    """Read the kept configuration; what lies there instead is nothing to compare a run with."""
+    try:
+        found: JsonValue = json.loads(artifacts.fetch(_text(part.get("uri")), _text(part.get("digest"))).read_bytes())
+    except (PortError, OSError, ValueError):
+        return None
+    return found
+
+
+def _heard(files: Iterator[tuple[str, str]], told: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    for path, sha256 in files:
+        told(f"hashed {path}")
+        yield path, sha256
+
+
+def _of(witness: T | Silence, ask: Callable[[T], Answer], told: Callable[[str], None], doing: str) -> Answer | Silence:
+    return witness if isinstance(witness, Silence) else _asked(told, doing, lambda: ask(witness))
+
+
+def _asked(told: Callable[[str], None], doing: str, ask: Callable[[], Answer]) -> Answer | Silence:
+    told(doing)
+    try:
+        return ask()
+    except PortError as error:
+        return Silence(str(error))
+
+
+def _table(value: JsonValue) -> Mapping[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""

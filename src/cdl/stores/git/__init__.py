@@ -1,0 +1,5 @@
+"""Git repositories, asked through the git that is installed."""
+
+from .history import GitHistory
+
+__all__ = ["GitHistory"]
