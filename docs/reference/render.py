@@ -2,14 +2,18 @@
 
 import ast
 import inspect
+import json
 from itertools import pairwise
 from pathlib import Path
 
 import click
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from cdl import cli
 from cdl.api import conditions
+from cdl.reconcile.plan import stage
 from cdl.settings import Settings
 
 HERE = Path(__file__).parent
@@ -85,7 +89,41 @@ def commands_page() -> str:
     return "".join(parts)
 
 
-PAGES = {"conditions.md": conditions_page, "settings.md": settings_page, "commands.md": commands_page}
+def plan_page() -> str:
+    """What `cdl plan -o json` says."""
+    verdicts = [(f"`{value}`", text) for value, text in explained(stage.Verdict)]
+    changes = [(f"`{value}`", text) for value, text in explained(stage.Change)]
+    head = (
+        f"# Plan as JSON\n\n{MADE.format(source='src/cdl/reconcile/plan/stage.py')}\n"
+        "What `cdl plan FOLDER -o json` prints; what is absent is left out. [How to use it](../how-to/plan.md);"
+        " [types and all, as a JSON schema](plan.schema.json).\n"
+    )
+    parts = [head]
+    for model in (stage.Plan, stage.ResourcePlan, stage.Stage, stage.Estimate):
+        rows = [(f"`{field.alias or name}`", field.description or "") for name, field in fields_of(model)]
+        parts.append(f"\n## {model.__name__}\n\n{table(('field', 'meaning'), rows)}")
+    parts.append(f"\n## verdict\n\n{table(('value', 'meaning'), verdicts)}")
+    parts.append(f"\n## change\n\n{table(('value', 'meaning'), changes)}")
+    return "".join(parts)
+
+
+def fields_of(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """The fields of a model, by the names that JSON has."""
+    return [(to_camel(name), field) for name, field in model.model_fields.items()]
+
+
+def plan_schema() -> str:
+    """The JSON schema of a plan."""
+    return json.dumps(stage.Plan.model_json_schema(by_alias=True, mode="serialization"), indent=2) + "\n"
+
+
+PAGES = {
+    "conditions.md": conditions_page,
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "plan.md": plan_page,
+    "plan.schema.json": plan_schema,
+}
 
 if __name__ == "__main__":
     for name, render in PAGES.items():

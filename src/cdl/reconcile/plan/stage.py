@@ -34,10 +34,13 @@ class Change(StrEnum):
     """What applying does to a resource."""
 
     CREATED = "created"
+    """There is none of that name yet."""
     CONFIGURED = "configured"
+    """Its spec changes."""
     UNCHANGED = "unchanged"
+    """Its spec stays as it is."""
     AFFECTED = "affected"
-    """It is not among those that are applied, but stands downstream of one of them."""
+    """It is stored, not among those that are applied, and downstream of one of them."""
 
 
 class Estimate(Frozen):
@@ -62,7 +65,7 @@ class Stage(Frozen):
     reasons: tuple[str, ...] = Field((), description="Why, most telling first.")
     sure: bool = Field(True, description="False: it rests on an assumption, as that new files differ from the old.")
     key: str = Field("", description="What the stage is known by afterwards; empty: it depends on what runs before.")
-    estimate: Estimate = NOTHING
+    estimate: Estimate = Field(NOTHING, description="What it may take; empty where it does not run.")
 
     @property
     def label(self) -> str:
@@ -73,11 +76,11 @@ class Stage(Frozen):
 class ResourcePlan(Frozen):
     """What becomes of one resource."""
 
-    kind: str
-    namespace: str
-    name: str
-    change: Change
-    stages: tuple[Stage, ...] = ()
+    kind: str = Field(description="DataPipeline, Experiment or ModelDeployment.")
+    namespace: str = Field(description="Where it is.")
+    name: str = Field(description="What it is called.")
+    change: Change = Field(description="What applying does to it.")
+    stages: tuple[Stage, ...] = Field((), description="Its stages, in the order in which they work; sides in turn.")
     estimate: Estimate = Field(NOTHING, description="Of all stages that run, one after the other, sides at once.")
     warnings: tuple[str, ...] = Field((), description="What a person should look at before applying.")
     over_budget: bool = Field(False, description="The estimate is more than spec.budget allows.")
@@ -93,8 +96,8 @@ class ResourcePlan(Frozen):
 class Plan(Frozen):
     """What applying leads to."""
 
-    schema_: Literal["cdl.dev/plan/v1"] = Field("cdl.dev/plan/v1", alias="schema")
+    schema_: Literal["cdl.dev/plan/v1"] = Field("cdl.dev/plan/v1", alias="schema", description="Which words these are.")
     runs: bool = Field(description="Something will or may run; exit code 2 with --detailed-exitcode.")
     over_budget: bool = Field(description="Some resource's estimate is more than its budget.")
     estimate: Estimate = Field(description="Of all of it: kinds one after the other, resources of a kind at once.")
-    resources: tuple[ResourcePlan, ...]
+    resources: tuple[ResourcePlan, ...] = Field(description="Kinds in the order in which they work.")
