@@ -75,7 +75,7 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         sources=Sources(home / "sources", settings.data_roots),
         data=_pachyderm(settings) if "DataPipeline" in kinds else NotDriven("DataPipeline"),
         training=_determined(settings, artifacts) if "Experiment" in kinds else NotDriven("Experiment"),
-        serving=_seldon(settings) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
+        serving=_seldon(settings, signs) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
         artifacts=artifacts,
         signer=signs,
     )
@@ -150,10 +150,12 @@ def _determined(settings: Settings, artifacts: DirectoryArtifacts) -> TrainingEn
     )
 
 
-def _seldon(settings: Settings) -> ServingEngine:
+def _seldon(settings: Settings, signs: Signer | NotDriven) -> ServingEngine:
     from cdl.engines.seldon import SeldonEngine
 
     how: dict[str, Any] = {"image": settings.serving_image, "namespaces": settings.watched, "ingress": settings.ingress}
+    if not isinstance(signs, NotDriven):
+        how["trusted"] = signs.trusted
     if settings.seldon:
         return SeldonEngine(settings.seldon, **how)
     from cdl.kube.client import Api

@@ -79,7 +79,7 @@ class Scenario:
             for version in (1, 2):
                 release = self.rig.kube.create(self.rig.shelf.release(self.namespace, self.name, version))
                 name = release["metadata"]["name"]
-                self.rig.kube.patch("Release", self.namespace, name, materials.approval(release), "/status")
+                self.rig.kube.patch("Release", self.namespace, name, self.rig.shelf.approval(release), "/status")
 
     def tidy(self) -> None:
         """Remove what the deletion of the resource leaves on purpose."""

@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cdl.api.canonical import canonical
+from cdl.api.v1alpha1 import Release
+from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
+from cdl.loop.attest import attest
 from cdl.stores.artifacts import DirectoryArtifacts
+from cdl.stores.signing import made_once
 from cdl.testing.builders import COPY, deployment_document, experiment_document, pipeline_document, release_document
 
 Document = dict[str, Any]
@@ -125,16 +129,14 @@ class Shelf:
         document["metadata"] = {**document["metadata"], "annotations": {"cdl.dev/document": uri}}
         return _in(namespace, document)
 
-
-def approval(release: Document) -> Document:
-    """Give the status of a Release that a person has approved."""
-    at = datetime.now(UTC).isoformat()
-    return {
-        "status": {
-            "observedGeneration": 1,
-            "approval": {"state": "Approved", "by": "a person", "at": at, "digest": release["spec"]["digest"]},
-        }
-    }
+    def approval(self, release: Document) -> Document:
+        """Give the status of a Release that a person has approved, signed with the key of the operator."""
+        state, digest = ApprovalState.APPROVED, release["spec"]["digest"]
+        decision = ApprovalStatus(state=state, by="a person", at=datetime.now(UTC), digest=digest)
+        signer = made_once(self.home / "keys" / "release.pem")
+        signed = attest(signer, self._store, Release.read(release), decision)
+        said = decision.model_copy(update={"attestation": signed}).model_dump(mode="json", by_alias=True)
+        return {"status": {"observedGeneration": 1, "approval": said}}
 
 
 def deployment(namespace: str, name: str, version: int) -> Document:

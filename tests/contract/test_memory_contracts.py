@@ -61,7 +61,7 @@ class TestMemoryTraining(TrainingEngineContract):
         return TrainWish("news", config, Archive(uri="https://example.test/m.tar.gz", sha256=A_SHA), "news", "c1")
 
     def short_wish(self):
-        return self.wish()
+        return self.wish(hyperparameters={"learning_rate": 0.1})
 
     def failing_wish(self):
         return self.wish(hyperparameters={"fail": True})
@@ -85,19 +85,22 @@ class TestMemoryTraining(TrainingEngineContract):
         return sum(run.live for run in engine.runs if run.owner == key)
 
 
+def serving(version, document):
+    digest, approval = f"sha256:{version}", f"memory:///{version}.approval"
+    seen = ReleaseSeen(f"news-{version}", version, digest, True, document, attestation=approval)
+    return ServingWish(seen, deployment().spec)
+
+
 class TestMemoryServing(ServingEngineContract):
     @pytest.fixture
     def engine(self):
         return MemoryServing()
 
     def wish(self, version):
-        seen = ReleaseSeen(
-            f"news-{version}", version, f"sha256:{version}", approved=True, document=f"memory:///{version}"
-        )
-        return ServingWish(seen, deployment().spec)
+        return serving(version, f"memory:///{version}")
 
     def broken_wish(self):
-        return ServingWish(ReleaseSeen("news-3", 3, "sha256:3", approved=True, document=BROKEN), deployment().spec)
+        return serving(3, BROKEN)
 
     def settle(self, engine, key):
         engine.advance()
@@ -182,6 +185,10 @@ class TestMemoryArtifacts(ArtifactStoreContract):
 
     def lose(self, engine, uri):
         del engine.contents[uri]
+
+    def lay(self, engine, files):
+        engine.contents |= {f"memory:///laid/{path}": content for path, content in files.items()}
+        return "memory:///laid"
 
 
 class TestMemorySources(SourceCollectorContract):

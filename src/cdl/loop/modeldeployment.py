@@ -75,5 +75,12 @@ def _seen(release: Release) -> pure.ReleaseSeen:
     document = release.metadata.annotations.get(DOCUMENT_ANNOTATION, "")
     meta, spec, status = release.metadata, release.spec, release.status
     return pure.ReleaseSeen(
-        meta.name, spec.version, spec.digest, release.approved, document, status.approval.at, status.served_by
+        name=meta.name,
+        version=spec.version,
+        digest=spec.digest,
+        approved=release.approved,
+        document=document,
+        approved_at=status.approval.at,
+        served_by=status.served_by,
+        attestation=status.approval.attestation,
     )

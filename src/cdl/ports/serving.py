@@ -23,6 +23,9 @@ class ServingEngine(Protocol):
 
         What answered before goes on answering until the new servers do. With the wish's owner named, the engine may
         remove what runs when it learns that this resource is gone.
+
+        Raises:
+            Rejected: the wish says why it may not be served, with reason NotApproved.
         """
 
     def let_go(self, owner: Key) -> None:

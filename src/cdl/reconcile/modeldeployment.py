@@ -41,6 +41,17 @@ class ReleaseSeen:
     approved_at: datetime | None = None
     served_by: tuple[str, ...] = ()
     """Names of the ModelDeployments it says it is served by."""
+    attestation: str = ""
+    """Where the signed statement of its approval lies."""
+    expired: bool = False
+    """It was approved for a time that is over: what serves it may go on, and nothing else."""
+    standing: str = ""
+    """What was decided about it, or why that counts for nothing, as a clause."""
+
+    @property
+    def fit(self) -> bool:
+        """It may go on answering where it answers already."""
+        return self.approved or self.expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,17 @@ class ServingWish:
     def key(self) -> str:
         """Same release served the same way: same key. How often to look is no part of the wish."""
         served = self.spec.model_dump(mode="json", include={"predictor", "interface", "backend"})
-        return short([self.release.digest, self.release.document, served, *filter(None, [self.owner])])
+        said = (self.owner, self.release.attestation)
+        return short([self.release.digest, self.release.document, served, *filter(None, said)])
+
+    @property
+    def refusal(self) -> str:
+        """Why no engine may serve this, in a sentence; empty: it may."""
+        if not self.release.approved:
+            return f"{self.release.name} is not approved; only approved releases are served"
+        if not self.release.attestation:
+            return f"{self.release.name} has no signed approval; only what a signature approves is served"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +132,34 @@ Action = Serve | StopServing | LetServingGo | MarkServed
 
 
 def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentStatus, Action]:
-    """Say what makes the right Release answer."""
-    spec = resource.spec
+    """Say what makes the right Release answer, and no other one."""
+    spec, unfit = resource.spec, _unfit(seen)
     if resource.metadata.deleting:
-        last: Action = StopServing() if spec.deletion_policy is DeletionPolicy.DELETE else LetServingGo()
-        doing = "stopping the servers" if isinstance(last, StopServing) else "leaving the servers to themselves"
+        leave = spec.deletion_policy is DeletionPolicy.ORPHAN and unfit is None
+        last: Action = LetServingGo() if leave else StopServing()
+        doing = "leaving the servers to themselves" if leave else "stopping the servers"
         return _say(resource, seen, busy(Reason.DELETING, doing), (last, *_marks(resource, seen, None)))
+    if unfit is not None:  # before anything else takes its place, and however suspended: it must not answer
+        stopping = f"stopping the servers of {unfit.name}, which may not answer any more: {unfit.standing}"
+        return _say(resource, seen, busy(Reason.NOT_APPROVED, stopping), (StopServing(), *_marks(resource, seen, None)))
     if spec.suspend:
-        return Decision(suspended(resource.status, resource.metadata.generation))
+        status = resource.status if seen.serving else _nothing_serves(resource.status)
+        return Decision(suspended(status, resource.metadata.generation))
     release = _choose(spec, seen)
     if isinstance(release, Condition):
         return _say(resource, seen, release)
     takes_along = spec.deletion_policy is DeletionPolicy.DELETE
     wish = ServingWish(release, spec, resource.metadata.uid if takes_along else "")
-    now = seen.serving
+    return _serve(resource, seen, wish)
+
+
+def _serve(resource: ModelDeployment, seen: Seen, wish: ServingWish) -> Decision[ModelDeploymentStatus, Action]:
+    """Bring the chosen Release up; one whose approval has expired only goes on as it is."""
+    release, now = wish.release, seen.serving
     if now is None or now.key != wish.key:
+        if release.expired:
+            kept = f"{release.name} goes on as it was; nothing new is rolled out with it: {release.standing}"
+            return _say(resource, seen, stalled(Reason.APPROVAL_EXPIRED, kept))
         return _say(resource, seen, busy(Reason.DEPLOYING, f"bringing {release.name} up"), (Serve(wish),))
     match now.phase:
         case ServingPhase.CREATING:
@@ -137,8 +171,18 @@ def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentSta
             marks = _marks(resource, seen, release)
             if marks:
                 return _say(resource, seen, busy(Reason.DEPLOYING, f"{message}; noting it on the release"), marks)
-            serving = fact(ConditionType.SERVING, holds=True, reason=Reason.AVAILABLE, message=message)
+            over = f"; nothing new is rolled out with it: {release.standing}" if release.expired else ""
+            serving = fact(ConditionType.SERVING, holds=True, reason=Reason.AVAILABLE, message=message + over)
             return _say(resource, seen, serving, serves=release)
+
+
+def _unfit(seen: Seen) -> ReleaseSeen | None:
+    """Give the Release that the servers run and that was rejected, or is not any more what was approved.
+
+    A Release that is not seen at all is no proof of that: an answer that comes late must not end production.
+    """
+    name = seen.serving.release if seen.serving else ""
+    return next((r for r in seen.releases if r.name == name and not r.fit), None)
 
 
 def _marks(resource: ModelDeployment, seen: Seen, serves: ReleaseSeen | None) -> tuple[MarkServed, ...]:
@@ -150,13 +194,13 @@ def _marks(resource: ModelDeployment, seen: Seen, serves: ReleaseSeen | None) ->
 
 
 def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
-    """Only an approved Release is ever chosen."""
-    model = spec.model
+    """Only an approved Release is ever chosen; or one that was, when it answers already and only its time is over."""
+    model, serving = spec.model, seen.serving.release if seen.serving else ""
     if model.policy is VersionPolicy.LATEST_APPROVED:
-        approved = [r for r in seen.releases if r.approved]
+        approved = [r for r in seen.releases if r.approved or (r.expired and r.name == serving)]
         if approved:
             return max(approved, key=_recency)
-        names = ", ".join(r.name for r in seen.releases)
+        names = ", ".join(_named(r) for r in seen.releases)
         waiting = f"no release is approved, there are: {names}" if names else "there is no release yet"
         return busy(Reason.WAITING_FOR_RELEASE, f"model {model.name}: {waiting}")
     pinned = next((r for r in seen.releases if r.version == model.version), None)
@@ -165,9 +209,14 @@ def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
         return stalled(
             Reason.NO_SUCH_VERSION, f"model {model.name}: found no version {model.version}, there are: {known}"
         )
-    if not pinned.approved:
-        return stalled(Reason.NOT_APPROVED, f"{pinned.name} is not approved; only approved releases are served")
-    return pinned
+    if pinned.approved or (pinned.expired and pinned.name == serving):
+        return pinned
+    why = f" ({pinned.standing})" if pinned.standing else ""
+    return stalled(Reason.NOT_APPROVED, f"{pinned.name} is not approved{why}; only approved releases are served")
+
+
+def _named(release: ReleaseSeen) -> str:
+    return f"{release.name} ({release.standing})" if release.standing else release.name
 
 
 def _recency(release: ReleaseSeen) -> tuple[float, int]:

@@ -26,6 +26,8 @@ class Environment:
     release_uri: str
     release_digest: str
     interface: str
+    approval_uri: str
+    approval_keys: str
     concurrency: int
     queue: int
     timeout_seconds: float
@@ -52,6 +54,9 @@ def read(environ: Mapping[str, str]) -> Environment:
         release_uri=ours["release_uri"],
         release_digest=ours["release_digest"],
         interface=ours["interface"],
+        # Never a parameter: whoever deploys a model writes those.
+        approval_uri=environ.get("CDL_APPROVAL_URI", ""),
+        approval_keys=environ.get("CDL_APPROVAL_KEYS", "").strip(),
         # One at a time is what a class written for Seldon's wrapper expects (its default worker is serial).
         concurrency=int(_number(environ, "CDL_CONCURRENCY", 1, least=1)),
         queue=int(_number(environ, "CDL_QUEUE", 128, least=0)),

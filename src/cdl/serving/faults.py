@@ -7,7 +7,7 @@ Fault     a request cannot be answered; carries the HTTP status
 from __future__ import annotations
 
 BAD_SETTING = 2  # what was asked of the process cannot be read, or its port is taken
-BAD_RELEASE = 3  # the release, or a member of it, is not what its digest says
+BAD_RELEASE = 3  # the release, or a member of it, is not what its digest says, or nobody has approved it
 BAD_MODEL = 4  # the user's class could not be imported, built, loaded or warmed up
 
 

@@ -1,7 +1,7 @@
 """Load a release, then listen.
 
-Exit codes: 0 asked to stop; 2 a bad setting or a port in use; 3 the release is not what its digest says;
-4 the model's own code failed at start.
+Exit codes: 0 asked to stop; 2 a bad setting or a port in use; 3 the release is not what its digest says, or not
+approved; 4 the model's own code failed at start.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import uvloop
 
+from cdl.serving import approval
 from cdl.serving.app import App
 from cdl.serving.environment import Environment, read
 from cdl.serving.exposition import Exposition
@@ -61,6 +62,7 @@ def load(environment: Environment, workspace: Path) -> Served:
     """Verify, unpack, import, build, load and warm up the release that the environment names."""
     interface = parse(environment.interface)
     release = read_release(environment.release_uri, environment.release_digest)
+    approval.check(environment, release)
     unpacked = unpack(release, workspace)
     serve_first = tuple(reversed(unpacked.code))
     parameters = {**environment.parameters, "model_uri": str(unpacked.checkpoint)}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cdl.api.conditions import Reason
+from cdl.ports.errors import Rejected
 from cdl.reconcile.modeldeployment import ServingPhase
 
 from .builders import owner
@@ -74,6 +76,20 @@ class ServingEngineContract:
         before = self.served(engine, key)
         engine.serve(key, self.wish(1))
         assert engine.look(key) == before
+        engine.remove(key)
+
+    def test_what_nobody_has_approved_is_refused(self, engine: ServingEngine) -> None:
+        """Neither approved nor attested, or only one of the two: nothing runs, and what answered goes on answering."""
+        key, wish = owner("ModelDeployment"), self.wish(2)
+        self.served(engine, key)
+        for change in ({"approved": False}, {"attestation": ""}, {"approved": False, "attestation": ""}):
+            with pytest.raises(Rejected, match=wish.release.name) as caught:
+                engine.serve(key, replace(wish, release=replace(wish.release, **change)))
+            assert caught.value.reason is Reason.NOT_APPROVED
+        seen = engine.look(key)
+        assert seen is not None
+        assert (seen.release, seen.phase) == (self.wish(1).release.name, ServingPhase.AVAILABLE)
+        assert self.answering(engine, key) == self.wish(1).release.name
         engine.remove(key)
 
     def test_looking_changes_nothing(self, engine: ServingEngine) -> None:

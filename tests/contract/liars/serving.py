@@ -83,6 +83,18 @@ class StaysFailed(MemoryServing):
             super().serve(owner, wish)
 
 
+class ServesWhatNobodyApproved(MemoryServing):
+    def serve(self, owner, wish):
+        release = dataclasses.replace(wish.release, approved=True, attestation=wish.release.attestation or "x")
+        super().serve(owner, dataclasses.replace(wish, release=release))
+
+
+class BelievesAnApprovalWithoutASignature(MemoryServing):
+    def serve(self, owner, wish):
+        release = dataclasses.replace(wish.release, attestation=wish.release.attestation or "x")
+        super().serve(owner, dataclasses.replace(wish, release=release))
+
+
 class RemovesNothing(MemoryServing):
     def remove(self, owner):
         return
@@ -155,6 +167,8 @@ LIARS = {
     LosesTheOldOnFailure: {BOUND},
     FailsWithoutAWord: {BOUND},
     StaysFailed: {"test_a_failed_release_is_left_for_a_good_one"},
+    ServesWhatNobodyApproved: {"test_what_nobody_has_approved_is_refused"},
+    BelievesAnApprovalWithoutASignature: {"test_what_nobody_has_approved_is_refused"},
     RemovesNothing: {
         "test_remove_stops_the_owners_servers_alone",
         "test_removing_what_is_not_there_is_a_success",

@@ -16,7 +16,7 @@ from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavai
 from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingWish
 
 OWNER = Key("ModelDeployment", "team", "news")
-RELEASE = ReleaseSeen("news-3", 3, "sha256:aa", approved=True, document="file:///r.json")
+RELEASE = ReleaseSeen("news-3", 3, "sha256:aa", approved=True, document="file:///r.json", attestation="file:///a.json")
 
 
 def wish(**spec) -> ServingWish:

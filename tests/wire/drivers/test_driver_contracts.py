@@ -24,6 +24,7 @@ from cdl.reconcile.modeldeployment import ServingPhase
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
 from cdl.testing.artifacts_contract import ArtifactStoreContract
+from cdl.testing.builders import signer
 from cdl.testing.data_contract import DataEngineContract
 from cdl.testing.serving_contract import ServingEngineContract
 from cdl.testing.sources_contract import SourceCollectorContract
@@ -121,7 +122,7 @@ class TestSeldon(Servings, ServingEngineContract):
     @pytest.fixture
     def engine(self, seldon, releases):
         self.releases = releases
-        return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test")
+        return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test", trusted=signer().trusted)
 
     def settle(self, engine, key):
         return eventually(lambda: engine.look(key), lambda s: s.phase is not ServingPhase.CREATING)
@@ -137,6 +138,13 @@ class TestDirectoryArtifacts(ArtifactStoreContract):
 
     def lose(self, engine, uri):
         Path(uri.removeprefix("file://")).unlink()
+
+    def lay(self, engine, files):
+        place = Path(engine.shelf.removeprefix("file://")) / "laid"
+        for path, content in files.items():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
+            (place / path).write_bytes(content)
+        return place.as_uri()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

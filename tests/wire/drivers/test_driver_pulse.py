@@ -22,7 +22,7 @@ from cdl.engines.pachyderm import PachydermEngine
 from cdl.engines.seldon import SeldonEngine
 from cdl.ports.errors import Unavailable
 from cdl.stores.artifacts import DirectoryArtifacts
-from cdl.testing.builders import folder, owner, step_wish
+from cdl.testing.builders import folder, owner, signer, step_wish
 from cdl.testing.data_contract import NEWS, spec
 from cdl.testing.pulse_contract import PulseContract
 from tests.contract.pulses import ServingPulse, TrainingPulse
@@ -197,7 +197,7 @@ class TestSeldonPulse(Servings, ServingPulse):
     def engine(self, seldon):
         configuration = kubernetes.Configuration(host=f"http://{seldon.address}")
         self.objects = kubernetes.CustomObjectsApi(kubernetes.ApiClient(configuration))
-        return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test")
+        return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test", trusted=signer().trusted)
 
     @pytest.fixture(autouse=True)
     def _releases(self, tmp_path):

@@ -13,6 +13,7 @@ from cdl.api.meta import Key
 from cdl.engines.seldon import SeldonEngine
 from cdl.ports.errors import Rejected, Unavailable
 from cdl.reconcile.modeldeployment import ServingPhase
+from cdl.testing.builders import signer
 
 from .conftest import eventually, free_port
 from .wishes import ROW, released
@@ -24,7 +25,7 @@ GROUP = {"group": "machinelearning.seldon.io", "version": "v1", "plural": "seldo
 
 @pytest.fixture
 def engine(seldon):
-    return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test")
+    return SeldonEngine(f"http://{seldon.address}", image="cdl/serving:test", trusted=signer().trusted)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
 from cdl.reconcile.experiment import TrainWish
 from cdl.reconcile.modeldeployment import ReleaseSeen, ServingWish
 from cdl.stores.artifacts import pack
+from cdl.testing.builders import signer
 from tests.wire.serving.tiny_release import ROWS, TinyRelease
 
 MODEL = Path(__file__).with_name("model")
@@ -57,7 +58,8 @@ def released(folder, version, weight=None, entrypoint="serve:Rows"):
     weight = float(version) if weight is None else weight
     made = TinyRelease(folder, entrypoint=entrypoint, version=version, weight=weight).write()
     document = next(p["value"] for p in made.parameters(ROWS) if p["name"] == "release_uri")
-    return ReleaseSeen(f"rows-{version}", version, made.digest, approved=True, document=document)
+    approval = made.approve(signer())
+    return ReleaseSeen(f"rows-{version}", version, made.digest, True, document, attestation=approval)
 
 
 def releases_below(folder):

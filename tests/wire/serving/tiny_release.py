@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from cdl.ports.signing import Signer
+
 MODEL_CODE = """
 import json
 from pathlib import Path
@@ -209,6 +211,20 @@ class TinyRelease:
     @property
     def uri(self) -> str:
         return f"file://{self.folder}/release.json"
+
+    def approve(self, signer: Signer, **changes: object) -> str:
+        """Sign the approval of the release as it is now, with changes to the statement; give its address."""
+        decision = {"decision": "Approved", "by": "maria", "at": "2026-01-01T00:00:00Z", "reason": "good"}
+        said = {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": f"rows-{self.version}", "digest": {"sha256": self.digest.removeprefix("sha256:")}}],
+            "predicateType": "https://cdl.dev/attestations/approval/v1",
+            "predicate": decision,
+        }
+        envelope = signer.sign(canonical(said | changes), "application/vnd.in-toto+json")
+        path = self.folder / "approval.json"
+        path.write_bytes(canonical(envelope))
+        return f"file://{path}"
 
     def parameters(self, interface: dict | None = ROWS, **more: tuple[str, str]) -> list[dict[str, str]]:
         listed = [

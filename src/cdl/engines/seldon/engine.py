@@ -44,12 +44,19 @@ class SeldonEngine:
     """Drives one API server. A SeldonDeployment is called like its ModelDeployment."""
 
     def __init__(
-        self, api: str | kubernetes.ApiClient, *, image: str, namespaces: Sequence[str] = (), ingress: str = ""
+        self,
+        api: str | kubernetes.ApiClient,
+        *,
+        image: str,
+        namespaces: Sequence[str] = (),
+        ingress: str = "",
+        trusted: str = "",
     ) -> None:
         """Talk to the API server at a URL, or through a client that knows who we are; nothing is asked yet.
 
         Beats are of these namespaces, of all without any. With an ingress, Seldon's own or another, predictions are
-        said to be asked below its address; without one where Seldon says.
+        said to be asked below its address; without one where Seldon says. Servers start only what one of the trusted
+        keys, as PEM, has approved; told of none, they do not ask.
         """
         if isinstance(api, str):
             made = kubernetes.Configuration(host=api.rstrip("/"))
@@ -60,7 +67,8 @@ class SeldonEngine:
         self._create = partial(self._objects.create_namespaced_custom_object, _request_timeout=SECONDS)
         self._replace = partial(self._objects.replace_namespaced_custom_object, _request_timeout=SECONDS)
         self._delete = partial(self._objects.delete_namespaced_custom_object, _request_timeout=SECONDS)
-        self._image, self._namespaces, self._ingress = image, tuple(namespaces), ingress
+        self._image, self._trusted = image, trusted
+        self._namespaces, self._ingress = tuple(namespaces), ingress
 
     def look(self, owner: Key) -> ServingSeen | None:
         """Report what runs for the owner; changes nothing; None when nothing does.
@@ -75,8 +83,11 @@ class SeldonEngine:
         """Make the engine run the wish. A second call with an equal wish changes nothing.
 
         What answered before goes on answering until the new servers do.
+
+        Raises:
+            Rejected: the wish says why it may not be served.
         """
-        wanted = manifest(owner, wish, self._image)
+        wanted = manifest(owner, wish, self._image, self._trusted)
         with door(f"serving {wish.release.name}"):
             live = self._live(owner)
             if live is None:

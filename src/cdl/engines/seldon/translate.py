@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cdl.api.conditions import Reason
 from cdl.api.meta import API_VERSION, Key
 from cdl.api.meta import GROUP as CDL_GROUP
+from cdl.ports.errors import Rejected
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
 
 if TYPE_CHECKING:
@@ -49,9 +51,15 @@ def pulses(objects: Iterable[Mapping[str, JsonValue]]) -> dict[Key, str]:
     return found
 
 
-def manifest(owner: Key, wish: ServingWish, image: str) -> Table:
-    """Write the wish as a SeldonDeployment."""
-    spec: Table = {"name": owner.name, "predictors": [_predictor(wish, image)]}
+def manifest(owner: Key, wish: ServingWish, image: str, trusted: str = "") -> Table:
+    """Write the wish as a SeldonDeployment; the server is told by which keys, as PEM, an approval must be signed.
+
+    Raises:
+        Rejected: nobody has approved the release, or nobody has signed that.
+    """
+    if wish.refusal:
+        raise Rejected(wish.refusal, Reason.NOT_APPROVED)
+    spec: Table = {"name": owner.name, "predictors": [_predictor(wish, image, trusted)]}
     if "seldon" not in wish.spec.predictor.protocols:
         spec["protocol"] = "v2"
     return {
@@ -140,10 +148,13 @@ def _url(live: Mapping[str, JsonValue], said: str, ingress: str) -> str:
     return f"{ingress.rstrip('/')}{prefix}{urlsplit(said).path.removeprefix(prefix)}"
 
 
-def _predictor(wish: ServingWish, image: str) -> Table:
+def _predictor(wish: ServingWish, image: str, trusted: str) -> Table:
     spec, release = wish.spec, wish.release
     unit = spec.model.name
     container: Table = {"name": unit, "image": image, "resources": _resources(spec.predictor.resources)}
+    # Not among the graph's parameters: those are the model's too, and it has no business with keys.
+    said = {"CDL_APPROVAL_URI": release.attestation, "CDL_APPROVAL_KEYS": trusted}
+    container["env"] = [{"name": name, "value": value} for name, value in said.items() if value]
     parameters = {
         "release_uri": release.document,
         "release_digest": release.digest,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import short
+from cdl.api.conditions import Reason
+from cdl.ports.errors import Rejected
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
 from cdl.testing.weather import Weather
 
@@ -58,8 +60,14 @@ class MemoryServing:
             )
 
     def serve(self, owner: Key, wish: ServingWish) -> None:
-        """Make the engine run the wish. A second call with an equal wish changes nothing."""
+        """Make the engine run the wish. A second call with an equal wish changes nothing.
+
+        Raises:
+            Rejected: the wish says why it may not be served.
+        """
         with self.weather.call(f"serve {wish.release.name}"):
+            if wish.refusal:
+                raise Rejected(wish.refusal, Reason.NOT_APPROVED)
             now = self.deployed.get(owner)
             if now is not None and now.wish.key == wish.key:
                 return
