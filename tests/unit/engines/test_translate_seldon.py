@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 
 import pytest
 from kubernetes.client import exceptions as sdk
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
+from cdl.api.conditions import Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.modeldeployment import ModelDeploymentSpec
 from cdl.engines.seldon import door, translate
@@ -151,3 +153,33 @@ def test_every_phase_of_ours_has_a_state_of_seldons():
 
 def test_a_state_nobody_knows_is_not_taken_for_ready():
     assert translate.serving_seen(live({"state": "Odd", "observedGeneration": 2})).phase is ServingPhase.CREATING
+
+
+def environment(made):
+    (container,) = made["spec"]["predictors"][0]["componentSpecs"][0]["spec"]["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"]}
+
+
+def test_the_server_is_told_where_the_approval_lies_and_whose_signature_counts():
+    told = environment(translate.manifest(OWNER, wish(), "i:1", "a key"))
+    assert told == {"CDL_APPROVAL_URI": "file:///a.json", "CDL_APPROVAL_KEYS": "a key"}
+    parameters = translate.manifest(OWNER, wish(), "i:1", "a key")["spec"]["predictors"][0]["graph"]["parameters"]
+    assert "a key" not in json.dumps(parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"approved": False}, "news-3 is not approved; only approved releases are served"),
+        ({"attestation": ""}, "news-3 has no signed approval; only what a signature approves is served"),
+    ],
+)
+def test_what_nobody_has_approved_with_a_signature_is_never_written(change, sentence):
+    wanted = wish()
+    with pytest.raises(Rejected, match=f"^{sentence}$") as caught:
+        translate.manifest(OWNER, replace(wanted, release=replace(RELEASE, **change)), "i:1", "a key")
+    assert caught.value.reason is Reason.NOT_APPROVED
+
+
+def test_an_approval_at_another_place_is_another_wish():
+    assert replace(wish(), release=replace(RELEASE, attestation="file:///b.json")).key != wish().key
