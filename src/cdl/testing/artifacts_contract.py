@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdl.ports.errors import Rejected
+from cdl.ports.errors import Rejected, Unavailable
 
 if TYPE_CHECKING:
     from cdl.ports.artifacts import ArtifactStore
@@ -30,6 +30,10 @@ class ArtifactStoreContract:
 
     def lose(self, engine: ArtifactStore, uri: str) -> None:
         """Remove what lies at a URI behind the store's back."""
+        raise NotImplementedError
+
+    def lay(self, engine: ArtifactStore, files: dict[str, bytes]) -> str:
+        """Lay files into a folder that the store did not write, and give its URI."""
         raise NotImplementedError
 
     def test_the_uri_is_shelf_digest_and_suffix(self, engine: ArtifactStore) -> None:
@@ -65,3 +69,25 @@ class ArtifactStoreContract:
         self.lose(engine, uri)
         with pytest.raises(Rejected, match=SHA256[:12]):
             engine.fetch(uri, SHA256)
+
+    def test_a_file_hashes_to_what_lies_there_now(self, engine: ArtifactStore) -> None:
+        """Whatever its name says, and nothing is given where nothing lies any more."""
+        uri = engine.keep(CONTENT, ".json")
+        assert list(engine.hashes(uri)) == [(f"{SHA256}.json", SHA256)]
+        self.damage(engine, uri)
+        ((_, damaged),) = engine.hashes(uri)
+        assert damaged != SHA256
+        self.lose(engine, uri)
+        assert list(engine.hashes(uri)) == []
+
+    def test_a_folder_hashes_to_every_file_below_it(self, engine: ArtifactStore) -> None:
+        """Each by its path, and none of its neighbours."""
+        engine.keep(CONTENT, ".json")
+        uri = self.lay(engine, {"weights/layer.h5": CONTENT, "notes.json": b"{}"})
+        empty = hashlib.sha256(b"{}").hexdigest()
+        assert dict(engine.hashes(uri)) == {"weights/layer.h5": SHA256, "notes.json": empty}
+
+    def test_a_place_that_cannot_be_seen_from_here_is_not_said_to_be_empty(self, engine: ArtifactStore) -> None:
+        """Another kind of storage may well hold it."""
+        with pytest.raises(Unavailable):
+            list(engine.hashes("gs://bucket/checkpoint"))

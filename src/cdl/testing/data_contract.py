@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
+from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels, Side
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import files_digest
 
-from .builders import folder, owner, step_wish
+from .builders import COPY, folder, owner, step_wish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,6 +297,42 @@ class DataEngineContract:
         assert engine.manifest(known.repo, str(known.head), "elsewhere") is None
         engine.forget(key)
         assert engine.manifest(known.repo, str(known.head)) is None
+
+    def test_evidence_counts_as_a_look_does(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Files and labels of the result, and the programs that it went through, first to last."""
+        first, second = step_wish("first"), step_wish("second", "first", image="cdl/steps:test", cmd=["sh", "-c", COPY])
+        (last,) = self.news(engine, owner("DataPipeline"), tmp_path, first, second).manifests
+        found = engine.evidence(last.repo, last.commit, Labels())
+        assert found is not None
+        assert (found.digest, found.labels, found.rows) == (last.digest, last.label_digest, last.label_rows)
+        assert found.programs == (first.program, second.program)
+
+    def test_what_somebody_wrote_was_made_by_no_program(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Not even by those that read it."""
+        key = owner("DataPipeline")
+        head = side(self.news(engine, key, tmp_path, step_wish("copy")), Side.TRAIN)
+        found = engine.evidence(head.repo, str(head.head), Labels())
+        assert found is not None
+        assert found.programs == ()
+
+    def test_evidence_names_the_programs_of_the_time(self, engine: DataEngine, tmp_path: Path) -> None:
+        """A commit stays what it is, whatever its pipeline is made to do later."""
+        key, wish = owner("DataPipeline"), step_wish("copy")
+        (before,) = self.news(engine, key, tmp_path, wish).manifests
+        changed = step_wish("copy", image="cdl/steps:test", cmd=list(wish.step.cmd), env={"CHANGED": "yes"})
+        engine.ensure_step(key, Side.TRAIN, changed, "")
+        (after,) = self.settle(engine, key, spec(changed)).manifests
+        found = [engine.evidence(m.repo, m.commit, Labels()) for m in (before, after)]
+        assert [f.programs if f is not None else None for f in found] == [(wish.program,), (changed.program,)]
+
+    def test_a_commit_that_is_not_there_is_no_evidence(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Be it the commit, the namespace, or that it was removed."""
+        key = owner("DataPipeline")
+        known = side(self.news(engine, key, tmp_path), Side.TRAIN)
+        assert engine.evidence(known.repo, "0" * 32, Labels()) is None
+        assert engine.evidence(known.repo, str(known.head), Labels(), "elsewhere") is None
+        engine.forget(key)
+        assert engine.evidence(known.repo, str(known.head), Labels()) is None
 
     def test_an_export_is_what_the_manifest_names(self, engine: DataEngine, tmp_path: Path) -> None:
         """Of one that is the head no more, too; each file at its path."""

@@ -8,6 +8,7 @@ import pytest
 
 from cdl.api.canonical import digest
 from cdl.reconcile.experiment import RunPhase
+from cdl.reconcile.release import differs
 
 from .builders import owner
 
@@ -196,6 +197,54 @@ class TrainingEngineContract:
         assert engine.register(key.name, best.uuid, second) == 2
         assert engine.register(key.name, best.uuid, first) == 1
         assert engine.register(f"{key.name}-other", best.uuid, first) == 1
+
+    def test_a_run_is_read_by_its_id(self, engine: TrainingEngine) -> None:
+        """With all that was asked for, which whoever asked may have added to; put away or not."""
+        key, wish = owner("Experiment"), self.short_wish()
+        run = self.ended(engine, key, wish)
+        found = engine.run(run.id)
+        assert found is not None
+        assert (found.key, found.seed, found.report) == ("a", run.seed, None)
+        assert differs(dict(wish.config), dict(found.config)) == ""
+        engine.forget(key)
+        assert engine.run(run.id) == found
+        assert engine.run("987654") is None
+
+    def test_an_evaluation_is_read_with_its_report(self, engine: TrainingEngine) -> None:
+        """The very document that a look has."""
+        key = owner("Experiment")
+        best = self.ended(engine, key, self.short_wish()).best
+        assert best is not None
+        engine.start(key, "e", self.measuring_wish(best.uuid))
+        measured = one(self.settle(engine, key), "e")
+        found = engine.run(measured.id)
+        assert measured.measurement is not None
+        assert found is not None
+        assert found.report == measured.measurement.raw
+
+    def test_a_checkpoint_is_read_by_its_uuid(self, engine: TrainingEngine) -> None:
+        """As a look had it when it was the best; one that nobody knows is not there."""
+        run = self.ended(engine, owner("Experiment"), self.short_wish())
+        best = run.best
+        assert best is not None
+        found = engine.checkpoint(best.uuid)
+        assert found is not None
+        assert (found.uri, found.run, found.trial, found.metric) == (best.uri, run.id, best.trial, best.metric)
+        assert found.hparams == best.hparams
+        assert engine.checkpoint("8bea272f-746e-4097-92c6-000000000000") is None
+
+    def test_a_version_says_what_it_was_registered_for(self, engine: TrainingEngine) -> None:
+        """A model or a number that nobody registered is not there."""
+        key = owner("Experiment")
+        best = self.ended(engine, key, self.short_wish()).best
+        assert best is not None
+        wanted = digest([key.name, "version"])
+        number = engine.register(key.name, best.uuid, wanted)
+        found = engine.version(key.name, number)
+        assert found is not None
+        assert (found.checkpoint, found.digest) == (best.uuid, wanted)
+        assert engine.version(key.name, number + 1) is None
+        assert engine.version(f"{key.name}-other", number) is None
 
     def test_forget_leaves_no_run_of_the_owner(self, engine: TrainingEngine) -> None:
         """Neither in a look nor, going on unseen, at the engine; others' runs go on."""

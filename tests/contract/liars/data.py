@@ -6,6 +6,7 @@ import dataclasses
 
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.ports.errors import Conflict, Rejected
+from cdl.reconcile.release import SideFound
 from cdl.testing.memory import MemoryData
 from cdl.testing.memory.data import Commit, Owned, Pipeline
 
@@ -262,7 +263,53 @@ class ExportsNothingOfNobody(MemoryData):
             super().export(repo, commit, folder, namespace)
 
 
+class CountsNoPrograms(MemoryData):
+    def evidence(self, repo, commit, labels, namespace="default"):
+        found = super().evidence(repo, commit, labels, namespace)
+        return found and dataclasses.replace(found, programs=())
+
+
+class NamesTheProgramsBackwards(MemoryData):
+    def evidence(self, repo, commit, labels, namespace="default"):
+        found = super().evidence(repo, commit, labels, namespace)
+        return found and dataclasses.replace(found, programs=found.programs[::-1])
+
+
+class CountsOtherLabels(MemoryData):
+    def evidence(self, repo, commit, labels, namespace="default"):
+        found = super().evidence(repo, commit, labels, namespace)
+        return found and dataclasses.replace(found, labels=found.digest)
+
+
+class NamesTheReadersPrograms(MemoryData):
+    def evidence(self, repo, commit, labels, namespace="default"):
+        found = super().evidence(repo, commit, labels, namespace)
+        return found and dataclasses.replace(found, programs=found.programs or ("reader",))
+
+
+class NamesTheProgramsOfToday(MemoryData):
+    def evidence(self, repo, commit, labels, namespace="default"):
+        found = super().evidence(repo, commit, labels, namespace)
+        now = {p.wish.step.name: p.wish.program for o in self._owners.values() for p in o.pipelines.values()}
+        if found is None or len(found.programs) != 1:
+            return found
+        return dataclasses.replace(found, programs=(now.get("copy", found.programs[0]),))
+
+
+class FindsEverything(MemoryData):
+    def evidence(self, repo, commit, labels, namespace="default"):
+        return super().evidence(repo, commit, labels) or SideFound("", "", 0, ())
+
+
+COUNTED = "test_evidence_counts_as_a_look_does"
+OF_THE_TIME = "test_evidence_names_the_programs_of_the_time"
 LIARS = {
+    CountsNoPrograms: {COUNTED, OF_THE_TIME},
+    NamesTheProgramsBackwards: {COUNTED},
+    CountsOtherLabels: {COUNTED},
+    NamesTheReadersPrograms: {"test_what_somebody_wrote_was_made_by_no_program"},
+    NamesTheProgramsOfToday: {OF_THE_TIME},
+    FindsEverything: {"test_a_commit_that_is_not_there_is_no_evidence"},
     ExportsTheHead: {"test_an_export_is_what_the_manifest_names"},
     ExportsNothingOfNobody: {"test_an_export_is_what_the_manifest_names"},
     KnowsStrangers: {
@@ -270,6 +317,7 @@ LIARS = {
         "test_forget_removes_everything_of_the_owner_alone",
     },
     CommitsOnLook: {
+        "test_what_somebody_wrote_was_made_by_no_program",
         "test_somebody_elses_pipeline_is_not_removed",
         "test_a_stray_that_is_read_is_not_removed",
         "test_looking_changes_nothing",
@@ -304,22 +352,25 @@ LIARS = {
     },
     ShowsManifestsOfFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
     ReadsTheInputAlways: {
+        COUNTED,
         "test_a_step_reads_the_step_before_it",
         "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
         "test_a_stray_that_is_read_is_not_removed",
     },
     RunsEqualWishes: {"test_an_equal_wish_runs_nothing"},
     RemembersTheOldProgram: {"test_a_changed_wish_processes_everything_again"},
-    IgnoresChangedWishes: {"test_a_changed_wish_processes_everything_again"},
+    IgnoresChangedWishes: {OF_THE_TIME, "test_a_changed_wish_processes_everything_again"},
     SkipsNothing: {"test_equal_files_are_not_processed_again"},
     HidesFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
     NeverMends: {"test_a_mended_step_runs_again"},
     DigestsTheCommit: {
+        COUNTED,
         "test_a_manifest_is_what_a_look_has_the_digest_of",
         "test_equal_contents_have_equal_manifests",
         "test_ingest_makes_the_head_hold_exactly_the_folder",
     },
     DigestsNothing: {
+        COUNTED,
         "test_a_manifest_is_what_a_look_has_the_digest_of",
         "test_equal_contents_have_equal_manifests",
     },
@@ -344,6 +395,7 @@ LIARS = {
     RemovesAnybodys: {"test_somebody_elses_pipeline_is_not_removed"},
     RemovesWhatIsRead: {"test_a_stray_that_is_read_is_not_removed"},
     NeverForgets: {
+        "test_a_commit_that_is_not_there_is_no_evidence",
         "test_a_commit_that_is_not_there_has_no_manifest",
         "test_forget_removes_everything_of_the_owner_alone",
         "test_forgetting_what_is_not_there_is_a_success",
@@ -358,6 +410,7 @@ LIARS = {
     ListsAnotherDigest: {"test_a_manifest_is_what_a_look_has_the_digest_of"},
     ListsNothingOfNobody: {"test_a_commit_that_is_not_there_has_no_manifest"},
     RunsStepsOnBothSides: {
+        OF_THE_TIME,
         "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
         "test_a_removed_stray_is_gone_and_the_others_stay",
         "test_removing_a_stray_that_is_not_there_is_a_success",

@@ -6,6 +6,7 @@ import dataclasses
 
 from cdl.ports.errors import Rejected
 from cdl.reconcile.experiment import RunPhase
+from cdl.reconcile.release import CheckpointFound, RunFound
 from cdl.testing.memory import MemoryTraining
 from cdl.testing.memory.training import Run, _checkpoint
 
@@ -199,6 +200,50 @@ class ForgetsOnce(MemoryTraining):
         super().forget(owner)
 
 
+class AddsToNothing(MemoryTraining):
+    def run(self, run):
+        found = super().run(run)
+        return found and dataclasses.replace(found, config={})
+
+
+class KnowsRunsUntilPutAway(MemoryTraining):
+    def run(self, run):
+        return super().run(run) if any(r.id == run and not r.archived for r in self.runs) else None
+
+
+class InventsARun(MemoryTraining):
+    def run(self, run):
+        return super().run(run) or RunFound("", None, {})
+
+
+class KeepsReportsToItself(MemoryTraining):
+    def run(self, run):
+        found = super().run(run)
+        return found and dataclasses.replace(found, report=None)
+
+
+class NamesAnotherPlace(MemoryTraining):
+    def checkpoint(self, uuid):
+        found = super().checkpoint(uuid)
+        return found and dataclasses.replace(found, uri=f"{found.uri}/")
+
+
+class InventsACheckpoint(MemoryTraining):
+    def checkpoint(self, uuid):
+        return super().checkpoint(uuid) or CheckpointFound("memory:///", "1", 1, 1.0, {})
+
+
+class MixesUpVersions(MemoryTraining):
+    def version(self, model, number):
+        return self.versions.get((model, number)) or next(iter(self.versions.values()), None)
+
+
+class ForgetsTheDigest(MemoryTraining):
+    def version(self, model, number):
+        found = super().version(model, number)
+        return found and dataclasses.replace(found, digest="")
+
+
 ENDED = "test_an_ended_run_has_its_trials_and_its_best_checkpoint"
 MEASURED = "test_an_evaluation_has_its_measurement"
 STOPPED = "test_a_stopped_run_is_over_and_stays_over"
@@ -206,7 +251,19 @@ HARMLESS = "test_stopping_what_is_not_there_or_has_ended_is_a_success"
 ALONE = "test_stop_stops_that_key_alone"
 NUMBERED = "test_versions_are_counted_from_one_and_never_given_twice"
 FORGOTTEN = "test_forget_leaves_no_run_of_the_owner"
+REPORT = "test_an_evaluation_is_read_with_its_report"
+READ = "test_a_run_is_read_by_its_id"
+LOOKED_UP = "test_a_checkpoint_is_read_by_its_uuid"
+VERSION = "test_a_version_says_what_it_was_registered_for"
 LIARS = {
+    AddsToNothing: {READ},
+    KnowsRunsUntilPutAway: {READ},
+    InventsARun: {READ},
+    KeepsReportsToItself: {REPORT},
+    NamesAnotherPlace: {LOOKED_UP},
+    InventsACheckpoint: {LOOKED_UP},
+    MixesUpVersions: {VERSION},
+    ForgetsTheDigest: {VERSION},
     KnowsStrangers: {
         "test_start_makes_one_run_of_that_key",
         FORGOTTEN,
@@ -220,6 +277,7 @@ LIARS = {
         HARMLESS,
     },
     StartsNothing: {
+        REPORT,
         "test_another_key_is_another_run",
         "test_a_paused_run_goes_on_when_it_is_wanted",
         MEASURED,
@@ -233,12 +291,15 @@ LIARS = {
         HARMLESS,
     },
     HidesTheBest: {
+        LOOKED_UP,
+        VERSION,
+        REPORT,
         ENDED,
         MEASURED,
         NUMBERED,
     },
     HidesTrials: {ENDED},
-    HidesMeasurements: {MEASURED},
+    HidesMeasurements: {REPORT, MEASURED},
     OffersEvaluations: {MEASURED},
     OffersFailures: {"test_a_failed_run_has_its_last_words"},
     HasNoLastWords: {"test_a_failed_run_has_its_last_words"},
@@ -250,10 +311,10 @@ LIARS = {
     StopsTheKey: {ALONE},
     StopsWhatEnded: {HARMLESS},
     StopsOnlyWhatIsThere: {HARMLESS},
-    NumbersEveryCall: {NUMBERED},
-    KnowsOneNumber: {NUMBERED},
-    CountsFromZero: {NUMBERED},
-    HasOneRegistry: {NUMBERED},
+    NumbersEveryCall: {VERSION, NUMBERED},
+    KnowsOneNumber: {VERSION, NUMBERED},
+    CountsFromZero: {VERSION, NUMBERED},
+    HasOneRegistry: {VERSION, NUMBERED},
     ForgetsWithoutStopping: {FORGOTTEN},
     StopsWithoutForgetting: {
         FORGOTTEN,
