@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 MINUTE, HOUR = 60, 3600
 COLUMNS = ("STAGE", "VERDICT", "WHY", "TIME", "SLOT HOURS")
-DONE = {
-    Verdict.RUN: "run",
-    Verdict.ROLLOUT: "are rolled out",
-    Verdict.UNKNOWN: "are uncertain",
-    Verdict.WAIT: "wait",
-    Verdict.REUSE: "are reused",
+SAID = {
+    Verdict.RUN: ("runs", "run"),
+    Verdict.ROLLOUT: ("is rolled out", "are rolled out"),
+    Verdict.UNKNOWN: ("is uncertain", "are uncertain"),
+    Verdict.WAIT: ("waits", "wait"),
+    Verdict.REUSE: ("is reused", "are reused"),
 }
 Row = tuple[str, str, str, str, str]
 
@@ -58,14 +58,21 @@ def summary(plan: Plan) -> str:
     stages = [s for r in plan.resources for s in r.stages]
     if not plan.runs:
         waiting = sum(s.verdict is Verdict.WAIT for s in stages)
-        return f"Nothing runs: {waiting} of {len(stages)} stages wait." if waiting else "Nothing changes: nothing runs."
+        if not waiting:
+            return "Nothing changes: nothing runs."
+        return f"Nothing runs: {waiting} of {len(stages)} stages {SAID[Verdict.WAIT][waiting > 1]}."
     counts = {verdict: sum(s.verdict is verdict for s in stages) for verdict in Verdict}
-    told = ", ".join(f"{count} {DONE[verdict]}" for verdict, count in counts.items() if count)
-    took = plan.estimate
+    told = ", ".join(f"{count} {SAID[verdict][count > 1]}" for verdict, count in counts.items() if count)
+    return f"Of {len(stages)} stages {told}. {_cost(plan.estimate)}"
+
+
+def _cost(took: Estimate) -> str:
+    without = ", ".join(took.missing)
     if took.seconds is None:
-        return f"Of {len(stages)} stages {told}. How long that takes is not known: {took.basis}."
+        return f"How long that takes is not known: no history of {without}." if without else ""
     slots = f" and {took.slot_hours:.4g} slot hours" if took.slot_hours is not None else ""
-    return f"Of {len(stages)} stages {told}. About {lasting(took.seconds)}{slots}, {took.basis}."
+    aside = f"; no history of {without}" if without else ""
+    return f"About {lasting(took.seconds)}{slots}, as before{aside}."
 
 
 def lasting(seconds: float) -> str:

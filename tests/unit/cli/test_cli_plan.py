@@ -170,10 +170,10 @@ def test_another_learning_rate_costs_what_the_last_one_did(worked, folder):
     assert train.reasons == ("hyperparameters.learning_rate: 0.1 -> 0.05",)
     assert (train.estimate.seconds, train.estimate.basis) == (120, "run 1")
     assert evaluate.estimate.seconds == 120
-    assert experiment.estimate.basis == "1 of 3 parts have no history"
+    assert experiment.estimate.missing == ("release",)
     told = cdl("plan", folder.place).stdout
     assert "~2.0 min" in told
-    assert "About 4.0 min" in told
+    assert "About 4.0 min and 0.06667 slot hours, as before; no history of release, rollout." in told
 
 
 def test_a_budget_that_the_last_run_would_break_is_a_warning_and_with_strict_an_error(worked, folder):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .stage import NO_HISTORY, NOTHING, Estimate, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cdl.api.v1alpha1.datapipeline import JobStatus
     from cdl.reconcile.experiment import RunSeen
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .stage import Stage
 
 HOUR = 3600
+COSTLY = frozenset({Verdict.RUN, Verdict.UNKNOWN, Verdict.ROLLOUT})
 LOOKED_BACK = 5
 """Runs that a median is taken of: the newest ones."""
 
@@ -49,37 +50,38 @@ def of_runs(runs: Iterable[RunSeen]) -> Estimate:
     )
 
 
+def of_stages(stages: Sequence[Stage]) -> Estimate:
+    """Estimate one resource: stages one after the other, the sides of a stage at once."""
+    running = [s for s in stages if s.verdict in COSTLY and s.estimate != NOTHING]
+    names = dict.fromkeys(s.name for s in running)
+    return one_after_the_other([_sides([s for s in running if s.name == name]) for name in names])
+
+
+def _sides(stages: Sequence[Stage]) -> Estimate:
+    whole = at_once([s.estimate for s in stages])
+    if any(s.estimate.seconds is None for s in stages):
+        return whole.model_copy(update={"missing": (stages[0].name,)})
+    return whole
+
+
 def one_after_the_other(parts: Sequence[Estimate]) -> Estimate:
-    """Add up what follows one another; what has no history is said to be missing."""
-    if not parts:
-        return NOTHING
-    known = [e.seconds for e in parts if e.seconds is not None]
-    slots = [e.slot_hours for e in parts if e.slot_hours is not None]
-    if not known and not slots:
-        return NO_HISTORY
-    missing = sum(e.seconds is None for e in parts)
-    told = f"{missing} of {len(parts)} parts have no history" if missing else "every part has a history"
-    return Estimate(
-        seconds=round(sum(known), 3) if known else None, slot_hours=round(sum(slots), 6) if slots else None, basis=told
-    )
+    """Add up what follows one another."""
+    return _summed(parts, sum)
 
 
 def at_once(parts: Sequence[Estimate]) -> Estimate:
     """The longest of what goes on at the same time; slots add up."""
+    return _summed(parts, max)
+
+
+def _summed(parts: Sequence[Estimate], times: Callable[[list[float]], float]) -> Estimate:
     if len(parts) <= 1:
         return parts[0] if parts else NOTHING
     known = [e.seconds for e in parts if e.seconds is not None]
     slots = [e.slot_hours for e in parts if e.slot_hours is not None]
-    missing = any(e.seconds is None for e in parts)
     return Estimate(
-        seconds=max(known) if known and not missing else None,
+        seconds=round(times(known), 3) if known else None,
         slot_hours=round(sum(slots), 6) if slots else None,
-        basis="the longer of what goes on at once" if known and not missing else "no history",
+        basis="what took as long before" if known else "no history",
+        missing=tuple(dict.fromkeys(name for e in parts for name in e.missing)),
     )
-
-
-def of_stages(stages: Sequence[Stage]) -> Estimate:
-    """Estimate one resource: stages one after the other, the sides of a stage at once."""
-    running = [s for s in stages if s.verdict in {Verdict.RUN, Verdict.UNKNOWN} and s.estimate != NOTHING]
-    names = dict.fromkeys(s.name for s in running)
-    return one_after_the_other([at_once([s.estimate for s in running if s.name == name]) for name in names])

@@ -49,6 +49,7 @@ class Estimate(Frozen):
     seconds: float | None = Field(None, description="How long it takes; absent: there is no history.")
     slot_hours: float | None = Field(None, description="Slots times hours it uses; absent: none, or no history.")
     basis: str = Field("no history", description="What the figures are taken from, in words.")
+    missing: tuple[str, ...] = Field((), description="Stages that run and have no history, so are not in the figures.")
 
 
 NOTHING = Estimate(basis="")
