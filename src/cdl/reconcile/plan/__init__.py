@@ -5,7 +5,6 @@ from .experiment import ExperimentFacts, NewRelease, ReleaseAhead, plan_experime
 from .modeldeployment import DeploymentFacts, plan_deployment
 from .stage import Change, Estimate, Plan, ResourcePlan, Stage, Verdict
 from .whole import in_a_line, resource_plan, whole_plan
-from .words import changes, shown
 
 __all__ = [
     "Change",
@@ -20,12 +19,10 @@ __all__ = [
     "ResourcePlan",
     "Stage",
     "Verdict",
-    "changes",
     "in_a_line",
     "plan_data",
     "plan_deployment",
     "plan_experiment",
     "resource_plan",
-    "shown",
     "whole_plan",
 ]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.reconcile import datapipeline as pure
+from cdl.reconcile.words import changes, few
 
 from .history import of_step
 from .stage import NO_HISTORY, NOTHING, Stage, Verdict
-from .words import changes, few
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

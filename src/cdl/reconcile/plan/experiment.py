@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.experiment import ApprovalPolicy
 from cdl.reconcile import experiment as pure
+from cdl.reconcile.words import changes, few, moved
 
 from .history import of_runs
 from .stage import NO_HISTORY, NOTHING, Stage, Verdict
-from .words import changes, few, moved
 
 if TYPE_CHECKING:
     from cdl.api.conditions import Condition

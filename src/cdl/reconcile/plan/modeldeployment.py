@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.modeldeployment import VersionPolicy
 from cdl.reconcile import modeldeployment as pure
+from cdl.reconcile.words import changes, few
 
 from .experiment import NewRelease
 from .stage import NO_HISTORY, NOTHING, Stage, Verdict
-from .words import changes, few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

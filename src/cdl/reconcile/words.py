@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ABSENT = object()
 LONGEST = 60
 SHOWN_DIGITS = 8
 MANY = 6
 _HEX = re.compile(r"^(sha256:)?([0-9a-f]{32,})$")
 
 
+class Absent:
+    """Stands where a tree has nothing."""
+
+
+ABSENT = Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where two trees differ."""
+
+    path: str
+    old: object
+    new: object
+
+    def __str__(self) -> str:
+        """Read as `hyperparameters.learning_rate: 0.1 -> 0.05`."""
+        if isinstance(self.old, Absent):
+            return f"{self.path}: added, {shown(self.new)}"
+        if isinstance(self.new, Absent):
+            return f"{self.path}: removed, was {shown(self.old)}"
+        return f"{self.path}: {shown(self.old)} -> {shown(self.new)}"
+
+
+def differences(old: object, new: object, path: str = "") -> tuple[Difference, ...]:
+    """Find every place where two trees differ."""
+    return tuple(_differences(old, new, path))
+
+
 def changes(old: object, new: object, path: str = "") -> tuple[str, ...]:
     """Name every place where two trees differ: `hyperparameters.learning_rate: 0.1 -> 0.05`."""
-    return tuple(_changes(old, new, path))
+    return tuple(map(str, _differences(old, new, path)))
 
 
 def few(sentences: Sequence[str], most: int = MANY) -> tuple[str, ...]:
@@ -43,21 +72,17 @@ def moved(old: str | None, new: str | None) -> str:
     return f"{shown(old) if old else 'nothing'} -> {shown(new) if new else 'nothing'}"
 
 
-def _changes(old: object, new: object, path: str) -> Iterator[str]:
+def _differences(old: object, new: object, path: str) -> Iterator[Difference]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted({*old, *new}, key=str):
             below = f"{path}.{name}" if path else str(name)
-            yield from _changes(old.get(name, ABSENT), new.get(name, ABSENT), below)
+            yield from _differences(old.get(name, ABSENT), new.get(name, ABSENT), below)
     elif isinstance(old, list) and isinstance(new, list) and _tells(old, new):
         for index in range(max(len(old), len(new))):
             pair = (old[index] if index < len(old) else ABSENT, new[index] if index < len(new) else ABSENT)
-            yield from _changes(*pair, f"{path}[{index}]")
-    elif old is ABSENT:
-        yield f"{path}: added, {shown(new)}"
-    elif new is ABSENT:
-        yield f"{path}: removed, was {shown(old)}"
+            yield from _differences(*pair, f"{path}[{index}]")
     elif old != new or isinstance(old, bool) is not isinstance(new, bool):
-        yield f"{path}: {shown(old)} -> {shown(new)}"
+        yield Difference(path, old, new)
 
 
 def _tells(old: list[object], new: list[object]) -> bool:
