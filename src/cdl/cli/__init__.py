@@ -26,6 +26,8 @@ VERBS = {
     "approve": "approve a Release",
     "reject": "reject a Release",
     "validate": "check a project's resources without touching anything",
+    "backup": "write everything of this home folder to one file",
+    "restore": "put back what `cdl backup` wrote",
     "doctor": "say what is installed, what runs and what is missing",
 }
 

@@ -3,6 +3,7 @@
 `cluster` is apart: `cdl run` works where no Kubernetes library is installed.
 """
 
+from .keeping import held_for_backup
 from .local import bring_up, bring_up_engines
 from .processes import ENGINES, OPERATOR, ended, expected, history, log_of, reached, running, take_down
 
@@ -13,6 +14,7 @@ __all__ = [
     "bring_up_engines",
     "ended",
     "expected",
+    "held_for_backup",
     "history",
     "log_of",
     "reached",

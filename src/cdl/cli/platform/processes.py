@@ -76,6 +76,18 @@ def reached(settings: Settings) -> Settings:
     return settings.model_copy(update={"pachd": pachd, "determined": determined, "seldon": seldon})
 
 
+def answering(settings: Settings) -> tuple[Settings, str]:
+    """Fill in where those engines of this machine answer that run; say of the others why they do not."""
+    try:
+        return reached(settings), ""
+    except Refusal as refusal:
+        alive = running(settings).keys() & set(ENGINES)
+        if not alive:
+            return settings, refusal.message
+        known = dict(zip(ENGINES, addresses(ports(settings.home.resolve(), NAMES)), strict=True))
+        return settings.model_copy(update={name: known[name] for name in alive}), refusal.message
+
+
 def running(settings: Settings) -> dict[str, int]:
     """The processes that run, with their ids."""
     return {name: server.pid for name, server in _servers(settings).items()}

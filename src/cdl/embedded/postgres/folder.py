@@ -22,7 +22,11 @@ WAIT_SECONDS = 30
 POLL_SECONDS = 0.05
 INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin")
 INITDB_MORE = ("--builtin-locale=C.UTF-8", "--wal-segsize=4", "--sync-method=syncfs")
-DOOR = "# Only over loopback, only with a password.\nhost all all 127.0.0.1/32 scram-sha-256\n"
+DOOR = (
+    "# Only over loopback, only with a password.\n"
+    "host all all 127.0.0.1/32 scram-sha-256\n"
+    f"host replication {OWNER} 127.0.0.1/32 scram-sha-256\n"  # for backups
+)
 
 
 class PostgresError(Exception):

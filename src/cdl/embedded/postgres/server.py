@@ -48,7 +48,7 @@ def serve(folder: Folder, port: int) -> int:
         server = subprocess.Popen([*as_nobody_else(), *with_its_parent("INT"), *command], pass_fds=(lock,))
         asked.pass_on(server)
         _await(server, folder.cluster / "postmaster.pid", asked)
-        if not asked.to_end:
+        if not asked.to_end and server.poll() is None:
             print("postgres ready", flush=True)
         status = server.wait()
         if asked.to_end:
