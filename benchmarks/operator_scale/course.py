@@ -65,6 +65,11 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None], *, fetch: bo
     with place(folder, fetch=fetch, say=say) as here:
         bench = Bench(here, plan.quiet)
         say("warming up")
+        here.admission(on=True)
+        here.operate()
+        await bench.learn(lambda namespace: chain(namespace, "some-1"))
+        here.rest()
+        here.admission(on=False)
         await bench.floor(_several(pushed, min(plan.objects, 50)))
         found = await _rounds(plan, here, bench, say)
         found |= await _one_by_one(plan, here, bench, say)

@@ -57,18 +57,6 @@ def chain(namespace: str, name: str) -> list[Document]:
     return [make(namespace, name) for make in (pushed, experiment, deployment)]
 
 
-def ready_status(document: Document) -> Document:
-    """Give a status like the one the operator writes: the floor writes it without having looked at anything."""
-    at = "2026-01-01T00:00:00Z"
-    conditions = [
-        {"type": kind, "status": "True", "reason": reason, "message": "", "observedGeneration": 1}
-        | {"lastTransitionTime": at}
-        for kind, reason in (("Ready", "Succeeded"), ("DataReady", "DatasetReady"))
-    ]
-    status: Document = {"observedGeneration": 1, "conditions": conditions, "progress": "4/4"}
-    return {"status": status, "metadata": {"resourceVersion": document["metadata"]["resourceVersion"]}}
-
-
 def _document(kind: str, namespace: str, name: str, spec: Document) -> Document:
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

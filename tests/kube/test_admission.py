@@ -135,7 +135,8 @@ def test_what_cdl_validate_refuses_is_refused_in_the_same_words(api, document, p
         api.create(place_of(document), document, dryRun="All")
     assert refusal.value.reason is Reason.INVALID_SPEC
     said = str(refusal.value)
-    assert 'admission webhook "validate.cdl.dev" denied the request: ' in said
+    asked = "validate" if document["kind"] == "Release" else "mutate"
+    assert f'admission webhook "{asked}.cdl.dev" denied the request: ' in said
     assert f"{path}: " in said
     assert said.endswith(message)
 
@@ -226,6 +227,15 @@ def test_other_finalizers_stay_and_ours_comes_once(cluster, namespace):
         cluster.kubectl(
             "patch", "datapipeline", name, "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":[]}}'
         )
+
+
+@pytest.mark.usefixtures("admission")
+def test_a_resource_whose_name_the_server_makes_up_is_judged_and_guarded(api):
+    document = pipeline_document(**SURE)
+    document["metadata"] = {"generateName": "news-"}
+    made = api.create(place_of(document), document, dryRun="All")["metadata"]
+    assert made["finalizers"] == [LOST]
+    assert made["name"].startswith("news-")
 
 
 @pytest.mark.usefixtures("admission")

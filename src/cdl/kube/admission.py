@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 import kopf
 
 from cdl.api.meta import API_VERSION, GROUP, VERSION
-from cdl.loop.reconciler import FINALIZER
 from cdl.ports.errors import PortError, Unavailable
 
+from .answers import guarded, judged
 from .decisions import refusal, rights, signed
-from .review import review
-from .webhooks import DECIDE, MUTATE, PLURALS, RECONCILED, SIGN, VALIDATE
+from .webhooks import DECIDE, MUTATE, SIGN, VALIDATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from .client import Api
 
 PAUSE_SECONDS = 1.0
+ALONE = {VALIDATE: judged, MUTATE: guarded}
+"""The questions whose answer needs nothing but the document that is asked about."""
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def serve(api: Api, door: Door, *, probe: str = "") -> None:
 
 def configure(settings: kopf.OperatorSettings, door: Door) -> None:
     """Have kopf listen at a door, and do nothing besides."""
-    settings.admission.server = kopf.WebhookServer(
+    settings.admission.server = _Server(
         addr=door.address, port=door.port, certfile=str(door.certificate), pkeyfile=str(door.key)
     )
     settings.admission.managed = None  # the configurations are applied, see `webhooks`
@@ -78,35 +79,9 @@ def configure(settings: kopf.OperatorSettings, door: Door) -> None:
 
 
 def register(registry: kopf.OperatorRegistry, api: Api) -> None:
-    """Name what answers which question."""
-    for plural in PLURALS:
-        kopf.on.validate(GROUP, VERSION, plural, id=VALIDATE, registry=registry)(validate)
-    for plural in RECONCILED:
-        kopf.on.mutate(GROUP, VERSION, plural, id=MUTATE, operations=["CREATE"], registry=registry)(mutate)
+    """Name what answers which question; those in `ALONE` are answered without kopf's handlers."""
     kopf.on.validate(GROUP, VERSION, "releases", id=DECIDE, operations=["UPDATE"], registry=registry)(_decide(api))
     kopf.on.mutate(GROUP, VERSION, "releases", id=SIGN, operations=["UPDATE"], registry=registry)(sign)
-
-
-async def validate(*, warnings: list[str], **asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
-    """Refuse what cannot be meant, and say what may not be meant.
-
-    Raises:
-        kopf.AdmissionError: with the sentences of `cdl validate`.
-    """
-    new, old = asked["new"], asked["old"]
-    if new is None:  # a deletion; it is not asked about
-        return
-    verdict = review(dict(new), None if old is None else dict(old))
-    if verdict.faults:
-        raise kopf.AdmissionError("; ".join(verdict.faults), code=422)
-    warnings.extend(verdict.doubts)
-
-
-async def mutate(*, patch: kopf.Patch, **asked: Any) -> None:  # noqa: ANN401 - kopf's arguments are many
-    """Guard a new resource with our finalizer, which saves the loop one write each."""
-    finalizers = asked["meta"].get("finalizers") or []
-    if FINALIZER not in finalizers:
-        patch.metadata["finalizers"] = [*finalizers, FINALIZER]
 
 
 def _decide(api: Api) -> Callable[..., Coroutine[None, None, None]]:
@@ -170,6 +145,17 @@ def _wait_for_the_kinds(api: Api) -> None:
             log.warning("%s; waiting", reason)
             said = reason
         time.sleep(PAUSE_SECONDS)
+
+
+class _Server(kopf.WebhookServer):
+    """Kopf's server: the connections, the certificate and its renewal. Two of the questions do not go further."""
+
+    def __call__(self, fn: Any) -> Any:  # noqa: ANN401 - kopf's types of it are not public
+        async def answer(request: Any, *, webhook: str | None = None, **rest: Any) -> Any:  # noqa: ANN401 - the same
+            alone = ALONE.get(webhook or "")
+            return await fn(request, webhook=webhook, **rest) if alone is None else alone(request)
+
+        return super().__call__(answer)
 
 
 class _Forgetful:

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
@@ -49,6 +50,11 @@ SPOKEN = (
     # a JSON Web Token, wherever it stands
     (re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"), HIDDEN),
 )
+HINTS = (
+    *("bearer", "basic", "pass", "secret", "token", "api", "private", "credential", "cookie", "authorization"),
+    *("://", "eyj"),
+)
+"""A plain text without any of these, in small letters, is nothing to the patterns above; they take longer to say so."""
 CONTROL = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 log = logging.getLogger(__name__)
@@ -103,7 +109,7 @@ class Discreet:
         return {name: self._clean(name, value) for name, value in line.items()}
 
     def _clean(self, name: str, value: object) -> object:
-        if SECRET_NAME.fullmatch(name) and value is not None:
+        if _is_secret(name) and value is not None:
             return HIDDEN
         if isinstance(value, str):
             return self.spoken(value)
@@ -119,9 +125,17 @@ class Discreet:
         """Clean a text."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
-        for pattern, instead in SPOKEN:
-            text = pattern.sub(instead, text)
+        small = text.lower()
+        if not text.isascii() or any(hint in small for hint in HINTS):
+            for pattern, instead in SPOKEN:
+                text = pattern.sub(instead, text)
         return text
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    """Tell whether something called so is a secret; the names in log lines are few."""
+    return SECRET_NAME.fullmatch(name) is not None
 
 
 def _placed(_logger: object, _method: str, line: Line) -> Line:

@@ -6,6 +6,12 @@ Nothing is lost by it. The loop adds a finalizer that is missing before it does 
 as Stalled; and a current API server evaluates the rules itself. A decision about a Release must be signed, so it waits
 until there is somebody to sign it.
 
+A create is asked about once, not twice: the webhook that adds the finalizer judges too. Others may still change the
+document after that. `reinvocationPolicy: IfNeeded` has us judge again what they made of it. An API server asks again
+only once; what slips through even so is no worse than with no admission server at all: the definition's schema is
+checked after the last of them, and the operator reads each spec before it acts on it and marks a wrong one as Stalled.
+A change, and a new Release, which no finalizer guards, go past the validating webhook.
+
 These documents are applied by `cdl up` and by the chart and belong to nobody at run time: kopf would empty
 configurations of its own whenever one of two replicas ends, and would need rights over everybody's webhooks for it.
 """
@@ -46,17 +52,16 @@ def at_service(namespace: str, name: str, authority: bytes) -> Node:
 
 def configurations(server: Mapping[str, object]) -> tuple[Node, Node]:
     """Give the two documents that send every new and changed resource past an admission server."""
-    decisions = (("releases",), ["UPDATE"], "Fail")
+    releases = ("releases",)
+    judged, decided = (_rule(PLURALS, "UPDATE"), _rule(releases, "CREATE")), _rule(releases, "UPDATE")
     return (
         _configuration(
-            "Validating",
-            _webhook(server, VALIDATE, PLURALS, ["CREATE", "UPDATE"]),
-            _webhook(server, DECIDE, *decisions),
+            "Validating", _webhook(server, VALIDATE, *judged), _webhook(server, DECIDE, decided, otherwise="Fail")
         ),
         _configuration(
             "Mutating",
-            _webhook(server, MUTATE, RECONCILED, ["CREATE"]),
-            _webhook(server, SIGN, *decisions),
+            _webhook(server, MUTATE, _rule(RECONCILED, "CREATE")) | {"reinvocationPolicy": "IfNeeded"},
+            _webhook(server, SIGN, decided, otherwise="Fail"),
         ),
     )
 
@@ -70,20 +75,21 @@ def _configuration(sort: str, *webhooks: Node) -> Node:
     }
 
 
-def _webhook(
-    server: Mapping[str, object], part: str, plurals: tuple[str, ...], operations: list[str], otherwise: str = "Ignore"
-) -> Node:
-    rule: Node = {
+def _rule(plurals: tuple[str, ...], operation: str) -> Node:
+    return {
         "apiGroups": [GROUP],
         "apiVersions": [VERSION],
         "resources": list(plurals),  # without /status: what the operator writes most is not asked about
-        "operations": operations,
+        "operations": [operation],
         "scope": "Namespaced",
     }
+
+
+def _webhook(server: Mapping[str, object], part: str, *rules: Node, otherwise: str = "Ignore") -> Node:
     return {
         "name": f"{part}.{GROUP}",
         "clientConfig": _below(server, part),
-        "rules": [rule],
+        "rules": list(rules),
         "failurePolicy": otherwise,
         "matchPolicy": "Equivalent",
         "sideEffects": "None",

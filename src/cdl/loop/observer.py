@@ -80,7 +80,11 @@ class _Timed:
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._port, name)
-        return self._heard(name, found) if callable(found) else found
+        if not callable(found):
+            return found
+        heard = self._heard(name, found)
+        setattr(self, name, heard)  # made once: a look asks for the same few methods thousands of times
+        return heard
 
     def _heard(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(call)

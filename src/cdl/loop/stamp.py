@@ -35,7 +35,9 @@ def key_of(document: Mapping[str, Any]) -> Key:
 def stamp_of(document: Mapping[str, Any]) -> Stamp:
     """Read a document's stamp; whatever cannot be read concerns nobody."""
     meta, key = document["metadata"], key_of(document)
-    wish = short([meta.get("generation"), meta.get("annotations"), meta.get("deletionTimestamp"), meta.get("uid")])
+    notes = meta.get("annotations")
+    said = short(notes) if notes else ""  # they can be long, and there are as many as there are resources
+    wish = f"{meta.get('uid')} {meta.get('generation')} {meta.get('deletionTimestamp')} {said}"
     spec = _part(document, "spec")
     model = spec.get("model")
     released = Key("Release", key.namespace, str(_part(spec, "model").get("name", "")))

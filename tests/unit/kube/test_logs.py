@@ -123,6 +123,7 @@ def test_no_text_can_pass_for_a_line_of_its_own_or_command_a_terminal(text):
         f'{{"Authorization": "Basic {CANARY}"}}',
         f"sent header bearer {CANARY}",
         f"password={CANARY}&user=determined",
+        f"PAS\u017fWORD={CANARY}",  # a letter that is an s to whoever ignores case
         f"CDL_DETERMINED_PASSWORD={CANARY}",
         f"login failed: password: '{CANARY}'",
         f'{{"token": "{CANARY}", "user": {{"id": 1}}}}',

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import kopf
 import pytest
 
 from cdl.api.v1alpha1 import KINDS
-from cdl.kube.admission import register
+from cdl.kube.admission import ALONE, register
+from cdl.kube.answers import guarded, judged
 from cdl.kube.review import ACCEPTED, review
 from cdl.kube.webhooks import at_address, at_service, configurations
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
@@ -31,7 +33,10 @@ def test_each_webhook_leads_to_its_own_handler(server, before):
     assert {base64.b64decode(c["caBundle"]) for c in clients} == {b"PEM"}
     registry = kopf.OperatorRegistry()
     register(registry, None)
-    assert {handler.id for handler in registry._webhooks.get_all_handlers()} == set(PARTS)
+    assert sorted(handler.id for handler in registry._webhooks.get_all_handlers()) + sorted(ALONE) == [
+        *("decide", "sign"),
+        *("mutate", "validate"),
+    ]
 
 
 def test_the_api_never_waits_long_and_stands_still_for_us_only_where_a_decision_is_signed():
@@ -41,12 +46,71 @@ def test_the_api_never_waits_long_and_stands_still_for_us_only_where_a_decision_
     assert max(w["timeoutSeconds"] for w in webhooks) <= 3
 
 
-def test_a_status_and_a_deletion_are_nobodys_question():
-    rules = [w["rules"][0] for d in configurations(at_address("https://x", b"")) for w in d["webhooks"]]
+def test_a_status_and_a_deletion_are_nobodys_question_and_a_create_is_asked_about_once():
+    webhooks = [w for d in configurations(at_address("https://x", b"")) for w in d["webhooks"]]
     kinds = [f"{kind.lower()}s" for kind in KINDS]
-    worked_on = [name for name in kinds if name != "releases"]
-    assert [rule["resources"] for rule in rules] == [kinds, ["releases"], worked_on, ["releases"]]
-    assert [rule["operations"] for rule in rules] == [["CREATE", "UPDATE"], ["UPDATE"], ["CREATE"], ["UPDATE"]]
+    asked = [[(rule["resources"], rule["operations"]) for rule in w["rules"]] for w in webhooks]
+    assert asked == [
+        [(kinds, ["UPDATE"]), (["releases"], ["CREATE"])],
+        [(["releases"], ["UPDATE"])],
+        [([name for name in kinds if name != "releases"], ["CREATE"])],
+        [(["releases"], ["UPDATE"])],
+    ]
+    creates = [name for rules in asked for names, operations in rules if "CREATE" in operations for name in names]
+    assert sorted(creates) == sorted(kinds)
+    assert [w.get("reinvocationPolicy") for w in webhooks] == [None, None, "IfNeeded", None]
+
+
+def question(new, old=None, **more):
+    request = {"uid": "q-1", "object": new, "oldObject": old, "namespace": "default", **more}
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def steps_of(answer):
+    return json.loads(base64.b64decode(answer["response"]["patch"]))
+
+
+def test_a_new_resource_is_guarded_and_judged_in_one_answer():
+    right = guarded(question(deployment_document()))
+    assert right == {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {"uid": "q-1", "allowed": True, "patchType": "JSONPatch", "patch": right["response"]["patch"]},
+    }
+    assert steps_of(right) == [{"op": "add", "path": "/metadata/finalizers", "value": ["cdl.dev/engines"]}]
+    wrong = EXAMPLES["step without a program"][0]
+    (fault,) = review(wrong).faults
+    refused = {"uid": "q-1", "allowed": False, "status": {"message": fault, "code": 422}}
+    assert guarded(question(wrong))["response"] == judged(question(wrong))["response"] == refused
+
+
+def test_asked_again_it_adds_nothing_and_judges_what_others_made_of_it():
+    guard = {"finalizers": ["x/y", "cdl.dev/engines"]}
+    document = deployment_document()
+    document["metadata"] |= guard
+    assert guarded(question(document))["response"] == {"uid": "q-1", "allowed": True}
+    changed = pipeline_document(steps=[{"name": "a"}])
+    changed["metadata"] |= guard
+    assert not guarded(question(changed))["response"]["allowed"]
+
+
+def test_doubts_go_with_the_finalizer():
+    response = guarded(question(pipeline_document(interval="1s")))["response"]
+    assert response["allowed"]
+    assert len(response["warnings"]) == 2
+    assert "patch" in response
+
+
+def test_a_name_that_is_still_to_be_made_up_is_not_held_against_a_new_resource():
+    document = deployment_document()
+    document["metadata"] = {"generateName": "news-"}
+    assert guarded(question(document))["response"]["allowed"]
+    document["metadata"] = {"generateName": "News-"}
+    assert "metadata.name" in guarded(question(document))["response"]["status"]["message"]
+
+
+def test_a_deletion_is_answered_with_yes():
+    assert judged(question(None, deployment_document()))["response"] == {"uid": "q-1", "allowed": True}
 
 
 def test_a_document_is_judged_with_every_fault_and_doubted_only_when_it_is_right():
