@@ -152,6 +152,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
             if not standing and any(isinstance(action, self._controller.slow) for action in decision.actions):
                 self._report(resource, decision.status)
                 resource = self._still_wished(resource)
+            log.info("%s: %s", resource.key, ", ".join(type(action).__name__ for action in decision.actions))
             for action in decision.actions:
                 self._act(resource, action)
             if resource.metadata.deleting:
@@ -174,7 +175,6 @@ class Reconciler(Generic[R, Seen, S, Action]):
     def _act(self, resource: R, action: Action) -> None:
         if not self._may_act():
             raise Unavailable("this operator does not lead any more")
-        log.info("%s: %s", resource.key, type(action).__name__)
         self._controller.act(resource, action)
 
     def _refuse(self, key: Key, error: Unreadable) -> timedelta | None:
