@@ -21,12 +21,14 @@ from cdl.stores.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from cdl.api.meta import Key
     from cdl.kube.cluster import ClusterStore
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
     from cdl.ports.data import DataEngine, DataHistory
+    from cdl.ports.ledger import Ledger
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
     from cdl.ports.signing import Signer
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 RECONCILED = ("DataPipeline", "Experiment", "ModelDeployment")
 LAPTOP_BEAT = timedelta(seconds=0.5)
 """A person is watching."""
+OUTBOX = "outbox"
+"""The folder of what the ledger could not be told yet, below the home."""
 LEASE_PATIENCE = 3
 """Seconds to wait for an answer about a Lease: a few tries must fit into a term."""
 
@@ -78,6 +82,7 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         serving=_seldon(settings, signs) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
         artifacts=artifacts,
         signer=signs,
+        ledger=ledger(settings),
     )
 
 
@@ -104,7 +109,36 @@ def witnesses(settings: Settings, resources: ResourceStore, why_not: str = "", *
         data = _pachyderm(settings)
     if settings.determined and not offline:
         training = _determined(settings, artifacts)
-    return Witnesses(artifacts, resources, data, training, Silence("no git repository was named", asked=False))
+    nowhere = Silence("no git repository was named", asked=False)
+    return Witnesses(artifacts, resources, data, training, nowhere, _keys(settings))
+
+
+def _keys(settings: Settings) -> Signer | Silence:
+    """Open the key that signs, where there is one: who only reads makes none."""
+    if settings.signing_key is None and not _own_key(settings).exists():
+        return Silence("no key is at hand to check its signature with; CDL_SIGNING_KEY names one", asked=False)
+    return signer(settings)
+
+
+def _own_key(settings: Settings) -> Path:
+    return settings.home.resolve() / "keys" / "release.pem"
+
+
+def ledger(settings: Settings) -> Ledger | None:
+    """Open the ledger of the database the settings name, which is asked only when there is something to tell."""
+    if not settings.database:
+        return None
+    from cdl.stores.outbox import Outbox
+    from cdl.stores.postgres import PostgresLedger
+
+    return Outbox(settings.home.resolve() / OUTBOX, PostgresLedger(settings.database))
+
+
+def history(address: str) -> Ledger:
+    """Open the ledger of a database to read it."""
+    from cdl.stores.postgres import PostgresLedger
+
+    return PostgresLedger(address)
 
 
 def signer(settings: Settings) -> Signer:
@@ -117,7 +151,7 @@ def signer(settings: Settings) -> Signer:
 
     if settings.signing_key is not None:
         return from_file(settings.signing_key, "CDL_SIGNING_KEY")
-    return made_once(settings.home.resolve() / "keys" / "release.pem")
+    return made_once(_own_key(settings))
 
 
 def _pachyderm(settings: Settings) -> DataEngine:
@@ -252,7 +286,10 @@ def loop(
     }
     now = partial(datetime.now, UTC)
     reconcilers: dict[str, Turner] = {
-        kind: Reconciler(controllers[kind], world.resources, now, may_act=may_act, observer=observer) for kind in kinds
+        kind: Reconciler(
+            controllers[kind], world.resources, now, may_act=may_act, observer=observer, ledger=world.ledger
+        )
+        for kind in kinds
     }
     if "Experiment" in kinds:  # who writes Releases looks after them
         reconcilers["Release"] = Releases(world, now, observer=observer)

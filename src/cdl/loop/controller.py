@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cdl.api.meta import Key
     from cdl.ports.artifacts import ArtifactStore
     from cdl.ports.data import DataEngine
+    from cdl.ports.ledger import Ledger
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
     from cdl.ports.signing import Signer
@@ -38,6 +39,8 @@ class Engines:
     serving: ServingEngine
     artifacts: ArtifactStore
     signer: Signer
+    ledger: Ledger | None = None
+    """Where it is written down what happens; none where nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)

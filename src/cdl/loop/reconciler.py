@@ -11,18 +11,22 @@ from cdl.api.conditions import Condition, Reason
 from cdl.api.duration import length
 from cdl.api.meta import Key
 from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable, Unreadable
+from cdl.reconcile.record import counted, unread
 from cdl.reconcile.summary import busy, stalled, stamped, troubled
 
 from .context import about
 from .controller import Action, Controller, R, S, Seen
 from .observer import SILENT, Outcome
+from .telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from cdl.api.v1alpha1.resource import Resource
+    from cdl.ports.ledger import Ledger
     from cdl.ports.resources import ResourceStore
+    from cdl.reconcile.decision import Decision
 
     from .observer import Observer
 
@@ -57,6 +61,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
         *,
         may_act: Callable[[], bool] = lambda: True,
         observer: Observer = SILENT,
+        ledger: Ledger | None = None,
     ) -> None:
         """Time is handed in, so that a test can play it; `may_act` turns false when another operator may lead."""
         self._controller = controller
@@ -64,6 +69,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
         self._clock = clock
         self._may_act = may_act
         self._observer = observer
+        self._teller = Teller(ledger, clock)
         self._failures: dict[tuple[str, str], int] = {}
         self._standing: dict[tuple[str, str], tuple[int, str]] = {}
         """The wish whose last try ended in trouble, by resource."""
@@ -117,7 +123,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
 
     def _work_on(self, resource: R, place: tuple[str, str]) -> timedelta | None:
         try:
-            again = self._attempt(resource)
+            decision = self._attempt(resource)
         except (Conflict, Unwritten):
             raise
         except PortError as error:
@@ -132,17 +138,18 @@ class Reconciler(Generic[R, Seen, S, Action]):
             self._failures.pop(place, None)
             self._standing.pop(place, None)
             self._faults.pop(place, None)
-            if not resource.metadata.deleting:
-                return self._next(resource, again)
+            if not resource.metadata.deleting or decision.holds:
+                return self._next(resource, decision.look_again_after)
             self._let_go(resource)
             return None
         self._standing[place] = _wish(resource)
         self._complain(resource, trouble)
         return self._next(resource, again)
 
-    def _attempt(self, resource: R) -> timedelta | None:
+    def _attempt(self, resource: R) -> Decision[S, Action]:
         """Look, decide and act until nothing is left to do at once, then report; before what takes long, say so."""
         # what failed at the last try stays said until it succeeds: a status must not flap at every try
+        self._teller.begun(resource, self._controller.status(resource))
         standing = self._standing.get(_place(resource)) == _wish(resource)
         current, done = resource, None
         for _ in range(ROUNDS):
@@ -156,10 +163,10 @@ class Reconciler(Generic[R, Seen, S, Action]):
             for action in decision.actions:
                 self._act(resource, action)
             if resource.metadata.deleting:
-                return None
+                return decision
             current, done = resource.model_copy(update={"status": decision.status}), decision.actions
         self._report(resource, decision.status)
-        return decision.look_again_after
+        return decision
 
     def _still_wished(self, resource: R) -> R:
         """Read the resource after a write of ours.
@@ -175,6 +182,7 @@ class Reconciler(Generic[R, Seen, S, Action]):
     def _act(self, resource: R, action: Action) -> None:
         if not self._may_act():
             raise Unavailable("this operator does not lead any more")
+        self._teller.asked(resource, action, self._controller.status(resource))
         self._controller.act(resource, action)
 
     def _refuse(self, key: Key, error: Unreadable) -> timedelta | None:
@@ -186,7 +194,9 @@ class Reconciler(Generic[R, Seen, S, Action]):
             before = self._controller.kind.read_status(error.document)
             told = troubled(before, generation, stalled(Reason.INVALID_SPEC, str(error)))
             conditions = stamped(before.conditions, told.conditions, self._clock())
-            self._store.write_status(key, told.model_copy(update={"conditions": conditions}), version)
+            told = counted(before, told.model_copy(update={"conditions": conditions}))
+            self._teller.became(unread(key, meta), before, told)
+            self._store.write_status(key, told, version)
             return INVALID_AGAIN
         if FINALIZER in finalizers:
             orphaned = (error.document.get("spec") or {}).get("deletionPolicy") == "Orphan"
@@ -230,14 +240,18 @@ class Reconciler(Generic[R, Seen, S, Action]):
     def _report(self, resource: R, status: S) -> None:
         """Write a status that says something new."""
         before = self._controller.status(resource)
-        told = status.model_copy(
-            update={
-                "conditions": stamped(before.conditions, status.conditions, self._clock()),
-                "last_handled_requested_at": resource.metadata.requested_at,
-            }
+        told = counted(
+            before,
+            status.model_copy(
+                update={
+                    "conditions": stamped(before.conditions, status.conditions, self._clock()),
+                    "last_handled_requested_at": resource.metadata.requested_at,
+                }
+            ),
         )
         if told == before:
             return
+        self._teller.became(resource, before, told)
         try:
             self._store.write_status(resource.key, told, resource.metadata.resource_version)
         except Unavailable as error:

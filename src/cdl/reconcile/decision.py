@@ -17,14 +17,20 @@ PATIENT = timedelta(seconds=2)
 S_co = TypeVar("S_co", bound="Status", covariant=True)
 A_co = TypeVar("A_co", covariant=True)
 
+HELD = timedelta(seconds=5)
+"""How long to wait for people to let go of what keeps a deleted resource."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[S_co, A_co]):
     """What to do now, what to say of it, and when to look again.
 
     `look_again_after` is None exactly when nothing is going on: then only an event or `spec.interval` leads to a look.
+    A deletion that is held is looked at again all the same: no event tells that what it waits for is gone.
     """
 
     status: S_co
     actions: tuple[A_co, ...] = ()
     look_again_after: timedelta | None = None
+    holds: bool = False
+    """A resource that somebody deleted stays for now, and all it made with it; its status says what for."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field, JsonValue
 
 from cdl.api.canonical import canonical, digest
-from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, Frozen, Key
+from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, Frozen, Key, Metadata
+from cdl.api.v1alpha1.release import ApprovalState
+from cdl.api.v1alpha1.resource import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from cdl.api.conditions import Condition
     from cdl.api.v1alpha1 import Release
     from cdl.api.v1alpha1.release import ApprovalStatus
-    from cdl.api.v1alpha1.resource import Resource, Status
+    from cdl.api.v1alpha1.resource import Status
 
 S = TypeVar("S", bound="Status")
 
@@ -116,6 +118,14 @@ def transitions(resource: Resource, before: Status, after: Status, at: datetime)
     )
 
 
+def unread(key: Key, metadata: Mapping[str, Any]) -> Resource:
+    """Give a resource whose document is wrong, as far as an entry needs it: who it is, nothing of what it says."""
+    notes = {str(name): str(note) for name, note in (metadata.get("annotations") or {}).items()}
+    told = {"uid": str(metadata.get("uid", "")), "generation": int(metadata.get("generation", 0)), "annotations": notes}
+    known = Metadata.model_construct(name=key.name, namespace=key.namespace, **told)
+    return Resource.model_construct(kind=key.kind, metadata=known)
+
+
 def counted(before: Status, after: S) -> S:
     """Say on a status how often it changed its answers.
 
@@ -147,12 +157,13 @@ def released(release: Release) -> Entry:
 def decided(release: Release, approval: ApprovalStatus, at: datetime) -> Entry:
     """Tell what was decided about a Release, by whom and why."""
     told = approval.model_dump(mode="json", by_alias=True, include={"state", "by", "at", "digest", "reason"})
+    by_somebody = approval.state in {ApprovalState.APPROVED, ApprovalState.REJECTED}
     return _entry(
         release,
-        approval.at or at,
+        (approval.at if by_somebody else None) or at,
         Verb.DECIDED,
-        (canonical(told).decode(),),
-        who=approval.by or UNKNOWN,
+        (told,),
+        who=(approval.by or UNKNOWN) if by_somebody else PLATFORM,
         what=approval.state.value,
         why=approval.reason,
         digest=approval.digest,
@@ -174,7 +185,7 @@ def _entry(
     return Entry(
         key=digest([verb.value, meta.uid, *which]),
         at=at,
-        who=more.pop("who", PLATFORM),
+        who=str(_clean(more.get("who", PLATFORM))),
         verb=verb,
         kind=key.kind,
         namespace=key.namespace,
@@ -183,8 +194,8 @@ def _entry(
         generation=meta.generation,
         what=what,
         revision=meta.revision,
-        details=dict(details),
-        why=more.get("why", ""),
+        details={name: _clean(value) for name, value in details.items()},
+        why=str(_clean(more.get("why", ""))),
         digest=more.get("digest", ""),
     )
 
@@ -227,3 +238,16 @@ def _fields(action: object) -> dict[str, JsonValue]:
             case bool() | int() | str() as value if len(str(value)) <= LONGEST:
                 found[field.name] = value
     return found
+
+
+def _clean(value: JsonValue) -> JsonValue:
+    """Take out of what programs printed the characters that no database and no UTF-8 can hold."""
+    match value:
+        case str():
+            return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+        case dict():
+            return {name: _clean(part) for name, part in value.items()}
+        case list():
+            return [_clean(part) for part in value]
+        case _:
+            return value

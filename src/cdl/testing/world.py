@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment
-from cdl.loop import Engines, Reconciler
+from cdl.loop import Controller, Engines, Reconciler
 from cdl.loop.datapipeline import controller as data_pipelines
 from cdl.loop.experiment import controller as experiments
 from cdl.loop.modeldeployment import controller as model_deployments
@@ -15,6 +15,7 @@ from .builders import signer
 from .memory import (
     MemoryArtifacts,
     MemoryData,
+    MemoryLedger,
     MemoryResources,
     MemoryServing,
     MemorySources,
@@ -39,7 +40,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         """Publish one archive of news; nothing else is there."""
         self.sky = Weather()
-        names = ("resources", "sources", "data", "training", "serving", "artifacts")
+        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger")
         self.weather = {name: Weather(sky=self.sky) for name in names}
         self.resources = MemoryResources(self.weather["resources"])
         self.sources = MemorySources(folder, self.weather["sources"])
@@ -48,6 +49,7 @@ class World:
         self.serving = MemoryServing(self.weather["serving"])
         self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
         self.signer = signer()
+        self.ledger = MemoryLedger(self.weather["ledger"])
         self.sources.places["https://example.test/articles.tar"] = archive(NEWS)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self._reconcilers: dict[str, Reconciler[Any, Any, Any, Any]] = {}
@@ -57,16 +59,19 @@ class World:
         """Start a new operator that knows nothing."""
         engines = self.engines
         self._reconcilers = {
-            "DataPipeline": Reconciler(data_pipelines(engines), self.resources, lambda: self.now),
-            "Experiment": Reconciler(experiments(engines), self.resources, lambda: self.now),
-            "ModelDeployment": Reconciler(model_deployments(engines), self.resources, lambda: self.now),
+            "DataPipeline": self._reconciler(data_pipelines(engines)),
+            "Experiment": self._reconciler(experiments(engines)),
+            "ModelDeployment": self._reconciler(model_deployments(engines)),
         }
+
+    def _reconciler(self, controller: Controller[Any, Any, Any, Any]) -> Reconciler[Any, Any, Any, Any]:
+        return Reconciler(controller, self.resources, lambda: self.now, ledger=self.ledger)
 
     @property
     def engines(self) -> Engines:
         """Everything there is to look at, as it is wired now."""
         ports = (self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
-        return Engines(*ports, signer=self.signer)
+        return Engines(*ports, signer=self.signer, ledger=self.ledger)
 
     def turn(self, key: Key) -> timedelta | None:
         """Let the operator look at one resource once."""

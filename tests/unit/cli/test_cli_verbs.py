@@ -115,7 +115,7 @@ def test_a_rejected_release_is_not_served(world):
             ("logs", "experiment"),
             (
                 "logs experiment: which one? cdl logs KIND NAME, or one of operator, pachd, determined, seldon, "
-                "admission, kube-controller-manager, kube-apiserver, etcd"
+                "admission, postgres, kube-controller-manager, kube-apiserver, etcd"
             ),
         ),
         (("logs", "experiment", "news"), "not running: pachd, determined, seldon; `cdl run FOLDER` starts it"),

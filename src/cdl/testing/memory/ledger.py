@@ -24,6 +24,7 @@ class MemoryLedger:
         """Start empty."""
         self.weather = weather or Weather()
         self.kept: list[Row] = []
+        self._keys: set[str] = set()
         self._writing = threading.Lock()
 
     @property
@@ -34,11 +35,10 @@ class MemoryLedger:
     def append(self, entries: Sequence[Entry]) -> None:
         """Add entries in their order, all or none."""
         with self.weather.call("append"), self._writing:
-            known = {entry.key for entry in self.entries}
             for entry in entries:
-                if entry.key not in known:
+                if entry.key not in self._keys:
                     self._add(entry.text())
-                    known.add(entry.key)
+                    self._keys.add(entry.key)
 
     def _add(self, text: str) -> None:
         previous = self.kept[-1].hash if self.kept else BEGINNING
