@@ -18,7 +18,7 @@ from cdl.reconcile.release import DIRTY, RELEASE, Finding, Silence, State, overa
 from cdl.stores.git import GitHistory
 
 from .context import settings_of
-from .platform import reached
+from .platform import answering
 from .refusal import Refusal, one_sentence
 from .screen import table
 
@@ -52,10 +52,7 @@ def command(name: str | None, every: bool, offline: bool, place: str | None, nam
         message = "verify: found " + ("a NAME and --all" if every else "no NAME") + ", allowed: a NAME, or --all"
         raise Refusal(message)
     settings = settings_of()
-    try:
-        at, silent = settings if offline else reached(settings), OFFLINE if offline else ""
-    except Refusal as refusal:
-        at, silent = settings, refusal.message
+    at, silent = (settings, OFFLINE) if offline else answering(settings)
     with one_sentence():
         store = compose.store(settings)
         witnesses = compose.witnesses(at, store, silent, offline=offline)

@@ -12,6 +12,7 @@ from cdl.api.v1alpha1.datapipeline import Labels
 from cdl.ports.errors import PortError
 from cdl.reconcile import release as pure
 from cdl.reconcile.release import Evidence, Silence
+from cdl.reconcile.release.statement import PAYLOAD_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cdl.ports.data import DataHistory
     from cdl.ports.git import CommitHistory
     from cdl.ports.resources import ResourceStore
+    from cdl.ports.signing import Signer
     from cdl.ports.training import TrainingHistory
     from cdl.reconcile.release import Finding, SideFound
 
@@ -44,6 +46,8 @@ class Witnesses:
     data: DataHistory | Silence
     training: TrainingHistory | Silence
     git: CommitHistory | Silence
+    signer: Signer | Silence
+    """Knows whose signatures count."""
 
 
 def verify(witnesses: Witnesses, release: Release, told: Callable[[str], None] = unheard) -> tuple[Finding, ...]:
@@ -65,6 +69,7 @@ def gather(witnesses: Witnesses, release: Release, told: Callable[[str], None] =
         if commit
         else False,
         contents=contents,
+        statements={uri: _statement(witnesses, uri) for uri in pure.signed(release).values()},
         config=_config(artifacts, _table(experiment.get("config"))),
         files=_asked(told, f"hashing {place}", lambda: dict(_heard(artifacts.hashes(place), told))),
         train=sides[0],
@@ -119,6 +124,22 @@ def _labels(witnesses: Witnesses, release: Release, pipeline: str) -> Labels:
 
 def _kept(artifacts: ArtifactStore, uri: str) -> str | None:
     return next((sha256 for _, sha256 in artifacts.hashes(uri)), None)
+
+
+def _statement(witnesses: Witnesses, uri: str) -> JsonValue | Silence:
+    """Open what is signed; what does not lie there whole is told by its content."""
+    if isinstance(witnesses.signer, Silence):
+        return witnesses.signer
+    kept = uri.rpartition("/")[2].partition(".")[0]
+    try:
+        envelope = json.loads(witnesses.artifacts.fetch(uri, kept).read_bytes())
+    except (PortError, OSError, ValueError):
+        return None
+    try:
+        said: JsonValue = json.loads(witnesses.signer.opened(envelope, PAYLOAD_TYPE))
+    except (PortError, ValueError) as error:
+        return str(error)
+    return said
 
 
 def _config(artifacts: ArtifactStore, part: Mapping[str, JsonValue]) -> JsonValue | None:

@@ -5,11 +5,12 @@
 
 from .keeping import held_for_backup
 from .local import bring_up, bring_up_engines
-from .processes import ENGINES, OPERATOR, ended, expected, history, log_of, reached, running, take_down
+from .processes import ENGINES, OPERATOR, answering, ended, expected, history, log_of, reached, running, take_down
 
 __all__ = [
     "ENGINES",
     "OPERATOR",
+    "answering",
     "bring_up",
     "bring_up_engines",
     "ended",

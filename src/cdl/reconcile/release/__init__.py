@@ -18,7 +18,19 @@ from .decided import (
     standing,
 )
 from .found import CheckpointFound, Evidence, RunFound, SideFound, Silence, VersionFound
-from .verify import DIRTY, DOCUMENT_ANNOTATION, RELEASE, Finding, State, addresses, differs, judge, overall, snapshot_of
+from .verify import (
+    DIRTY,
+    DOCUMENT_ANNOTATION,
+    RELEASE,
+    Finding,
+    State,
+    addresses,
+    differs,
+    judge,
+    overall,
+    signed,
+    snapshot_of,
+)
 
 __all__ = (
     "APPROVAL_EXPIRES",
@@ -50,9 +62,11 @@ __all__ = (
     "judge",
     "metrics",
     "overall",
+    "signed",
     "snapshot_of",
     "production",
     "sentence",
+    "signed",
     "snapshot_of",
     "standing",
     "with_figures",

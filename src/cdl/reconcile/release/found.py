@@ -76,6 +76,8 @@ class Evidence:
     """The git commit is part of its repository's history."""
     contents: Mapping[str, str | Silence | None] = field(default_factory=dict)
     """Address of a kept file to the sha256 of what lies there now."""
+    statements: Mapping[str, JsonValue | Silence] = field(default_factory=dict)
+    """Address of a signed statement to what it says; a text is what is wrong with its signature."""
     config: JsonValue | None = None
     """The kept configuration, where what lies there is still it."""
     files: Mapping[str, str] | Silence = field(default_factory=dict)

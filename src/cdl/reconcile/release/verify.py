@@ -122,6 +122,33 @@ def _release(release: Release, evidence: Evidence) -> Iterator[Finding]:
     if uri:
         document = digest(spec.model_dump(mode="json", by_alias=True))
         yield _content(RELEASE, "document", uri, document, evidence)
+    for path, address in signed(release).items():
+        yield _signed(release, path, address, evidence)
+
+
+def signed(release: Release) -> dict[str, str]:
+    """Where the signed statements about a Release lie, by what they are called."""
+    status = release.status
+    known = {"provenance": status.provenance, "approval": status.approval.attestation}
+    return {path: address for path, address in known.items() if address}
+
+
+def _signed(release: Release, path: str, address: str, evidence: Evidence) -> Finding:
+    """The file is what its name says, one of the keys that count has signed it, and it is about this Release."""
+    kept = address.rpartition("/")[2].partition(".")[0]
+    lies = _content(RELEASE, path, address, f"sha256:{kept}", evidence)
+    said = evidence.statements.get(address)
+    if lies.state is not State.INTACT or said is None:
+        return lies
+    if isinstance(said, Silence):
+        return _silent(RELEASE, path, said, lies.expected)
+    if isinstance(said, str):
+        return Finding(RELEASE, path, State.CHANGED, "a signature that counts", said)
+    subjects = _table(said).get("subject")
+    about = [_text(_table(s).get("digest"), "sha256") for s in subjects] if isinstance(subjects, list) else []
+    if release.spec.digest.removeprefix("sha256:") not in about:
+        return Finding(RELEASE, path, State.CHANGED, f"a statement about {release.spec.digest}", "another subject")
+    return lies
 
 
 def _git(member: Mapping[str, JsonValue], evidence: Evidence) -> Finding:
@@ -359,7 +386,7 @@ def addresses(release: Release) -> tuple[str, ...]:
         ("evaluation", "report"),
         ("environment", "lock"),
     )
-    found = [release.metadata.annotations.get(DOCUMENT_ANNOTATION, "")]
+    found = [release.metadata.annotations.get(DOCUMENT_ANNOTATION, ""), *signed(release).values()]
     for member, part in named:
         whole = members.get(member)
         found.append(_text(whole.get(part), "uri") if isinstance(whole, dict) else "")
