@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -19,9 +18,8 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
-from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
-from cdl.loop.release import record_approval
 from cdl.ports.errors import PortError
+from cdl.reconcile.protection import pinned_by, release_is_kept
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, source_document
 from cdl.testing.memory import archive
 from cdl.testing.weather import Crash
@@ -92,7 +90,7 @@ class Operator(RuleBasedStateMachine):
         self.left_behind = set()
         """Keys of resources that went with policy Orphan."""
         self.data_was_removed = False
-        """A DataPipeline went, and took what Releases name along."""
+        """A DataPipeline went that no Release kept; one that was under way may name what went with it."""
 
     def teardown(self):
         try:
@@ -103,6 +101,7 @@ class Operator(RuleBasedStateMachine):
     # --- what people do ----------------------------------------------------------------------------------------------
 
     def put(self, kind):
+        self.data_was_removed |= kind is DataPipeline and self.stored(kind) is None
         wanted, shared = self.wanted, self.shared[kind]
         spec = {
             "interval": shared["interval"],
@@ -151,6 +150,7 @@ class Operator(RuleBasedStateMachine):
     def people_apply_everything(self, rounds):
         for kind in DOCUMENTS:
             self.put(kind)
+        self.data_was_removed = False
         self.it_works_for_a_while(rounds)
 
     @rule(edit=TRAINING)
@@ -186,10 +186,16 @@ class Operator(RuleBasedStateMachine):
         there = self.stored(kind)
         if there is not None and not there.metadata.deleting:
             self.left_behind.discard(key_of(kind))
-            self.data_was_removed |= kind is DataPipeline
             if there.spec.deletion_policy == "Orphan":
                 self.left_behind.add(key_of(kind))
             self.world.resources.delete(key_of(kind))
+
+    @precondition(lambda self: not self.world.weather["resources"].down)
+    @rule()
+    def people_delete_releases_that_nobody_serves(self):
+        for release in self.world.resources.list(Release):
+            if not release_is_kept(release):
+                self.world.resources.delete(release.key)
 
     @rule(kind=KIND)
     def people_apply_again(self, kind):
@@ -201,11 +207,8 @@ class Operator(RuleBasedStateMachine):
     @rule()
     def a_validator_approves_what_waits(self):
         for release in self.world.resources.list(Release):
-            approval = ApprovalStatus(
-                state=ApprovalState.APPROVED, by="ada", at=datetime(2026, 1, 1, tzinfo=UTC), digest=release.spec.digest
-            )
             try:
-                record_approval(self.world.engines, "default", release.metadata.name, approval)
+                deciding.decide(self.world, release.metadata.name, by="ada")
             except PortError:
                 return
 
@@ -293,11 +296,14 @@ class Operator(RuleBasedStateMachine):
             there = self.stored(kind)
             if there is None:
                 self.nothing_is_left_of(key_of(kind))
+            elif there.metadata.deleting and kind is DataPipeline:
+                self.releases_keep(there)
             else:
                 assert not there.metadata.deleting, f"{kind.__name__} does not go away"
                 self.says_where_it_stands(there)
         data = self.stored(DataPipeline)
-        if data is not None and not self.data_was_removed:
+        self.data_was_removed |= data is None
+        if not self.data_was_removed:
             self.released_data_is_kept_and_no_other(data)
 
     def nothing_is_left_of(self, key):
@@ -307,12 +313,18 @@ class Operator(RuleBasedStateMachine):
         assert not [r for r in self.world.training.runs if r.owner == key and not r.archived]
         assert key not in self.world.serving.deployed
 
+    def releases_keep(self, data):
+        ready, pins = data.status.condition(ConditionType.READY), pinned_by("news", self.world.resources.list(Release))
+        assert pins, "DataPipeline does not go away"
+        assert (ready.status, ready.reason) == ("False", Reason.PINNED_BY_RELEASE)
+        assert all(name in ready.message for name in pins[:4]), ready.message
+
     def released_data_is_kept_and_no_other(self, data):
         seen = self.world.data.look(data.key, data.spec)
         repos = {s.repo for s in seen.sides} | {s.name for s in self.world.data.look(data.key, NO_STEPS).strays}
         needed = {r.spec.members["data"][s]["repo"] for r in self.world.resources.list(Release) for s in Side}
         assert needed <= repos, f"released from repositories that are gone: {needed - repos}"
-        if data.status.condition(ConditionType.READY).reason is not Reason.SUCCEEDED:
+        if data.metadata.deleting or data.status.condition(ConditionType.READY).reason is not Reason.SUCCEEDED:
             return
         experiment = self.stored(Experiment)
         if experiment is not None and experiment.status.data is not None and not experiment.spec.retrain.on_data:

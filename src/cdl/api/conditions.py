@@ -59,6 +59,8 @@ class Reason(StrEnum):
     """A defect of cdl; it tries again and the log has the traceback."""
     DELETING = "Deleting"
     """The resource is going away; its engine objects go first."""
+    PINNED_BY_RELEASE = "PinnedByRelease"
+    """The resource was deleted and stays: Releases, which the message names, need what it holds."""
     FETCHING_SOURCES = "FetchingSources"
     """Sources are being fetched and checked."""
     SOURCE_UNUSABLE = "SourceUnusable"

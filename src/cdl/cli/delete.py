@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from cdl import compose
 from cdl.api.meta import Key
-from cdl.api.v1alpha1 import KINDS
+from cdl.api.v1alpha1 import KINDS, DataPipeline, Release
+from cdl.ports.errors import Unreadable
+from cdl.reconcile.protection import data_is_kept, pinned_by, release_is_kept
 
 from .context import settings_of
 from .get import kind_named
 from .refusal import Refusal, one_sentence
+
+if TYPE_CHECKING:
+    from cdl.compose import Shelf
 
 POLL_SECONDS = 0.2
 
@@ -27,6 +33,10 @@ def command(kind: str, name: str, namespace: str, timeout: int) -> None:
     key = Key(kind_named(kind), namespace, name)
     with one_sentence():
         store = compose.store(settings_of())
+        kept = _kept(store, key)
+        if kept:
+            message = f"{key}: {kept}"
+            raise Refusal(message)
         if not store.delete(key):
             message = f"{key}: not found"
             raise Refusal(message)
@@ -37,3 +47,18 @@ def command(kind: str, name: str, namespace: str, timeout: int) -> None:
                 raise Refusal(message)
             time.sleep(POLL_SECONDS)
     click.echo(f"{key} deleted")
+
+
+def _kept(store: Shelf, key: Key) -> str:
+    """Say what needs the resource, before anything is asked for; empty: nothing does, or it cannot be read."""
+    try:
+        resource = store.get(KINDS[key.kind], key.namespace, key.name)
+    except Unreadable:
+        return ""
+    match resource:
+        case DataPipeline():
+            return data_is_kept(resource, pinned_by(key.name, store.list(Release, key.namespace)))
+        case Release():
+            return release_is_kept(resource)
+        case _:
+            return ""

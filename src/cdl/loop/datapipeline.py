@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdl.api.conditions import Reason
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Side
+from cdl.ports.errors import Rejected
 from cdl.reconcile import datapipeline as pure
+from cdl.reconcile.protection import pinned_by
 
 from .controller import Controller, Engines
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from cdl.api.meta import Key
     from cdl.ports.resources import ResourceStore
 
 
@@ -36,6 +40,7 @@ def controller(engines: Engines) -> DataPipelines:
             # asked for last, and only if it can matter: what is released up to now is safe
             pinned=frozenset(_pinned(engines.resources, resource.metadata.namespace)) if data.strays else frozenset(),
             sources=engines.sources.look(resource.spec.sources),
+            pinned_by=_pins(engines.resources, resource.key) if resource.metadata.deleting else (),
             at=at,
         )
 
@@ -53,8 +58,21 @@ def controller(engines: Engines) -> DataPipelines:
             case pure.ForgetData():
                 engines.data.forget(resource.key)
 
+    def forget(key: Key) -> None:
+        pins = _pins(engines.resources, key)
+        if pins:
+            message = (
+                f"{key}: {', '.join(pins)} were made from its repositories, so they stay; delete these Releases first"
+            )
+            raise Rejected(message, Reason.PINNED_BY_RELEASE)
+        engines.data.forget(key)
+
     slow = (pure.CollectSource, pure.Ingest)
-    return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, engines.data.forget, slow)
+    return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, forget, slow)
+
+
+def _pins(store: ResourceStore, pipeline: Key) -> tuple[str, ...]:
+    return pinned_by(pipeline.name, store.list(Release, pipeline.namespace))
 
 
 def _pinned(store: ResourceStore, namespace: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
@@ -19,7 +19,8 @@ from cdl.api.v1alpha1.datapipeline import (
 )
 from cdl.api.v1alpha1.resource import DeletionPolicy
 
-from .decision import PATIENT, SOON, Decision
+from .decision import HELD, PATIENT, SOON, Decision
+from .protection import data_is_kept
 from .summary import busy, fact, remembered, settled, stalled, suspended
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class Seen(DataSeen):
     sources: tuple[SourceSeen, ...] = ()
     pinned: frozenset[str] = frozenset()
     """Repositories that a Release, or an Experiment on its way to one, names a commit of."""
+    pinned_by: tuple[str, ...] = ()
+    """Releases made from this pipeline's commits; only asked for when it is to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,10 @@ def decide(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, A
     """Say what brings the dataset one step closer to its spec."""
     spec = resource.spec
     if resource.metadata.deleting:
+        kept = data_is_kept(resource, seen.pinned_by)
+        if kept:
+            said = _say(resource, seen, stalled(Reason.PINNED_BY_RELEASE, kept))
+            return replace(said, holds=True, look_again_after=HELD)
         gone: tuple[Action, ...] = (ForgetData(),) if spec.deletion_policy is DeletionPolicy.DELETE else ()
         return _say(resource, seen, busy(Reason.DELETING, "removing repositories and pipelines"), gone)
     if spec.suspend:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
+from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
+from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
 from cdl.local import LocalStore
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from cdl.testing.world import World
@@ -64,7 +66,12 @@ def test_a_new_learning_rate_trains_again_and_leaves_the_data(world):
     assert (served.status.release, served.status.previous_release) == ("news-2", "news-1")
 
 
-def test_deleting_everything_leaves_nothing(world):
+def repositories(world):
+    found = world.data.look(Key("DataPipeline", "default", "news"), DataPipelineSpec())
+    return {s.name for s in found.strays} | {s.repo for s in found.sides}
+
+
+def test_deleting_everything_leaves_what_a_release_names_until_that_goes_too(world):
     for document in DOCUMENTS:
         world.resources.apply(document)
     world.settle()
@@ -72,6 +79,14 @@ def test_deleting_everything_leaves_nothing(world):
     assert len(gone) == 3
     for key in gone:
         world.resources.delete(key)
+    world.settle()
+    (left,) = world.keys()
+    ready = world.get(left).status.condition(ConditionType.READY)
+    assert (left.kind, ready.reason) == ("DataPipeline", Reason.PINNED_BY_RELEASE)
+    assert "news-1 was made from commits of its repositories" in ready.message
+    (release,) = world.resources.list(Release)
+    assert {s["repo"] for s in map(release.spec.members["data"].get, ("train", "test"))} <= repositories(world)
+    world.resources.delete(release.key)
     world.settle()
     assert world.keys() == ()
     assert (world.data.owners, world.serving.deployed) == (frozenset(), {})
