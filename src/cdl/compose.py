@@ -73,14 +73,14 @@ def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] =
 
 def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], signs: Signer | NotDriven) -> Engines:
     home = settings.home.resolve()
-    artifacts = DirectoryArtifacts(home / "artifacts")
+    shelf = artifacts(settings)
     return Engines(
         resources=resources,
         sources=Sources(home / "sources", settings.data_roots),
         data=_pachyderm(settings) if "DataPipeline" in kinds else NotDriven("DataPipeline"),
-        training=_determined(settings, artifacts) if "Experiment" in kinds else NotDriven("Experiment"),
+        training=_determined(settings, shelf) if "Experiment" in kinds else NotDriven("Experiment"),
         serving=_seldon(settings, signs) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
-        artifacts=artifacts,
+        artifacts=shelf,
         signer=signs,
         ledger=ledger(settings),
     )
@@ -110,10 +110,10 @@ def witnesses(settings: Settings, resources: ResourceStore, why_not: str = "", *
     if settings.determined and not offline:
         training = _determined(settings, artifacts)
     nowhere = Silence("no git repository was named", asked=False)
-    return Witnesses(artifacts, resources, data, training, nowhere, _keys(settings))
+    return Witnesses(artifacts, resources, data, training, nowhere, keys(settings))
 
 
-def _keys(settings: Settings) -> Signer | Silence:
+def keys(settings: Settings) -> Signer | Silence:
     """Open the key that signs, where there is one: who only reads makes none."""
     if settings.signing_key is None and not _own_key(settings).exists():
         return Silence("no key is at hand to check its signature with; CDL_SIGNING_KEY names one", asked=False)
@@ -139,6 +139,11 @@ def history(address: str) -> Ledger:
     from cdl.stores.postgres import PostgresLedger
 
     return PostgresLedger(address)
+
+
+def artifacts(settings: Settings) -> DirectoryArtifacts:
+    """Open what is kept below the home."""
+    return DirectoryArtifacts(settings.home.resolve() / "artifacts")
 
 
 def signer(settings: Settings) -> Signer:

@@ -20,6 +20,8 @@ VERBS = {
     "logs": "show the log of a step, a trial, a model server or a platform process",
     "predict": "ask a served model",
     "lineage": "walk from a model to everything behind it",
+    "diff": "show what differs between two Releases",
+    "export": "write a Release as attestation, bill of materials, model card or lineage events",
     "verify": "name the member of a Release that is missing or has changed",
     "rollback": "serve an earlier approved Release again, with all its members",
     "reproduce": "build a Release's model again and compare",

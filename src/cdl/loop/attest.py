@@ -32,7 +32,7 @@ def attest(signer: Signer, artifacts: ArtifactStore, release: Release, approval:
 
 def attest_provenance(signer: Signer, artifacts: ArtifactStore, release: Release) -> str:
     """Keep what a Release was made from, signed, and give its address."""
-    return _kept(signer, artifacts, provenance_statement(release, _version()))
+    return _kept(signer, artifacts, provenance_statement(release, builder_version()))
 
 
 def _kept(signer: Signer, artifacts: ArtifactStore, statement: object) -> str:
@@ -41,7 +41,8 @@ def _kept(signer: Signer, artifacts: ArtifactStore, statement: object) -> str:
 
 
 @cache
-def _version() -> str:
+def builder_version() -> str:
+    """Name the cdl that runs here."""
     try:
         return importlib.metadata.version("cdl")
     except importlib.metadata.PackageNotFoundError:  # run from a folder nobody installed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cdl.api.meta import GROUP
 
 from .statement import described, digest_set, itself, member, statement
+from .verify import DIRTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +43,13 @@ def provenance(release: Release, builder_version: str) -> Table:
             "evaluation": evaluation.get("entrypoint"),
         },
         "internalParameters": {"key": experiment.get("key"), "trial": experiment.get("trial")},
-        "resolvedDependencies": list(_dependencies(release)),
+        "resolvedDependencies": [each for each in _dependencies(release) if each],
     }
+    report = described("evaluation/report", member(release, "evaluation", "report"))
     run: Table = {
         "builder": {"id": BUILDER, "version": {"cdl": builder_version}},
         "metadata": {"invocationId": str(experiment.get("run") or "")},
-        "byproducts": [described("evaluation/report", member(release, "evaluation", "report"))],
+        "byproducts": [report] if report else [],
     }
     return statement(_subjects(release), PREDICATE, {"buildDefinition": build, "runDetails": run})
 
@@ -59,13 +61,15 @@ def _subjects(release: Release) -> list[JsonValue]:
 
 def _dependencies(release: Release) -> Iterator[JsonValue]:
     """Everything that went in, in the order in which it is needed."""
-    commit = member(release, "git").get("commit")
+    commit = str(member(release, "git").get("commit") or "")
     if commit:
-        yield {"name": "git", "digest": {"gitCommit": commit}}
+        clean = commit.removesuffix(DIRTY)
+        git: Table = {"name": "git", "digest": {"gitCommit": clean}}
+        yield git if clean == commit else {**git, "annotations": {"uncommittedChanges": True}}
     for side in ("model", "serve"):
         code = member(release, "code", side)
         if code:
-            yield described(f"code/{side}", code, uri="uri")
+            yield described(f"code/{side}", code)
     data = member(release, "data")
     yield described("data", data, digest="version")
     for side in ("train", "test"):

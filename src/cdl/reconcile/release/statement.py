@@ -43,6 +43,7 @@ def member(release: Release, *path: str) -> Table:
 
 
 def described(name: str, said: Mapping[str, JsonValue], *, digest: str = "digest", uri: str = "uri") -> Table:
-    """A member as an in-toto resource descriptor: only what is known of it."""
-    known: Table = {"name": name, "uri": said.get(uri) or None, "digest": digest_set(said.get(digest))}
-    return {key: value for key, value in known.items() if value}
+    """A member as an in-toto resource descriptor: only what is known of it; empty when that tells nothing."""
+    known: Table = {"uri": said.get(uri) or None, "digest": digest_set(said.get(digest))}
+    told = {key: value for key, value in known.items() if value}
+    return {"name": name, **told} if told else {}

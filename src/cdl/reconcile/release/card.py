@@ -1,0 +1,304 @@
+"""A Release told to people: what the model is, what it was measured to do, its limits, and how to check all that."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cdl.api.v1alpha1.release import ApprovalState
+
+from .statement import member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydantic import JsonValue
+
+    from .papers import Papers
+
+    Row = tuple[str, ...]
+
+
+class Mono(str):
+    """A text that a machine reads too: a digest, an address, a name in a program."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A heading; level 1 is the card's own."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A list."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table; with `shares`, cells are shaded by their part of the row."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    shares: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What to type."""
+
+    lines: tuple[str, ...]
+
+
+Block = Title | Prose | Points | Grid | Commands
+
+
+def model_card(papers: Papers) -> tuple[Block, ...]:
+    """Say everything, part by part; a part about which nothing is known says so or is left out."""
+    parts = (_head, _data, _training, _results, _gates, _approval, _limits, _environment, _members, _verify)
+    return tuple(block for part in parts for block in part(papers))
+
+
+def _head(papers: Papers) -> Iterator[Block]:
+    release = papers.release
+    spec, status = release.spec, release.status
+    yield Title(f"{spec.model}, version {spec.version}", 1)
+    yield Prose(_standing(papers))
+    serve = member(release, "code", "serve")
+    rows: list[Row] = [
+        ("Release", Mono(release.metadata.name)),
+        ("Digest of all members", Mono(spec.digest)),
+        ("Made", _at(release.metadata.creation_timestamp)),
+        ("Made by the Experiment", Mono(release.metadata.labels.get("cdl.dev/experiment", ""))),
+        ("Answers through", Mono(str(serve.get("entrypoint") or ""))),
+        ("Serves now", ", ".join(status.served_by)),
+    ]
+    yield _facts(rows)
+
+
+def _standing(papers: Papers) -> str:
+    approval = papers.release.status.approval
+    match approval.state:
+        case ApprovalState.APPROVED:
+            until = f" It is good until {_at(approval.expires_at)}." if approval.expires_at else ""
+            return (
+                f"Approved by {approval.by} at {_at(approval.at)}: {approval.reason or 'no reason was given'}.{until}"
+            )
+        case ApprovalState.REJECTED:
+            return f"Rejected by {approval.by} at {_at(approval.at)}: {approval.reason}. It must not be used."
+        case ApprovalState.VOID:
+            return f"Not approved any more: {approval.reason}. It must not be used."
+        case ApprovalState.PENDING:
+            return "Nobody has approved it yet. It must not be used."
+
+
+def _data(papers: Papers) -> Iterator[Block]:
+    release = papers.release
+    data, labels = member(release, "data"), member(release, "labels")
+    yield Title("Data")
+    yield _facts(
+        (
+            ("DataPipeline", Mono(_said(data.get("pipeline")))),
+            ("Version of the dataset", Mono(_said(data.get("version")))),
+            ("Trained on", Mono(_commit(member(release, "data", "train")))),
+            ("Measured on", Mono(_commit(member(release, "data", "test")))),
+            ("Labels", f"{_said(labels.get('rows'))} rows"),
+            ("Snapshot of the labels", Mono(_said(labels.get("snapshot")))),
+            ("Transformations, the same for both sides", Mono(_said(member(release, "transforms").get("digest")))),
+        )
+    )
+
+
+def _training(papers: Papers) -> Iterator[Block]:
+    found, run = member(papers.release, "experiment"), papers.experiment.run if papers.experiment else None
+    parameters = member(papers.release, "experiment", "hparams")
+    searcher = papers.config.get("searcher")
+    yield Title("Training")
+    yield _facts(
+        (
+            ("Run and trial", f"{_said(found.get('run'))}, trial {_said(found.get('trial'))}"),
+            ("Seed", _said(found.get("seed"))),
+            ("Searcher", _said(searcher.get("name")) if isinstance(searcher, dict) else ""),
+            ("Best value of the searcher's metric", _said(found.get("metric"))),
+            ("Began and ended", f"{_at(run.started_at)} to {_at(run.finished_at)}" if run and run.finished_at else ""),
+        )
+    )
+    if parameters:
+        rows = tuple((Mono(name), _said(value)) for name, value in sorted(parameters.items()))
+        yield Grid(("Hyperparameter", "Value"), rows)
+
+
+def _results(papers: Papers) -> Iterator[Block]:
+    yield Title("What was measured")
+    count = f"{papers.measured} items of " if papers.measured is not None else ""
+    yield Prose(f"On {count}the test side alone, which training never saw.")
+    yield Grid(("Metric", "Value"), tuple((name, _number(v)) for name, v in sorted(papers.metrics.items())))
+    classes = papers.per_class
+    if classes:
+        columns = tuple(dict.fromkeys(name for row in classes.values() for name in row))
+        rows = (
+            (label, *(_number(row[c]) if c in row else "" for c in columns)) for label, row in sorted(classes.items())
+        )
+        yield Title("Per class", 3)
+        yield Grid(("Class", *columns), tuple(rows))
+    if papers.confusion is not None:
+        names, table = papers.confusion
+        yield Title("What was taken for what", 3)
+        yield Prose("A row holds what an item is, a column what the model says.")
+        counted = ((name, *map(str, row)) for name, row in zip(names, table, strict=True))
+        yield Grid(("", *names), tuple(counted), shares=True)
+
+
+def _gates(papers: Papers) -> Iterator[Block]:
+    gates = papers.experiment.evaluation.gates if papers.experiment and papers.experiment.evaluation else ()
+    yield Title("Gates")
+    if not gates:
+        yield Prose("No gate is known: the Experiment has none, is gone, or has measured something else since.")
+        return
+    yield Grid(
+        ("Metric", "Found", "At least", "At most", "Passed"),
+        tuple((g.metric, _maybe(g.value), _maybe(g.min), _maybe(g.max), "yes" if g.passed else "no") for g in gates),
+    )
+
+
+def _approval(papers: Papers) -> Iterator[Block]:
+    production = papers.release.status.approval.production
+    if not production:
+        return
+    yield Title("Compared with what answered when it was decided")
+    for other in production:
+        names = sorted(other.metrics.keys() | other.differences.keys())
+        rows = ((n, _maybe(other.metrics.get(n)), _signed(other.differences.get(n))) for n in names)
+        yield Grid(("Metric", other.release, "This one, by difference"), tuple(rows))
+
+
+def _limits(papers: Papers) -> Iterator[Block]:
+    yield Title("Limits")
+    points = [
+        "The figures hold for data like the test side named above. About other data they say nothing.",
+        "Nothing was measured about groups of people, about fairness, or about attempts to deceive the model.",
+    ]
+    worst = _weakest(papers)
+    if worst:
+        points.insert(0, worst)
+    if not papers.per_class:
+        points.append("The evaluation reports no figures per class, so a weak class would not show.")
+    points.append(
+        "A model that is served is as good as its code: this card says which code that is, not that it is right."
+    )
+    yield Points(tuple(points))
+
+
+def _weakest(papers: Papers) -> str:
+    """Name the class with the lowest recall, or else the lowest f1: what averages hide."""
+    for metric in ("recall", "f1"):
+        known = {label: row[metric] for label, row in papers.per_class.items() if metric in row}
+        if len(known) > 1:
+            label = min(sorted(known), key=lambda name: known[name])
+            return f"It is weakest for the class {label}: {metric} {_number(known[label])}."
+    return ""
+
+
+def _environment(papers: Papers) -> Iterator[Block]:
+    found = member(papers.release, "environment")
+    main = member(papers.release, "environment", "packages")
+    yield Title("Environment")
+    yield _facts(
+        (
+            ("Python", _said(found.get("python"))),
+            ("Image", Mono(_said(found.get("image")))),
+            ("Platform", _said(papers.lock.get("platform"))),
+            ("Frameworks", ", ".join(f"{name} {_said(version)}" for name, version in sorted(main.items()))),
+            ("Installed in all", f"{len(papers.packages)} packages" if papers.packages else ""),
+        )
+    )
+
+
+def _members(papers: Papers) -> Iterator[Block]:
+    release = papers.release
+    git = member(release, "git")
+    commit = git.get("commit")
+    parts = (
+        ("code", "code", "model"),
+        ("serving code", "code", "serve"),
+        ("configuration", "experiment", "config"),
+        ("checkpoint", "checkpoint"),
+        ("evaluation", "evaluation", "report"),
+        ("environment", "environment", "lock"),
+    )
+    yield Title("Members")
+    rows: list[Row] = [("git", Mono(_said(commit)), "")] if commit else []
+    for name, *path in parts:
+        said = member(release, *path)
+        if said:
+            rows.append((name, Mono(_said(said.get("digest"))), Mono(_said(said.get("uri")))))
+    rows += ((name, "signed statement", Mono(uri)) for name, uri in papers.addresses())
+    yield Grid(("Member", "Digest", "Where it lies"), tuple(rows))
+
+
+def _verify(papers: Papers) -> Iterator[Block]:
+    name, namespace = papers.release.metadata.name, papers.release.metadata.namespace
+    where = "" if namespace == "default" else f" -n {namespace}"
+    yield Title("Check it yourself")
+    yield Prose(
+        "The first command reads every member again. The others write what was signed, and the key to check it."
+    )
+    yield Commands(
+        (
+            f"cdl verify {name}{where}",
+            f"cdl export {name}{where} --as intoto -o {name}.intoto.jsonl",
+            "cdl export --public-key -o release.pub",
+        )
+    )
+
+
+def _facts(rows: Iterable[Row]) -> Grid:
+    """A table without a head of what is known."""
+    return Grid((), tuple(row for row in rows if row[1]))
+
+
+def _commit(side: dict[str, JsonValue]) -> str:
+    return f"{_said(side.get('repo'))}@{_said(side.get('commit'))}" if side else ""
+
+
+def _said(value: JsonValue) -> str:
+    """A value as people read it; nothing for none."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _number(value)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.5g}"
+
+
+def _maybe(value: float | None) -> str:
+    return "" if value is None else _number(value)
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4g}"
+
+
+def _at(moment: datetime | None) -> str:
+    """A moment to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else ""
