@@ -17,13 +17,12 @@ from .decided import (
     sentence,
     standing,
 )
+from .finding import Finding, State
 from .found import CheckpointFound, Evidence, RunFound, SideFound, Silence, VersionFound
 from .verify import (
     DIRTY,
     DOCUMENT_ANNOTATION,
     RELEASE,
-    Finding,
-    State,
     addresses,
     differs,
     judge,
@@ -66,8 +65,6 @@ __all__ = (
     "snapshot_of",
     "production",
     "sentence",
-    "signed",
-    "snapshot_of",
     "standing",
     "with_figures",
 )

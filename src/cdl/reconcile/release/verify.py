@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cdl.api.canonical import canonical, digest
+from cdl.api.canonical import digest
 from cdl.api.v1alpha1.release import MEMBERS
 
+from .finding import Finding, State, equal, same, silent, spelt, table, text
 from .found import Silence
 
 if TYPE_CHECKING:
@@ -24,54 +23,7 @@ DOCUMENT_ANNOTATION = "cdl.dev/document"
 """Where a Release's document lies, on the Release."""
 RELEASE = "release"
 """The Release itself: its document and its digest."""
-SHOWN = 19
-"""How much of a digest a person reads."""
 DIRTY = "-dirty"
-
-
-class State(StrEnum):
-    """What became of a member."""
-
-    INTACT = "intact"
-    CHANGED = "changed"
-    MISSING = "missing"
-    UNREACHABLE = "unreachable"
-    """Who knows it did not answer."""
-    UNASKED = "unasked"
-    """Nobody was asked."""
-
-    @property
-    def broken(self) -> bool:
-        """The Release is not any more what it was."""
-        return self in {State.CHANGED, State.MISSING}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What became of one part of a member."""
-
-    member: str
-    path: str
-    state: State
-    expected: str = ""
-    found: str = ""
-    """What there is instead; or, where nothing was learned, why."""
-
-    @property
-    def sentence(self) -> str:
-        """Say it to a person."""
-        what = f"{self.member} {self.path}".strip()
-        match self.state:
-            case State.INTACT:
-                return f"{what} is intact: {_brief(self.expected)}"
-            case State.CHANGED:
-                return f"{what} has changed: found {_brief(self.found)}, expected {_brief(self.expected)}"
-            case State.MISSING:
-                return f"{what} is missing: expected {_brief(self.expected)}"
-            case State.UNREACHABLE:
-                return f"{what} is unreachable: {self.found}"
-            case State.UNASKED:
-                return f"{what} was not asked: {self.found}"
 
 
 def judge(release: Release, evidence: Evidence) -> tuple[Finding, ...]:
@@ -117,7 +69,7 @@ def _member(
 def _release(release: Release, evidence: Evidence) -> Iterator[Finding]:
     """Its members still hash to its digest, and the document beside it still says the same."""
     spec = release.spec
-    yield _same(RELEASE, "digest", spec.digest, digest(spec.members))
+    yield same(RELEASE, "digest", spec.digest, digest(spec.members))
     uri = release.metadata.annotations.get(DOCUMENT_ANNOTATION)
     if uri:
         document = digest(spec.model_dump(mode="json", by_alias=True))
@@ -141,22 +93,22 @@ def _signed(release: Release, path: str, address: str, evidence: Evidence) -> Fi
     if lies.state is not State.INTACT or said is None:
         return lies
     if isinstance(said, Silence):
-        return _silent(RELEASE, path, said, lies.expected)
+        return silent(RELEASE, path, said, lies.expected)
     if isinstance(said, str):
         return Finding(RELEASE, path, State.CHANGED, "a signature that counts", said)
-    subjects = _table(said).get("subject")
-    about = [_text(_table(s).get("digest"), "sha256") for s in subjects] if isinstance(subjects, list) else []
+    subjects = table(said).get("subject")
+    about = [text(table(s).get("digest"), "sha256") for s in subjects] if isinstance(subjects, list) else []
     if release.spec.digest.removeprefix("sha256:") not in about:
         return Finding(RELEASE, path, State.CHANGED, f"a statement about {release.spec.digest}", "another subject")
     return lies
 
 
 def _git(member: Mapping[str, JsonValue], evidence: Evidence) -> Finding:
-    commit = _text(member, "commit").removesuffix(DIRTY)
+    commit = text(member, "commit").removesuffix(DIRTY)
     if not commit:
         return Finding("git", "commit", State.UNASKED, found="it was not applied from a git repository")
     if isinstance(evidence.commit, Silence):
-        return _silent("git", "commit", evidence.commit, commit)
+        return silent("git", "commit", evidence.commit, commit)
     return Finding("git", "commit", State.INTACT if evidence.commit else State.MISSING, commit)
 
 
@@ -173,45 +125,45 @@ def _data(
 
     The version stands for files and labels together: where label rows were edited, their member says so.
     """
-    version = _text(member, "version")
+    version = text(member, "version")
     sides = {"train": evidence.train, "test": evidence.test}
     lost = False
     for side, found in sides.items():
-        commit = _text(member.get(side), "commit")
+        commit = text(member.get(side), "commit")
         if isinstance(found, Silence):
-            yield _silent("data", f"{side} commit", found, commit)
+            yield silent("data", f"{side} commit", found, commit)
         else:
             yield Finding("data", f"{side} commit", State.MISSING if found is None else State.INTACT, commit)
         lost = lost or found is None
     train, test = sides.values()
     if train is None or test is None or isinstance(train, Silence) or isinstance(test, Silence):
         if not lost:
-            yield _silent("data", "files", _first_silence(train, test), version)
+            yield silent("data", "files", _first_silence(train, test), version)
         return
     labels, transforms = parts.get("labels", {}), parts.get("transforms", {})
-    snapshot, transform = _text(labels, "snapshot"), _text(transforms, "digest")
+    snapshot, transform = text(labels, "snapshot"), text(transforms, "digest")
     if digest([train.labels, test.labels]) != snapshot and labels.get("rows") == train.rows + test.rows:
         yield Finding("data", "files", State.UNASKED, version, "they are named by labels that have changed")
         return
-    yield _same("data", "files", version, digest([train.digest, test.digest, snapshot, transform]))
+    yield same("data", "files", version, digest([train.digest, test.digest, snapshot, transform]))
 
 
 def _labels(member: Mapping[str, JsonValue], evidence: Evidence) -> Finding:
-    snapshot = _text(member, "snapshot")
+    snapshot = text(member, "snapshot")
     train, test = evidence.train, evidence.test
     if train is None or test is None:
         return Finding("labels", "snapshot", State.UNASKED, snapshot, "the commit they are in is missing")
     if isinstance(train, Silence) or isinstance(test, Silence):
-        return _silent("labels", "snapshot", _first_silence(train, test), snapshot)
+        return silent("labels", "snapshot", _first_silence(train, test), snapshot)
     found, rows = digest([train.labels, test.labels]), train.rows + test.rows
     if found != snapshot and member.get("rows") != rows:
         why = f"files came or went, and with them label rows: found {rows}, expected {member.get('rows')}"
         return Finding("labels", "snapshot", State.UNASKED, snapshot, why)
-    return _same("labels", "snapshot", snapshot, found)
+    return same("labels", "snapshot", snapshot, found)
 
 
 def _transforms(member: Mapping[str, JsonValue], evidence: Evidence) -> Finding:
-    wanted = _text(member, "digest")
+    wanted = text(member, "digest")
     train, test = evidence.train, evidence.test
     known = [side for side in (train, test) if side is not None and not isinstance(side, Silence)]
     for side in known:
@@ -220,7 +172,7 @@ def _transforms(member: Mapping[str, JsonValue], evidence: Evidence) -> Finding:
         if (found := digest(list(side.programs))) != wanted:
             return Finding("transforms", "steps", State.CHANGED, wanted, found)
     if isinstance(train, Silence) or isinstance(test, Silence):
-        return _silent("transforms", "steps", _first_silence(train, test), wanted)
+        return silent("transforms", "steps", _first_silence(train, test), wanted)
     if not known:
         return Finding("transforms", "steps", State.UNASKED, wanted, "the commits they made are missing")
     return Finding("transforms", "steps", State.INTACT, wanted)
@@ -231,21 +183,21 @@ def _experiment(
 ) -> Iterator[Finding]:
     yield _kept("experiment", "config", member.get("config"), evidence)
     run = evidence.run
-    name = f"run {_text(member, 'run')}"
+    name = f"run {text(member, 'run')}"
     if isinstance(run, Silence):
-        yield _silent("experiment", "run", run, name)
+        yield silent("experiment", "run", run, name)
         return
     if run is None:
         yield Finding("experiment", "run", State.MISSING, name)
         return
     yield Finding("experiment", "run", State.INTACT, name)
-    yield _equal("experiment", "key", member.get("key"), run.key)
-    yield _equal("experiment", "seed", member.get("seed"), run.seed)
+    yield equal("experiment", "key", member.get("key"), run.key)
+    yield equal("experiment", "seed", member.get("seed"), run.seed)
     yield from _asked(data, run, evidence)
     won = evidence.checkpoint
     if won is not None and not isinstance(won, Silence):
         for path, found in (("trial", won.trial), ("metric", won.metric), ("hparams", dict(won.hparams))):
-            yield _equal("experiment", path, member.get(path), found)
+            yield equal("experiment", path, member.get(path), found)
 
 
 def _asked(data: Mapping[str, JsonValue], run: RunFound, evidence: Evidence) -> Iterator[Finding]:
@@ -254,9 +206,9 @@ def _asked(data: Mapping[str, JsonValue], run: RunFound, evidence: Evidence) -> 
         place = differs(evidence.config, dict(run.config))
         state = State.CHANGED if place else State.INTACT
         yield Finding("experiment", "run config", state, "what the Release says", f"another {place}" if place else "")
-    pinned = _table(_table(_table(run.config.get("integrations")).get("pachyderm")).get("dataset"))
-    train = _table(data.get("train"))
-    yield _equal(
+    pinned = table(table(table(run.config.get("integrations")).get("pachyderm")).get("dataset"))
+    train = table(data.get("train"))
+    yield equal(
         "experiment",
         "run data",
         [train.get("repo"), train.get("commit")],
@@ -265,34 +217,34 @@ def _asked(data: Mapping[str, JsonValue], run: RunFound, evidence: Evidence) -> 
 
 
 def _checkpoint(member: Mapping[str, JsonValue], release: Release, evidence: Evidence) -> Iterator[Finding]:
-    uuid, uri = _text(member, "uuid"), _text(member, "uri")
+    uuid, uri = text(member, "uuid"), text(member, "uri")
     recorded = member.get("files")
     files = {str(k): str(v) for k, v in recorded.items()} if isinstance(recorded, dict) else {}
     yield from _files(files, evidence.files)
     at = evidence.checkpoint
     if isinstance(at, Silence):
-        yield _silent("checkpoint", "engine", at, uuid)
+        yield silent("checkpoint", "engine", at, uuid)
     elif at is None:
         yield Finding("checkpoint", "engine", State.MISSING, uuid)
     else:
-        yield _same("checkpoint", "engine", uri, at.uri)
+        yield same("checkpoint", "engine", uri, at.uri)
     version, number = evidence.version, f"version {release.spec.version} of {release.spec.model}"
     if isinstance(version, Silence):
-        yield _silent("checkpoint", "registry", version, number)
+        yield silent("checkpoint", "registry", version, number)
     elif version is None:
         yield Finding("checkpoint", "registry", State.MISSING, number)
     else:
         wanted, found = f"{uuid} for {release.spec.digest}", f"{version.checkpoint} for {version.digest or 'no digest'}"
-        yield _same("checkpoint", "registry", wanted, found)
+        yield same("checkpoint", "registry", wanted, found)
 
 
 def _files(files: Mapping[str, str], found: Mapping[str, str] | Silence) -> Iterator[Finding]:
     if isinstance(found, Silence):
-        yield from (_silent("checkpoint", path, found, wanted) for path, wanted in sorted(files.items()))
+        yield from (silent("checkpoint", path, found, wanted) for path, wanted in sorted(files.items()))
         return
     for path, wanted in sorted(files.items()):
         if path in found:
-            yield _same("checkpoint", path, wanted, f"sha256:{found[path].removeprefix('sha256:')}")
+            yield same("checkpoint", path, wanted, f"sha256:{found[path].removeprefix('sha256:')}")
         else:
             yield Finding("checkpoint", path, State.MISSING, wanted)
     for path in sorted(found.keys() - files.keys()):
@@ -301,19 +253,23 @@ def _files(files: Mapping[str, str], found: Mapping[str, str] | Silence) -> Iter
 
 def _evaluation(member: Mapping[str, JsonValue], evidence: Evidence) -> Iterator[Finding]:
     yield _kept("evaluation", "report", member.get("report"), evidence)
-    run, name = evidence.measured, f"run {_text(member, 'run')}"
+    run, name = evidence.measured, f"run {text(member, 'run')}"
     if isinstance(run, Silence):
-        yield _silent("evaluation", "run", run, name)
+        yield silent("evaluation", "run", run, name)
     elif run is None:
         yield Finding("evaluation", "run", State.MISSING, name)
     else:
-        yield _reported(_text(member.get("report"), "digest"), run)
+        yield _reported(text(member.get("report"), "digest"), run)
 
 
 def _reported(wanted: str, run: RunFound) -> Finding:
     if run.report is None:
         return Finding("evaluation", "run", State.MISSING, wanted)
-    return _same("evaluation", "run", wanted, digest(dict(run.report)))
+    try:
+        found = digest(dict(run.report))
+    except ValueError as error:
+        found = f"something that {error}"
+    return same("evaluation", "run", wanted, found)
 
 
 def differs(released: JsonValue, asked: JsonValue, path: str = "") -> str:
@@ -325,13 +281,13 @@ def differs(released: JsonValue, asked: JsonValue, path: str = "") -> str:
         )
         return next((place for place in inner if place), "")
     if isinstance(released, list) and isinstance(asked, list):
-        same = canonical(released) == canonical(asked[: len(released)])
+        same = spelt(released) == spelt(asked[: len(released)])
         return "" if same else path
-    return "" if canonical(released) == canonical(asked) else path
+    return "" if spelt(released) == spelt(asked) else path
 
 
 def _kept(member: str, path: str, part: JsonValue, evidence: Evidence) -> Finding:
-    uri, wanted = _text(part, "uri"), _text(part, "digest")
+    uri, wanted = text(part, "uri"), text(part, "digest")
     if not uri or not wanted:
         return Finding(member, path, State.UNASKED, found="the Release does not say where it is")
     return _content(member, path, uri, wanted, evidence)
@@ -340,40 +296,14 @@ def _kept(member: str, path: str, part: JsonValue, evidence: Evidence) -> Findin
 def _content(member: str, path: str, uri: str, wanted: str, evidence: Evidence) -> Finding:
     found = evidence.contents.get(uri, Silence(f"nobody looked at {uri}", asked=False))
     if isinstance(found, Silence):
-        return _silent(member, path, found, wanted)
+        return silent(member, path, found, wanted)
     if found is None:
         return Finding(member, path, State.MISSING, wanted)
-    return _same(member, path, wanted, f"sha256:{found}")
-
-
-def _silent(member: str, path: str, silence: Silence, wanted: str) -> Finding:
-    return Finding(member, path, State.UNREACHABLE if silence.asked else State.UNASKED, wanted, silence.why)
-
-
-def _same(member: str, path: str, wanted: str, found: str) -> Finding:
-    return Finding(member, path, State.INTACT if found == wanted else State.CHANGED, wanted, found)
-
-
-def _equal(member: str, path: str, wanted: JsonValue, found: JsonValue) -> Finding:
-    """Compare as JSON does: 1.0 and 1 are one number."""
-    return _same(member, path, canonical(wanted).decode(), canonical(found).decode())
+    return same(member, path, wanted, f"sha256:{found}")
 
 
 def _first_silence(*answers: object) -> Silence:
     return next(a for a in answers if isinstance(a, Silence))
-
-
-def _table(value: JsonValue) -> Mapping[str, JsonValue]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(part: object, name: str) -> str:
-    found = part.get(name) if isinstance(part, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def _brief(text: str) -> str:
-    return f"{text[:SHOWN]}…" if text.startswith("sha256:") else text
 
 
 def addresses(release: Release) -> tuple[str, ...]:
@@ -389,7 +319,7 @@ def addresses(release: Release) -> tuple[str, ...]:
     found = [release.metadata.annotations.get(DOCUMENT_ANNOTATION, ""), *signed(release).values()]
     for member, part in named:
         whole = members.get(member)
-        found.append(_text(whole.get(part), "uri") if isinstance(whole, dict) else "")
+        found.append(text(whole.get(part), "uri") if isinstance(whole, dict) else "")
     return tuple(dict.fromkeys(uri for uri in found if uri))
 
 
