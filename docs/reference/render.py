@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 from cdl import cli
 from cdl.api import conditions
 from cdl.reconcile.plan import stage
+from cdl.reconcile.release.diff import ReleaseDiff
 from cdl.settings import Settings
 
 HERE = Path(__file__).parent
@@ -112,9 +114,9 @@ def fields_of(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     return [(to_camel(name), field) for name, field in model.model_fields.items()]
 
 
-def plan_schema() -> str:
-    """The JSON schema of a plan."""
-    return json.dumps(stage.Plan.model_json_schema(by_alias=True, mode="serialization"), indent=2) + "\n"
+def schema_of(model: type[BaseModel]) -> str:
+    """The JSON schema of what a verb prints."""
+    return json.dumps(model.model_json_schema(by_alias=True, mode="serialization"), indent=2) + "\n"
 
 
 PAGES = {
@@ -122,7 +124,8 @@ PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "plan.md": plan_page,
-    "plan.schema.json": plan_schema,
+    "plan.schema.json": partial(schema_of, stage.Plan),
+    "diff.schema.json": partial(schema_of, ReleaseDiff),
 }
 
 if __name__ == "__main__":

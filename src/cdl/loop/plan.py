@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from cdl.api.conditions import Reason
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.rules import changed
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release, Resource
 from cdl.ports.errors import NotPermitted, Rejected, Unavailable, Unreadable
@@ -61,7 +61,9 @@ class _Pair(Generic[R]):
         """Put its plan together."""
         before = self.before
         at_rest = asked or before is None or remembered.settled(before.status, before.metadata.generation)
-        notes = (*self.notes, *filter(None, [note]))
+        stalled = before.status.condition(ConditionType.STALLED) if before is not None else None
+        stands: str = f"it stands still now: {stalled.message}" if stalled is not None else ""
+        notes = (*self.notes, *filter(None, [note, stands]))
         return pure.resource_plan(self.wanted, stages, self.change, asked=asked, at_rest=at_rest, notes=notes)
 
 

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from .stage import Estimate
 
 STAGES = ("train", "evaluate", "gate", "release", "approve")
+MISSING = {
+    "train": "there is no run of exactly this yet",
+    "evaluate": "there is no evaluation of it yet",
+    "release": "there is no release of exactly this yet",
+}
+"""Why a stage runs of which nothing changed."""
 COMES_OF = {
     "train": "",
     "evaluate": "train runs",
@@ -153,7 +159,9 @@ def _next(
     reasons = {"train": _train_changes, "evaluate": _evaluate_changes, "release": _release_changes}.get(name)
     found = few(reasons(facts)) if reasons is not None else ()
     going_on = not decision.actions
-    told = ((f"it is running already: {blocker.message}",) if going_on else ()) + (found or (blocker.message,))
+    told = ((f"it is running already: {blocker.message}",) if going_on else ()) + (
+        found or (MISSING.get(name, blocker.message),)
+    )
     return Stage(name=name, verdict=Verdict.RUN, reasons=told, key=_key(decision), estimate=_estimate(facts, name))
 
 
