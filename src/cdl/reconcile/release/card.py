@@ -43,6 +43,14 @@ class Prose:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What nobody may overlook: whether the model may be used."""
+
+    text: str
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Points:
     """A list."""
 
@@ -65,7 +73,7 @@ class Commands:
     lines: tuple[str, ...]
 
 
-Block = Title | Prose | Points | Grid | Commands
+Block = Title | Prose | Verdict | Points | Grid | Commands
 
 
 def model_card(papers: Papers) -> tuple[Block, ...]:
@@ -78,7 +86,7 @@ def _head(papers: Papers) -> Iterator[Block]:
     release = papers.release
     spec, status = release.spec, release.status
     yield Title(f"{spec.model}, version {spec.version}", 1)
-    yield Prose(_standing(papers))
+    yield Verdict(_standing(papers), release.approved)
     serve = member(release, "code", "serve")
     rows: list[Row] = [
         ("Release", Mono(release.metadata.name)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from .card import Commands, Grid, Mono, Points, Prose, Title
+from .card import Commands, Grid, Mono, Points, Prose, Title, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,8 @@ body{font:16px/1.5 system-ui,sans-serif;color:var(--text);max-width:60rem;margin
 h1{font-size:1.9rem;margin:0 0 .25rem}
 h2{font-size:1.25rem;margin:2.25rem 0 .5rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
-h1+p{color:var(--quiet);font-size:1.05rem;margin-top:0}
+.good,.bad{border-left:4px solid;padding:.4rem .9rem;margin:.5rem 0 1rem;background:var(--soft)}
+.good{border-color:#2f8f5b}.bad{border-color:#c2402f}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}
 th,td{text-align:left;padding:.3rem .9rem .3rem 0;vertical-align:top;border-bottom:1px solid var(--line)}
@@ -29,9 +30,9 @@ tbody th{font-weight:500;color:var(--quiet);white-space:nowrap}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 .shares td{text-align:center;padding:.4rem .7rem;font-variant-numeric:tabular-nums}
 .shares thead th{text-align:center;padding-right:.7rem;padding-left:.7rem}
-code{font:.85em ui-monospace,monospace;overflow-wrap:anywhere}
+code{font:.85em ui-monospace,monospace;overflow-wrap:break-word}
 pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.75rem 1rem;overflow-x:auto}
-pre code{overflow-wrap:normal}
+@media(max-width:40rem){tbody th{white-space:normal;max-width:9rem}}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}table{break-inside:avoid}}
 """
 
@@ -55,6 +56,8 @@ def _written(block: Block) -> str:
             return f"<h{level}>{escape(text)}</h{level}>"
         case Prose(text):
             return f"<p>{escape(text)}</p>"
+        case Verdict(text, usable):
+            return f'<p class="{"good" if usable else "bad"}">{escape(text)}</p>'
         case Points(items):
             return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
         case Commands(lines):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .card import Commands, Grid, Mono, Points, Prose, Title
+from .card import Commands, Grid, Mono, Points, Prose, Title, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,8 @@ def _written(block: Block) -> str:
             return f"{'#' * level} {_cell(text)}"
         case Prose(text):
             return _cell(text)
+        case Verdict(text, _):
+            return f"> {_cell(text)}"
         case Points(items):
             return "\n".join(f"- {_cell(item)}" for item in items)
         case Commands(lines):
