@@ -24,6 +24,7 @@ from cdl.testing.builders import deployment_document, experiment_document, pipel
 from cdl.testing.memory import archive
 from cdl.testing.weather import Crash
 from cdl.testing.world import NEWS, World
+from tests.unit import deciding
 
 OTHER_NEWS = NEWS | {"sport/99.txt": "a late result"}
 DOCUMENTS = {
@@ -196,6 +197,7 @@ class Operator(RuleBasedStateMachine):
         for release in self.world.resources.list(Release):
             if not release_is_kept(release):
                 self.world.resources.delete(release.key)
+                self.world.serving.served.clear()  # the same version may be written again, and waits for a decision
 
     @rule(kind=KIND)
     def people_apply_again(self, kind):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import canonical
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import Metadata
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.experiment import ExperimentStatus
@@ -13,6 +13,7 @@ from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec
 from cdl.ports.errors import Rejected
 from cdl.reconcile import experiment as pure
 from cdl.reconcile.experiment.members import DOCUMENT
+from cdl.reconcile.release import APPROVAL_EXPIRES, APPROVAL_ROLE, REASON, VALIDATOR, counting, sentence
 
 from .controller import Controller, Engines
 from .release import record_approval
@@ -42,7 +43,7 @@ def controller(engines: Engines) -> Experiments:
             dataset=dataset,
             waiting_for=waiting_for,
             runs=engines.training.look(resource.key),
-            releases=tuple(_seen(r) for r in releases if r.spec.model == resource.spec.model.name),
+            releases=tuple(_seen(r, at) for r in releases if r.spec.model == resource.spec.model.name),
             shelf=engines.artifacts.shelf,
         )
 
@@ -71,7 +72,7 @@ def write_release(engines: Engines, resource: Experiment, action: pure.WriteRele
     """
     for part in action.documents:
         engines.artifacts.keep(canonical(part), DOCUMENT)
-    version = engines.training.register(action.model, action.checkpoint, action.digest)
+    version = engines.training.register(resource.metadata.namespace, action.model, action.checkpoint, action.digest)
     spec = ReleaseSpec(model=action.model, version=version, digest=action.digest, members=dict(action.members))
     document = engines.artifacts.keep(canonical(spec.model_dump(mode="json", by_alias=True)), DOCUMENT)
     release = Release(
@@ -79,7 +80,7 @@ def write_release(engines: Engines, resource: Experiment, action: pure.WriteRele
             name=f"{action.model}-{version}",
             namespace=resource.metadata.namespace,
             labels={MODEL_LABEL: action.model, EXPERIMENT_LABEL: resource.metadata.name},
-            annotations={DOCUMENT_ANNOTATION: document, **_revision(resource)},
+            annotations={DOCUMENT_ANNOTATION: document, **_revision(resource), **_asked_of_an_approval(resource)},
         ),
         spec=spec,
     )
@@ -102,14 +103,27 @@ def _dataset(store: ResourceStore, resource: Experiment) -> tuple[Dataset | None
     return pipeline.status.dataset, ""
 
 
-def _seen(release: Release) -> pure.ReleaseSeen:
-    approval = release.status.approval
-    # a decision about other members is no decision about these
-    state = approval.state if approval.digest == release.spec.digest else ApprovalState.PENDING
-    content = pure.content_digest(release.spec.members)
-    name, spec = release.metadata.name, release.spec
-    made_by = release.metadata.labels.get(EXPERIMENT_LABEL, "")
-    return pure.ReleaseSeen(name, spec.version, spec.digest, content, state, approval.by, approval.at, made_by)
+def _seen(release: Release, at: datetime) -> pure.ReleaseSeen:
+    approval, spec = counting(release, at), release.spec
+    return pure.ReleaseSeen(
+        name=release.metadata.name,
+        version=spec.version,
+        digest=spec.digest,
+        content=pure.content_digest(spec.members),
+        approval=approval.state,
+        approved_by=approval.by,
+        approved_at=approval.at,
+        experiment=release.metadata.labels.get(EXPERIMENT_LABEL, ""),
+        void=REASON[approval.voided] if approval.voided is not None else Reason.REJECTED,
+        standing=sentence(release, approval),
+    )
+
+
+def _asked_of_an_approval(resource: Experiment) -> dict[str, str]:
+    """What the Experiment asks of a decision, kept on the Release: who decides asks no Experiment."""
+    wanted = resource.spec.approval
+    role = {APPROVAL_ROLE: wanted.role} if wanted.role != VALIDATOR else {}
+    return role | ({APPROVAL_EXPIRES: wanted.expires} if wanted.expires is not None else {})
 
 
 def _revision(resource: Experiment) -> dict[str, str]:

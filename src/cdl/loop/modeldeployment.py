@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cdl.api.v1alpha1 import ModelDeployment, Release
 from cdl.api.v1alpha1.modeldeployment import ModelDeploymentStatus
+from cdl.api.v1alpha1.release import ApprovalState, Voided
+from cdl.ports.errors import Conflict
 from cdl.reconcile import modeldeployment as pure
+from cdl.reconcile.release import sentence, standing
 
 from .controller import Controller, Engines
 from .experiment import DOCUMENT_ANNOTATION
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from cdl.api.meta import Key
     from cdl.ports.resources import ResourceStore
 
+
+EVER = datetime.min.replace(tzinfo=UTC)
 
 ModelDeployments = Controller[ModelDeployment, pure.Seen, ModelDeploymentStatus, pure.Action]
 
@@ -26,15 +30,21 @@ def controller(engines: Engines) -> ModelDeployments:
 
     def look(resource: ModelDeployment, at: datetime) -> pure.Seen:
         releases = engines.resources.list(Release, resource.metadata.namespace)
+        serving, name = engines.serving.look(resource.key), resource.metadata.name
+        mine = [r for r in releases if r.spec.model == resource.spec.model.name]
+        served = serving.release if serving else ""
+        others = (r for r in releases if r not in mine and (r.metadata.name == served or name in r.status.served_by))
         return pure.Seen(
             at=at,
-            releases=tuple(_seen(r) for r in releases if r.spec.model == resource.spec.model.name),
-            serving=engines.serving.look(resource.key),
+            releases=tuple(_seen(r, at) for r in mine),
+            serving=serving,
+            others=tuple(_seen(r, at) for r in others),
         )
 
     def act(resource: ModelDeployment, action: pure.Action) -> None:
         match action:
             case pure.Serve(wish):
+                _approved_still(engines.resources, resource, wish.release)
                 engines.serving.serve(resource.key, wish)
             case pure.StopServing():
                 engines.serving.remove(resource.key)
@@ -71,16 +81,30 @@ def mark_served(store: ResourceStore, deployment: Key, name: str, *, serves: boo
     store.write_status(release.key, status, release.metadata.resource_version)
 
 
-def _seen(release: Release) -> pure.ReleaseSeen:
-    document = release.metadata.annotations.get(DOCUMENT_ANNOTATION, "")
+def _approved_still(store: ResourceStore, deployment: ModelDeployment, chosen: pure.ReleaseSeen) -> None:
+    """Look once more, just before it matters, whether a Release is what was chosen.
+
+    Raises:
+        Conflict: it was rejected, changed or written anew meanwhile.
+    """
+    now = store.get(Release, deployment.metadata.namespace, chosen.name)
+    if now is None or now.spec.digest != chosen.digest or not _seen(now, chosen.approved_at or EVER).approved:
+        message = f"release {chosen.name}: is not approved any more"
+        raise Conflict(message)
+
+
+def _seen(release: Release, at: datetime) -> pure.ReleaseSeen:
     meta, spec, status = release.metadata, release.spec, release.status
+    approval = standing(release, at)
     return pure.ReleaseSeen(
         name=meta.name,
         version=spec.version,
         digest=spec.digest,
-        approved=release.approved,
-        document=document,
-        approved_at=status.approval.at,
+        approved=approval.state is ApprovalState.APPROVED,
+        document=meta.annotations.get(DOCUMENT_ANNOTATION, ""),
+        approved_at=approval.at,
         served_by=status.served_by,
-        attestation=status.approval.attestation,
+        attestation=approval.attestation,
+        expired=approval.voided is Voided.EXPIRED,
+        standing=sentence(release, approval),
     )

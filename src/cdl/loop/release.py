@@ -7,16 +7,27 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cdl.api.conditions import ConditionType, Reason
+from cdl.api.conditions import ConditionType
 from cdl.api.duration import length
-from cdl.api.v1alpha1 import Release
+from cdl.api.v1alpha1 import ModelDeployment, Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
 from cdl.ports.errors import Conflict, PortError, Rejected
-from cdl.reconcile.release import DECIDED, decided
-from cdl.reconcile.summary import fact, settled, stamped
+from cdl.reconcile import record
+from cdl.reconcile.release import (
+    DECIDED,
+    answer,
+    counting,
+    decided,
+    expiry,
+    production,
+    sentence,
+    with_figures,
+)
+from cdl.reconcile.summary import settled, stamped
 
 from .attest import attest, attest_provenance
 from .observer import SILENT, Outcome
+from .telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +53,7 @@ class Releases:
         """Time is handed in, for decisions nobody dated."""
         self._engines = engines
         self._clock = clock
+        self._teller = Teller(engines.ledger, clock)
         self._observer = observer
 
     def turn(self, namespace: str, name: str) -> timedelta | None:
@@ -63,21 +75,30 @@ class Releases:
         release = self._engines.resources.get(Release, namespace, name)
         if release is None or release.metadata.deleting:
             return None
+        self._teller.seen(release)
         if not release.status.provenance:
             write_provenance(self._engines, release)
             return AT_ONCE  # another look: what was just written is another version of the resource
-        approval = decided(release, self._clock())
+        now = self._clock()
+        approval = decided(release, now)
+        if approval is None and release.approved and not release.status.approval.attestation:
+            approval = release.status.approval  # whoever wrote it did not come to sign it
         if approval is not None:
             log.info("%s: %s by %s", release.key, approval.state.value, approval.by)
-            write_approval(self._engines, release, approval)
-        return NOTHING_GOES_ON
+            if approval.state not in DECIDED:  # nobody's decision, so nobody dated it
+                self._teller.decided(release, approval)
+            write_approval(self._engines, release, approval, now)
+            return AT_ONCE  # a decision that is void may stand before one that is not
+        until = release.status.approval.expires_at if release.approved else None
+        return NOTHING_GOES_ON if until is None else min(NOTHING_GOES_ON, until - now)
 
 
 def record_approval(engines: Engines, namespace: str, name: str, approval: ApprovalStatus) -> Release:
-    """Write a decision about a Release, if it is still about the same members.
+    """Write what a policy decided about a Release, if it is still about the same members and nobody else decided.
 
     Raises:
         Rejected: there is no such Release, or the decision names another digest.
+        Conflict: somebody rejected it meanwhile, or it can be approved by a person only.
     """
     release = engines.resources.get(Release, namespace, name)
     if release is None:
@@ -86,7 +107,14 @@ def record_approval(engines: Engines, namespace: str, name: str, approval: Appro
     if approval.digest != release.spec.digest:
         message = f"release {name}: the decision is about {approval.digest}, the release is {release.spec.digest}"
         raise Rejected(message)
-    write_approval(engines, release, approval)
+    at = approval.at or release.metadata.creation_timestamp
+    if at is not None:
+        here = counting(release, at)
+        if here.state in {ApprovalState.REJECTED, ApprovalState.VOID}:
+            message = f"release {name}: {sentence(release, here)}"
+            raise Conflict(message)
+        approval = approval.model_copy(update={"expires_at": expiry(release, at)})
+    write_approval(engines, release, approval, at)
     return release
 
 
@@ -97,19 +125,32 @@ def write_provenance(engines: Engines, release: Release) -> None:
     engines.resources.write_status(release.key, status, release.metadata.resource_version)
 
 
-def write_approval(engines: Engines, release: Release, approval: ApprovalStatus) -> None:
-    """Say on a Release what was decided about it, and where that lies signed."""
-    signed = attest(engines.signer, engines.artifacts, release, approval) if approval.state in DECIDED else ""
-    approval = approval.model_copy(update={"attestation": signed})
-    held = approval.state is ApprovalState.APPROVED
-    by_policy = approval.by.startswith("policy/")
-    said = Reason.REJECTED if not held else Reason.APPROVED_BY_POLICY if by_policy else Reason.APPROVED_BY_PERSON
-    condition = fact(ConditionType.APPROVED, holds=held, reason=said, message=f"by {approval.by}")
-    generation = release.metadata.generation
-    conditions = settled((condition,), generation, said, f"{approval.state.value.lower()} by {approval.by}")
-    if approval.at is not None:
-        conditions = stamped(release.status.conditions, conditions, approval.at)
+def write_approval(engines: Engines, release: Release, approval: ApprovalStatus, now: datetime | None) -> None:
+    """Say on a Release what was decided about it, beside what else was known then, and where that lies signed.
+
+    What is void keeps all of that: it was decided once.
+    """
+    if approval.state in DECIDED:
+        if approval != release.status.approval:
+            approval = _with_figures(engines, release, approval)
+        signed = attest(engines.signer, engines.artifacts, release, approval)
+        approval = approval.model_copy(update={"attestation": signed})
+    if engines.ledger is not None and approval.at is not None:
+        engines.ledger.append([record.decided(release, approval, approval.at)])
+    generation, said = release.metadata.generation, answer(release, approval)
+    others = (c for c in release.status.conditions if c.type not in {ConditionType.READY, ConditionType.APPROVED})
+    conditions = settled((said, *others), generation, said.reason, sentence(release, approval))
+    since = approval.at if approval.state in DECIDED else now
+    if since is not None:
+        conditions = stamped(release.status.conditions, conditions, since)
     told = {"observed_generation": generation, "conditions": conditions, "approval": approval}
     engines.resources.write_status(
         release.key, release.status.model_copy(update=told), release.metadata.resource_version
     )
+
+
+def _with_figures(engines: Engines, release: Release, approval: ApprovalStatus) -> ApprovalStatus:
+    namespace = release.metadata.namespace
+    deployments = engines.resources.list(ModelDeployment, namespace)
+    beside = production(release, deployments, engines.resources.list(Release, namespace))
+    return with_figures(approval, release, beside)

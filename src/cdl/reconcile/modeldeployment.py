@@ -75,6 +75,8 @@ class Seen:
     at: datetime
     releases: tuple[ReleaseSeen, ...] = ()
     serving: ServingSeen | None = None
+    others: tuple[ReleaseSeen, ...] = ()
+    """Releases of other models that this resource serves, or is said to serve: it was for another model before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +145,11 @@ def decide(resource: ModelDeployment, seen: Seen) -> Decision[ModelDeploymentSta
         stopping = f"stopping the servers of {unfit.name}, which may not answer any more: {unfit.standing}"
         return _say(resource, seen, busy(Reason.NOT_APPROVED, stopping), (StopServing(), *_marks(resource, seen, None)))
     if spec.suspend:
-        status = resource.status if seen.serving else _nothing_serves(resource.status)
+        status = resource.status if seen.serving else _nothing_serves(resource.status, seen.at)
         return Decision(suspended(status, resource.metadata.generation))
     release = _choose(spec, seen)
     if isinstance(release, Condition):
-        return _say(resource, seen, release)
+        return _say(resource, seen, release, () if seen.serving else _marks(resource, seen, None))
     takes_along = spec.deletion_policy is DeletionPolicy.DELETE
     wish = ServingWish(release, spec, resource.metadata.uid if takes_along else "")
     return _serve(resource, seen, wish)
@@ -160,6 +162,8 @@ def _serve(resource: ModelDeployment, seen: Seen, wish: ServingWish) -> Decision
         if release.expired:
             kept = f"{release.name} goes on as it was; nothing new is rolled out with it: {release.standing}"
             return _say(resource, seen, stalled(Reason.APPROVAL_EXPIRED, kept))
+        if wish.refusal:
+            return _say(resource, seen, busy(Reason.WAITING_FOR_RELEASE, wish.refusal))
         return _say(resource, seen, busy(Reason.DEPLOYING, f"bringing {release.name} up"), (Serve(wish),))
     match now.phase:
         case ServingPhase.CREATING:
@@ -182,15 +186,14 @@ def _unfit(seen: Seen) -> ReleaseSeen | None:
     A Release that is not seen at all is no proof of that: an answer that comes late must not end production.
     """
     name = seen.serving.release if seen.serving else ""
-    return next((r for r in seen.releases if r.name == name and not r.fit), None)
+    return next((r for r in (*seen.releases, *seen.others) if r.name == name and not r.fit), None)
 
 
 def _marks(resource: ModelDeployment, seen: Seen, serves: ReleaseSeen | None) -> tuple[MarkServed, ...]:
-    """What the Releases of the model say wrongly about being served by this resource."""
+    """What Releases say wrongly about being served by this resource."""
     me, served = resource.metadata.name, serves.name if serves else None
-    return tuple(
-        MarkServed(r.name, r.name == served) for r in seen.releases if (me in r.served_by) != (r.name == served)
-    )
+    said = (*seen.releases, *seen.others)
+    return tuple(MarkServed(r.name, r.name == served) for r in said if (me in r.served_by) != (r.name == served))
 
 
 def _choose(spec: ModelDeploymentSpec, seen: Seen) -> ReleaseSeen | Condition:
@@ -234,6 +237,9 @@ def _say(
 ) -> Decision[ModelDeploymentStatus, Action]:
     """Put the status together; what serves goes on being reported while its successor comes up."""
     old, meta, now = resource.status, resource.metadata, seen.serving
+    stopped = any(isinstance(action, StopServing) for action in actions)
+    if stopped or (now is None and not any(isinstance(action, Serve) for action in actions)):
+        old, now = _nothing_serves(old, seen.at), None
     conditions: tuple[Condition, ...] = (condition,)
     kept = old.condition(ConditionType.SERVING)
     if condition.type is not ConditionType.SERVING and kept is not None:
@@ -245,6 +251,7 @@ def _say(
         else old.history
     )
     release = serves.name if serves else old.release
+    before = old.release or old.previous_release
     status = ModelDeploymentStatus(
         observed_generation=meta.generation,
         conditions=settled(conditions, meta.generation, Reason.SUCCEEDED, condition.message),
@@ -255,9 +262,23 @@ def _say(
         url=now.url if serves and now else old.url,
         release=release,
         digest=serves.digest if serves else old.digest,
-        previous_release=old.release if changed else old.previous_release,
+        previous_release=before if changed and release != before else old.previous_release,
         traffic=(Traffic(release=release, weight=100),) if release else (),
         replicas=Replicas(desired=now.desired, ready=now.ready) if now else Replicas(),
     )
     going_on = condition.type is ConditionType.RECONCILING
     return Decision(status, actions, (wait or PATIENT if not actions else SOON) if going_on else None)
+
+
+def _nothing_serves(old: ModelDeploymentStatus, at: datetime) -> ModelDeploymentStatus:
+    """Take back that something answers; what answered last is remembered as the one before."""
+    if not old.release:
+        return old
+    silent = fact(ConditionType.SERVING, False, Reason.NOT_APPROVED, f"nothing answers; {old.release} did")
+    nothing = {"url": "", "release": "", "digest": "", "traffic": (), "replicas": Replicas(), "progress": "0/1"}
+    told = {
+        "conditions": (*(c for c in old.conditions if c.type is not ConditionType.SERVING), silent),
+        "previous_release": old.release,
+        "history": remembered(old.history, at, f"stopped serving {old.release}", digest=old.digest),
+    }
+    return old.model_copy(update=nothing | told)

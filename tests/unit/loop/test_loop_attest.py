@@ -10,13 +10,14 @@ from cdl.api.canonical import canonical, digest
 from cdl.api.v1alpha1 import Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
 from cdl.loop.attest import attest, attest_provenance
-from cdl.loop.release import AT_ONCE, Releases, record_approval
+from cdl.loop.release import AT_ONCE, Releases
 from cdl.ports.errors import Rejected
 from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_BY
 from cdl.reconcile.release.statement import PAYLOAD_TYPE
 from cdl.testing.builders import release, release_document, signer
 from cdl.testing.weather import Crash
 from cdl.testing.world import World
+from tests.unit.deciding import attend, decide, forge, note
 
 
 @pytest.fixture
@@ -75,17 +76,29 @@ def test_an_approval_is_kept_signed_with_what_was_known(world):
 
 
 def test_a_rejection_is_signed_too_and_is_another_statement(world):
-    made = put(world)
-    record_approval(world.engines, "default", "news-1", decision(made, ApprovalState.REJECTED))
+    put(world)
+    decide(world, approve=False)
     said = opened(world, the_release(world).status.approval.attestation)
     assert said["predicate"]["decision"] == "Rejected"
 
 
-def test_a_void_decision_has_no_statement(world):
-    made = put(world)
-    record_approval(world.engines, "default", "news-1", decision(made))
-    record_approval(world.engines, "default", "news-1", decision(made, ApprovalState.VOID))
-    assert the_release(world).status.approval.attestation == ""
+def test_a_decision_that_is_void_keeps_its_statement_and_gets_no_other(world):
+    put(world)
+    signed = decide(world).attestation
+    note(world, **{APPROVED_DIGEST: None})
+    void = attend(world).status.approval
+    assert (void.state, void.attestation) == (ApprovalState.VOID, signed)
+    assert len(world.artifacts.contents) == 2
+
+
+def test_what_was_approved_and_not_signed_is_signed_at_the_next_look(world):
+    put(world)
+    signed = decide(world).attestation
+    forge(world, by="maria", attestation="")
+    assert attend(world).status.approval.attestation == signed
+    forge(world, by="mallory", attestation="")
+    note(world, **{APPROVED_DIGEST: None})
+    assert attend(world).status.approval.attestation == "", "what nobody noted is never signed"
 
 
 def test_a_statement_made_twice_is_one_file(world):

@@ -114,7 +114,7 @@ def test_a_release_of_that_number_with_other_members_stalls_and_is_left_alone(wo
 
 
 def approval(release, at, **changed):
-    said = {"state": ApprovalState.APPROVED, "by": "ada", "at": at, "digest": release.spec.digest}
+    said = {"state": ApprovalState.APPROVED, "by": "policy/Automatic", "at": at, "digest": release.spec.digest}
     return ApprovalStatus(**said | changed)
 
 
@@ -145,7 +145,7 @@ def test_a_decision_is_a_condition_with_its_time(world, state, by, answer, reaso
     assert there.approved is (answer == "True")
 
 
-def test_an_approval_of_other_members_counts_as_none(world):
+def test_an_approval_of_other_members_is_void(world):
     document = release_document()
     release = put(world, Release, document)
     record_approval(world.engines, "default", "news-1", approval(release, world.now))
@@ -155,7 +155,7 @@ def test_an_approval_of_other_members_counts_as_none(world):
     world.resources.write_status(there.key, status, there.metadata.resource_version)
     learner = put(world, Experiment, experiment_document())
     (seen,) = experiments(engines(world)).look(learner, world.now).releases
-    assert seen.approval is ApprovalState.PENDING
+    assert (seen.approval, seen.void) == (ApprovalState.VOID, Reason.MEMBER_CHANGED)
 
 
 def test_only_releases_of_its_model_count(world):

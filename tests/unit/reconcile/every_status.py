@@ -14,6 +14,7 @@ from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile import datapipeline, experiment, modeldeployment
 from cdl.reconcile.experiment import RunPhase
 from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingSeen, ServingWish
+from cdl.reconcile.release import REASON
 from cdl.reconcile.summary import busy, stalled, troubled
 from cdl.testing.builders import deployment, pipeline
 from cdl.testing.builders import experiment as an_experiment
@@ -22,7 +23,7 @@ from tests.unit.reconcile.facts import AT, BEST, PROGRAMS, data_seen, measuremen
 from tests.unit.reconcile.kstatus import CURRENT, FAILED, IN_PROGRESS
 
 DATA = facts.dataset()
-ONE = ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1.json")
+ONE = ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1.json", attestation="file:///1.dsse")
 PINNED = {"name": "news", "policy": "Pinned", "version": 1}
 
 
@@ -62,13 +63,13 @@ def of_experiment():
         found = measurement(**parts) if phase is RunPhase.SUCCEEDED else None
         return training_seen(plain, measured=run(wish, phase, id="8", best=None, measurement=found))
 
-    def approved(state, resource=plain):
+    def approved(state, resource=plain, **more):
         members, _ = experiment.release_members(
             resource, DATA, run(experiment.train_key(resource, DATA)), BEST, measured().runs[1], shelf=""
         )
         given = {"name": "news-1", "version": 1, "digest": digest(members)}
         release = experiment.ReleaseSeen(
-            **given, content=experiment.content_digest(members), approval=state, approved_by="ada"
+            **given, content=experiment.content_digest(members), approval=state, approved_by="ada", **more
         )
         return training_seen(resource, releases=[release])
 
@@ -100,6 +101,7 @@ def of_experiment():
         (plain, approved(ApprovalState.PENDING), Reason.RELEASING, IN_PROGRESS),
         (manual, approved(ApprovalState.PENDING, manual), Reason.WAITING_FOR_APPROVAL, IN_PROGRESS),
         (plain, approved(ApprovalState.REJECTED), Reason.REJECTED, FAILED),
+        *((plain, approved(ApprovalState.VOID, void=why), why, FAILED) for why in REASON.values()),
         (plain, going_on, Reason.STOPPING_RUNS, IN_PROGRESS),
         (plain, released, Reason.SUCCEEDED, CURRENT),
         (an_experiment(suspend=True), experiment.Seen(at=AT), Reason.SUSPENDED, CURRENT),
@@ -125,6 +127,8 @@ def of_deployment():
         return phase is ServingPhase.AVAILABLE
 
     waiting = dataclasses.replace(ONE, approved=False)
+    expired = dataclasses.replace(waiting, expired=True)
+    changed = deployment(predictor={"replicas": 2})
     for resource, facts_seen, reason, reading in (
         (plain, seen(), Reason.WAITING_FOR_RELEASE, IN_PROGRESS),
         (plain, seen(waiting), Reason.WAITING_FOR_RELEASE, IN_PROGRESS),
@@ -134,6 +138,8 @@ def of_deployment():
         (plain, seen(ONE, phase=ServingPhase.CREATING), Reason.DEPLOYING, IN_PROGRESS),
         (plain, seen(ONE, phase=ServingPhase.FAILED), Reason.DEPLOYMENT_FAILED, FAILED),
         (plain, seen(ONE, phase=ServingPhase.AVAILABLE), Reason.SUCCEEDED, CURRENT),
+        (plain, seen(waiting, phase=ServingPhase.AVAILABLE), Reason.NOT_APPROVED, IN_PROGRESS),
+        (changed, seen(expired, phase=ServingPhase.AVAILABLE), Reason.APPROVAL_EXPIRED, FAILED),
         (deployment(suspend=True), seen(ONE), Reason.SUSPENDED, CURRENT),
     ):
         yield resource, modeldeployment.decide(resource, facts_seen).status, reason, reading

@@ -24,8 +24,8 @@ from cdl.testing.builders import deployment
 from tests.unit.reconcile import facts
 from tests.unit.reconcile.facts import AT, condition, said
 
-ONE = ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1.json")
-TWO = ReleaseSeen("news-2", 2, "sha256:2", approved=True, document="file:///2.json")
+ONE = ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1.json", attestation="file:///1.dsse")
+TWO = ReleaseSeen("news-2", 2, "sha256:2", approved=True, document="file:///2.json", attestation="file:///2.dsse")
 WAITING = ReleaseSeen("news-3", 3, "sha256:3", approved=False, document="file:///3.json")
 PINNED = {"name": "news", "policy": "Pinned"}
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cdl.api.canonical import digest
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.release import MEMBERS, ApprovalState
 from cdl.reconcile.decision import PATIENT, SOON
 from cdl.reconcile.experiment import (
@@ -347,12 +347,27 @@ def test_an_approved_release_is_the_end(by, reason):
     assert (decision.actions, decision.look_again_after) == ((), None)
 
 
-@pytest.mark.parametrize("state", [ApprovalState.REJECTED, ApprovalState.VOID])
-def test_a_refused_release_needs_a_person(state):
-    decision = decide(experiment(), training_seen(experiment(), releases=[released(approval=state, by="ada")]))
-    assert said(decision) == ("False", "Rejected")
-    assert condition(decision).message == f"release news-1 was {state.value.lower()} by ada"
+@pytest.mark.parametrize("policy", ["Automatic", "Manual"])
+def test_a_refused_release_needs_a_person(policy):
+    resource = experiment(approval={"policy": policy})
+    refused = released(resource, approval=ApprovalState.REJECTED, by="ada")
+    decision = decide(resource, training_seen(resource, releases=[refused]))
+    assert (said(decision), decision.actions) == (("False", "Rejected"), ())
+    assert condition(decision).message == "release news-1 was rejected by ada"
     assert condition(decision, ConditionType.APPROVED).status == "False"
+
+
+@pytest.mark.parametrize("policy", ["Automatic", "Manual"])
+def test_an_approval_that_is_void_needs_a_person_whatever_the_policy(policy):
+    resource = experiment(approval={"policy": policy})
+    parts = {"void": Reason.APPROVAL_EXPIRED, "standing": "its approval by ada was good until noon"}
+    over = released(resource, approval=ApprovalState.VOID, by="ada", **parts)
+    decision = decide(resource, training_seen(resource, releases=[over]))
+    assert (said(decision), decision.actions) == (("False", "ApprovalExpired"), ())
+    assert condition(decision).message == (
+        "release news-1: its approval by ada was good until noon; to decide again: cdl approve news-1"
+    )
+    assert condition(decision, ConditionType.APPROVED).reason is Reason.APPROVAL_EXPIRED
 
 
 def test_a_release_of_other_members_does_not_count():

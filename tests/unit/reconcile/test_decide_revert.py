@@ -59,7 +59,10 @@ def test_a_release_that_is_no_successor_changes_nothing(successor):
 
 def test_the_latest_approval_is_served_whatever_its_number():
     def release(version, at):
-        return modeldeployment.ReleaseSeen(f"news-{version}", version, f"d{version}", True, f"file:///{version}", at)
+        place = f"file:///{version}"
+        return modeldeployment.ReleaseSeen(
+            f"news-{version}", version, f"d{version}", True, place, at, attestation=f"{place}.dsse"
+        )
 
     seen = modeldeployment.Seen(at=AT, releases=(release(1, LATER), release(2, EARLIER)))
     [serve] = modeldeployment.decide(deployment(), seen).actions

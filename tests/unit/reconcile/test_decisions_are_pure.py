@@ -91,11 +91,23 @@ def training_seen(draw, resource):
 
 
 @st.composite
-def serving_seen(draw, resource):
-    releases = tuple(
-        modeldeployment.ReleaseSeen(f"news-{n}", n, f"sha256:{n}", draw(MAYBE), f"file:///{n}.json")
-        for n in range(1, draw(st.integers(1, 3)))
+def released_seen(draw, number):
+    standing = draw(st.sampled_from(["approved", "expired", "rejected"]))
+    return modeldeployment.ReleaseSeen(
+        name=f"news-{number}",
+        version=number,
+        digest=f"sha256:{number}",
+        approved=standing == "approved",
+        document=f"file:///{number}.json",
+        attestation=draw(st.sampled_from(["", f"file:///{number}.dsse"])),
+        expired=standing == "expired",
+        standing=standing,
     )
+
+
+@st.composite
+def serving_seen(draw, resource):
+    releases = tuple(draw(released_seen(n)) for n in range(1, draw(st.integers(1, 3))))
     serving = None
     if releases and draw(st.integers(0, 3)):
         release = draw(st.sampled_from(releases))
@@ -142,4 +154,12 @@ def test_a_model_deployments_decision(data, resource):
     seen = data.draw(serving_seen(resource))
     check(modeldeployment.decide, resource, seen)
     for action in modeldeployment.decide(resource, seen).actions:
-        assert not isinstance(action, modeldeployment.Serve) or action.wish.release.approved
+        assert not isinstance(action, modeldeployment.Serve) or action.wish.refusal == ""
+    assert not runs_the_unfit(seen) or isinstance(
+        modeldeployment.decide(resource, seen).actions[0], modeldeployment.StopServing
+    )
+
+
+def runs_the_unfit(seen):
+    unfit = {r.name for r in seen.releases if not r.approved and not r.expired}
+    return seen.serving is not None and seen.serving.release in unfit

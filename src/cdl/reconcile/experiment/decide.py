@@ -202,14 +202,18 @@ def _approval(
                 Reason.APPROVED_BY_POLICY if release.approved_by.startswith("policy/") else Reason.APPROVED_BY_PERSON
             )
             return (fact(ConditionType.APPROVED, holds=True, reason=reason, message=f"by {release.approved_by}"),), ()
-        case ApprovalState.REJECTED | ApprovalState.VOID:
-            message = f"release {release.name} was {release.approval.value.lower()} by {release.approved_by}"
-            return (
-                stalled(Reason.REJECTED, message),
-                fact(ConditionType.APPROVED, holds=False, reason=Reason.REJECTED, message=message),
-            ), ()
+        case ApprovalState.REJECTED:
+            message = f"release {release.name} was rejected by {release.approved_by}"
+            return _not_approved(Reason.REJECTED, message), ()
+        case ApprovalState.VOID:
+            message = f"release {release.name}: {release.standing}; to decide again: cdl approve {release.name}"
+            return _not_approved(release.void, message), ()
         case ApprovalState.PENDING:
             return _ask(resource, release, seen.at, None)
+
+
+def _not_approved(reason: Reason, message: str) -> tuple[Condition, ...]:
+    return stalled(reason, message), fact(ConditionType.APPROVED, holds=False, reason=reason, message=message)
 
 
 def _successor(resource: Experiment, release: ReleaseSeen, seen: Seen) -> ReleaseSeen | None:

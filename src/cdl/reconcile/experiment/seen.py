@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from cdl.api.conditions import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -92,6 +94,10 @@ class ReleaseSeen:
     approved_at: datetime | None = None
     experiment: str = ""
     """Name of the Experiment it was written for."""
+    void: Reason = Reason.REJECTED
+    """Why its approval counts for nothing, where it does not."""
+    standing: str = ""
+    """What was decided about it, or why that counts for nothing, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)

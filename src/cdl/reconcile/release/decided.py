@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.duration import length
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, Voided
+from cdl.reconcile.summary import fact
 
 from .authors import POLICY, author
 
 if TYPE_CHECKING:
+    from cdl.api.conditions import Condition
     from cdl.api.v1alpha1 import Release
 
 APPROVED_DIGEST = "cdl.dev/approved-digest"
@@ -24,8 +26,18 @@ DECIDED_AT = "cdl.dev/decided-at"
 APPROVAL_ROLE = "cdl.dev/approval-role"
 APPROVAL_EXPIRES = "cdl.dev/approval-expires"
 """What the Experiment asked of an approval when the Release was written; nobody but the platform writes these."""
+VALIDATOR = "validator"
+"""Who decides where the Experiment names nobody else."""
 UNNAMED = "somebody (admission was not asked)"
 DECIDED = frozenset({ApprovalState.APPROVED, ApprovalState.REJECTED})
+REASON = {
+    Voided.CHANGED: Reason.MEMBER_CHANGED,
+    Voided.MISSING: Reason.MEMBER_MISSING,
+    Voided.EXPIRED: Reason.APPROVAL_EXPIRED,
+    Voided.AUTHOR: Reason.AUTHOR_MAY_NOT_APPROVE,
+    Voided.TAKEN_BACK: Reason.APPROVAL_TAKEN_BACK,
+}
+"""What a condition says of a decision that is void."""
 LOST = {Reason.MEMBER_CHANGED: Voided.CHANGED, Reason.MEMBER_MISSING: Voided.MISSING}
 
 
@@ -63,6 +75,23 @@ def standing(release: Release, now: datetime) -> ApprovalStatus:
     else:
         return held
     return held if void is held.voided else held.model_copy(update={"state": ApprovalState.VOID, "voided": void})
+
+
+def counting(release: Release, now: datetime) -> ApprovalStatus:
+    """Give what counts for whoever would approve by policy: a note against it counts before it is taken over."""
+    said = decided(release, now)
+    against = said is not None and said.state in {ApprovalState.REJECTED, ApprovalState.VOID}
+    return said if said is not None and against else standing(release, now)
+
+
+def answer(release: Release, approval: ApprovalStatus) -> Condition:
+    """Say as a condition what was decided."""
+    held = approval.state is ApprovalState.APPROVED
+    if approval.voided is not None:
+        return fact(ConditionType.APPROVED, held, REASON[approval.voided], sentence(release, approval))
+    by_policy = approval.by.startswith(POLICY)
+    said = Reason.REJECTED if not held else Reason.APPROVED_BY_POLICY if by_policy else Reason.APPROVED_BY_PERSON
+    return fact(ConditionType.APPROVED, held, said, f"by {approval.by}")
 
 
 def sentence(release: Release, approval: ApprovalStatus) -> str:
