@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
-from cdl.api.v1alpha1.release import MEMBERS
+from cdl.api.conditions import ConditionType, Reason
+from cdl.api.v1alpha1.release import MEMBERS, ApprovalState
+from cdl.reconcile.summary import fact
 
 from .finding import Finding, State, equal, same, silent, spelt, table, text
 from .found import Silence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from cdl.api.conditions import Condition
     from cdl.api.v1alpha1 import Release
 
     from .found import Evidence, RunFound, SideFound
@@ -335,3 +338,29 @@ def overall(findings: Iterable[Finding]) -> State:
     states = {finding.state for finding in findings}
     worst = (State.CHANGED, State.MISSING, State.UNREACHABLE)
     return next((state for state in worst if state in states), State.INTACT)
+
+
+def may_be_served(release: Release) -> bool:
+    """Somebody serves it, or was once allowed to: what is verified now and then."""
+    status = release.status
+    return bool(status.served_by) or status.approval.state in {ApprovalState.APPROVED, ApprovalState.VOID}
+
+
+def verdict(findings: Iterable[Finding], before: Condition | None) -> Condition:
+    """Say as a condition what was found. Who does not answer takes nothing back that was found broken before."""
+    told = tuple(findings)
+    broken = [f for f in told if f.state.broken]
+    silent = [f for f in told if f.state is State.UNREACHABLE]
+    if broken:
+        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        lost = all(f.state is State.MISSING for f in broken)
+        reason = Reason.MEMBER_MISSING if lost else Reason.MEMBER_CHANGED
+        return fact(ConditionType.VERIFIED, holds=False, reason=reason, message=f"{broken[0].sentence}{more}")
+    if silent and before is not None and before.status == "False":
+        return before
+    if silent:
+        said = silent[0].sentence
+        return fact(ConditionType.VERIFIED, holds=None, reason=Reason.ENGINE_UNAVAILABLE, message=said)
+    unasked = sum(f.state is State.UNASKED for f in told)
+    note = f"{len(told) - unasked} parts were found as they were"
+    return fact(ConditionType.VERIFIED, holds=True, reason=Reason.SUCCEEDED, message=note)

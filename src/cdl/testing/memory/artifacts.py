@@ -61,7 +61,7 @@ class MemoryArtifacts:
             Unavailable: that place cannot be looked at from here.
         """
         with self.weather.call("hashes"):
-            if not uri.startswith("memory://"):
+            if not uri.startswith("memory://") and uri not in self.contents:
                 message = f"{uri}: not in memory"
                 raise Unavailable(message)
             found = {place: hashlib.sha256(content).hexdigest() for place, content in self.contents.items()}
