@@ -59,7 +59,7 @@ def store(settings: Settings) -> Shelf:
 def local_store(settings: Settings) -> LocalStore:
     """Open the resources of `cdl run`."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    return LocalStore(settings.home.resolve() / "resources.db")
+    return LocalStore(settings.home.resolve() / "resources.db", settings.user)
 
 
 def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = RECONCILED) -> Engines:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from cdl.api.meta import AUTHORS_ANNOTATION, REVISION_ANNOTATION
+from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.refusal import explain
 from cdl.api.v1alpha1 import KINDS, parse
 from cdl.stores.artifacts import DirectoryArtifacts, pack
@@ -94,9 +94,21 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
     commit = revision(folder)
     if commit:
         metadata = dict(plain["metadata"])
-        known = {REVISION_ANNOTATION: commit, AUTHORS_ANNOTATION: ",".join(authors(folder))}
-        plain["metadata"] = {**metadata, "annotations": {**known, **(metadata.get("annotations") or {})}}
+        given = metadata.get("annotations") or {}
+        said = {name.strip() for name in str(given.get(AUTHORS_ANNOTATION, "")).split(",")} - {""}
+        wrote = {AUTHORS_ANNOTATION: ",".join(sorted({*authors(folder), *said}))}  # a file may add one, and hide none
+        plain["metadata"] = {**metadata, "annotations": {REVISION_ANNOTATION: commit, **given, **wrote}}
     return plain
+
+
+def signed(plain: dict[str, Any], there: Resource | None, user: str) -> dict[str, Any]:
+    """Say who applies a document where nobody else does, as admission would; who applies what is there changes nothing."""
+    metadata = dict(plain["metadata"])
+    notes = dict(metadata.get("annotations") or {})
+    same = there is not None and there.plain().get("spec") == parse(plain, KINDS).plain().get("spec")
+    before = there.metadata.annotations.get(APPLIED_BY_ANNOTATION) if there is not None and same else None
+    notes[APPLIED_BY_ANNOTATION] = before or user
+    return {**plain, "metadata": {**metadata, "annotations": notes}}
 
 
 def revision(folder: Path) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from cdl.api.canonical import canonical
 from cdl.api.conditions import Reason
-from cdl.api.meta import API_VERSION, Key
+from cdl.api.meta import API_VERSION, APPLIED_BY_ANNOTATION, Key
 from cdl.api.refusal import explain
 from cdl.api.rules import changed
 from cdl.api.v1alpha1 import KINDS, Resource, parse
@@ -44,9 +44,10 @@ _ROWS = (
 class LocalStore:
     """A ResourceStore for one machine; threads and processes may use the same file at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, or make it; see File for what can be wrong with it."""
+    def __init__(self, path: Path, user: str = "") -> None:
+        """Open the file, or make it, for a user; see File for what can be wrong with it."""
         self._file = File(path)
+        self._user = user
 
     def close(self) -> None:
         """Give the file back."""
@@ -120,6 +121,7 @@ class LocalStore:
         """Make the stored resource as the document says, as `kubectl apply` would.
 
         Labels and annotations that an earlier apply set and this document lacks go; those that others set stay.
+        A spec that is new is signed with the user's name over whatever the document says, as admission does.
 
         Raises:
             ValueError: the document is no valid resource; a pydantic.ValidationError has every fault.
@@ -132,9 +134,13 @@ class LocalStore:
         with self._file.writing() as db:
             row = db.execute(_ROW, (key.kind, key.namespace, key.name)).fetchone()
             if row is None:
+                plain = _signed(plain, self._user) if self._user else plain
                 outcome, stored = "created", _insert(db, key, plain, _set_by(plain))
             else:
                 stored = _whole(row[0], row[1], row[2])
+                if self._user:
+                    same = _normal(key, stored) == plain["spec"]
+                    plain = _signed(plain, _notes(stored).get(APPLIED_BY_ANNOTATION) if same else self._user)
                 merged = _merged(key, stored, plain, json.loads(row[3]))
                 applied = canonical(_set_by(plain)).decode()
                 if merged is not None:
@@ -283,6 +289,17 @@ def _set_by(plain: Plain) -> dict[str, list[str]]:
     """What an apply is remembered by, so that the next one can take it away again."""
     metadata = _part(plain, "metadata")
     return {name: sorted(_part(metadata, name)) for name in ("annotations", "labels")}
+
+
+def _notes(plain: Plain) -> Plain:
+    return _part(_part(plain, "metadata"), "annotations")
+
+
+def _signed(plain: Plain, who: object) -> Plain:
+    """Write who applied a document over what it says of that itself; of nobody it says nothing."""
+    notes = {name: value for name, value in _notes(plain).items() if name != APPLIED_BY_ANNOTATION}
+    signed = {**notes, APPLIED_BY_ANNOTATION: who} if who else notes
+    return {**plain, "metadata": {**_part(plain, "metadata"), "annotations": signed}}
 
 
 def _insert(db: sqlite3.Connection, key: Key, plain: Plain, applied: Mapping[str, list[str]]) -> Plain:

@@ -209,6 +209,9 @@ def test_the_commit_of_the_whole_project_is_noted_beside_what_was_written(folder
         "cdl.dev/authors": "t@example.org",
         "team": "a",
     }
+    document.plain["metadata"]["annotations"] = {"cdl.dev/authors": "ada"}
+    known = project.packed(document, artifacts)["metadata"]["annotations"]
+    assert known["cdl.dev/authors"] == "ada,t@example.org", "a file hides nobody who wrote it"
 
 
 def test_a_generator_that_fails_is_told_with_its_last_words(folder, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from cdl.api.conditions import Reason
-from cdl.api.meta import Key
+from cdl.api.meta import APPLIED_BY_ANNOTATION, Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineStatus
 from cdl.local import LocalStore
@@ -52,6 +52,27 @@ def spoil(path, statement, *values):
     with sqlite3.connect(path) as db:
         db.execute(statement, values)
     db.close()
+
+
+# --- who applied it --------------------------------------------------------------------------------------------------
+
+
+def test_a_new_spec_is_signed_over_whatever_the_document_says(path):
+    forged = {APPLIED_BY_ANNOTATION: "somebody else", "team": "a"}
+    for user, spec, who in (("ada", {}, "ada"), ("bob", {}, "ada"), ("bob", {"interval": "1m"}, "bob")):
+        store = LocalStore(path, user)
+        store.apply(noted(annotations=forged, **spec))
+        assert news(store).metadata.annotations == {APPLIED_BY_ANNOTATION: who, "team": "a"}
+        assert store.apply(noted(annotations=forged, **spec))[0] == "unchanged"
+        store.close()
+
+
+def test_a_spec_that_nobody_signed_is_not_signed_by_who_leaves_it_as_it_is(store, path):
+    store.apply(noted())
+    other = LocalStore(path, "bob")
+    other.apply(noted(labels={"team": "a"}))
+    assert news(other).metadata.annotations == {}
+    other.close()
 
 
 # --- apply -----------------------------------------------------------------------------------------------------------
