@@ -31,12 +31,14 @@ def test_an_approved_release_answers_and_the_log_says_who_approved_it(starter, t
 
 
 def test_signatures_of_any_of_several_keys_count(starter, tiny):
-    starter.ready(environ(tiny, tiny.approve(OURS), keys=STRANGER.trusted + "and\n" + OURS.trusted))
+    running = starter.ready(environ(tiny, tiny.approve(OURS), keys=STRANGER.trusted + "and\n" + OURS.trusted))
+    assert running.client.post(INFER, json=ROW).status_code == 200
 
 
 def test_an_approval_that_has_expired_does_not_keep_a_server_from_starting_again(starter, tiny):
     long_ago = {"decision": "Approved", "by": "maria", "at": "2020-01-01T00:00:00Z", "expires": "2020-02-01T00:00:00Z"}
-    starter.ready(environ(tiny, tiny.approve(OURS, predicate=long_ago)))
+    running = starter.ready(environ(tiny, tiny.approve(OURS, predicate=long_ago)))
+    assert running.client.post(INFER, json=ROW).status_code == 200
 
 
 def test_without_a_key_the_log_says_that_nobody_looked(starter, tiny):
