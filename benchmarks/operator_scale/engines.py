@@ -156,9 +156,9 @@ class StubTraining:
     def stop(self, owner: Key, key: str) -> None:
         """Have nothing to stop: every run has ended."""
 
-    def register(self, model: str, checkpoint: str, digest: str) -> int:
+    def register(self, namespace: str, model: str, checkpoint: str, digest: str) -> int:
         """Give a digest its number."""
-        return self._kept.count(Key("Model", "", model), digest)
+        return self._kept.count(Key("Model", namespace, model), digest)
 
     def forget(self, owner: Key) -> None:
         """Remove every run of the owner."""

@@ -103,8 +103,9 @@ class Eyes:
             if not r.archived or r.state.name not in OVER
         ]
 
-    def versions(self, model: str) -> dict[int, str]:
-        """Give the digest of each version of a model."""
+    def versions(self, namespace: str, model: str) -> dict[int, str]:
+        """Give the digest of each version of a namespace's model."""
+        model = model if namespace == "default" else f"{namespace}.{model}"
         if not any(m.name == model for m in self.master.list_models()):
             return {}
         found = self.master.get_model(model).list_versions()

@@ -36,7 +36,7 @@ class Acknowledged:
 
     commits: dict[tuple[str, str, str], str] = field(default_factory=dict)
     checkpoints: dict[Path, str] = field(default_factory=dict)
-    versions: dict[tuple[str, int], str] = field(default_factory=dict)
+    versions: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
 
 def at_most_one(eyes: Eyes, document: Document) -> Iterator[str]:
@@ -49,7 +49,7 @@ def at_most_one(eyes: Eyes, document: Document) -> Iterator[str]:
             yield from (f"I1: processed twice: {what}" for what in eyes.doubled_jobs(namespace, name))
         case "Experiment":
             yield from (f"I1: more than one run of {key}" for key in eyes.doubled_runs(namespace, name))
-            digests = Counter(eyes.versions(document["spec"]["model"]["name"]).values())
+            digests = Counter(eyes.versions(namespace, document["spec"]["model"]["name"]).values())
             yield from (f"I1: {count} versions of digest {d}" for d, count in digests.items() if d and count > 1)
         case "ModelDeployment":
             found = eyes.deployments(namespace, name)
@@ -71,7 +71,7 @@ def acknowledge(eyes: Eyes, kube: Kube, document: Document, told: Acknowledged) 
         held = kube.get("Release", namespace, release)
         if held is not None:
             spec = held["spec"]
-            told.versions.setdefault((spec["model"], spec["version"]), spec["digest"])
+            told.versions.setdefault((namespace, spec["model"], spec["version"]), spec["digest"])
             folder = Path(unquote(urlsplit(spec["members"]["checkpoint"]["uri"]).path))
             told.checkpoints.setdefault(folder, eyes.checkpoint(folder))
 
@@ -91,9 +91,10 @@ def nothing_lost(eyes: Eyes, told: Acknowledged, repos: set[str] | None = None) 
     for folder, sha256 in told.checkpoints.items():
         if not sha256 or eyes.checkpoint(folder) != sha256:
             yield f"I2: checkpoint {folder.name} was {sha256[:12]!r} and is {eyes.checkpoint(folder)[:12]!r}"
-    for (model, version), digest in told.versions.items():
-        if eyes.versions(model).get(version) != digest:
-            yield f"I2: version {version} of {model} is {eyes.versions(model).get(version)}, was {digest}"
+    for (namespace, model, version), digest in told.versions.items():
+        now = eyes.versions(namespace, model).get(version, "")
+        if now != digest:
+            yield f"I2: version {version} of {model} is {now!r}, was {digest}"
 
 
 def nothing_left(eyes: Eyes, kube: Kube, document: Document) -> Iterator[str]:

@@ -340,10 +340,7 @@ def answered(url, text="prices are rising and soaring"):
 
 
 def tiny_project(folder, model="tiny"):
-    """Copy the tiny project, with a model of its own name and trials that can be held up.
-
-    The registry numbers the versions of a model over all namespaces.
-    """
+    """Copy the tiny project, with a model of its own name and trials that can be held up."""
     shutil.copytree(TINY, folder)
     replaced(folder / "model" / "train.py", "import json\n", "import json\nimport pathlib\nimport time\n")
     line = "    notes = words.read(data.fetch())\n"

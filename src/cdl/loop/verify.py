@@ -80,7 +80,10 @@ def gather(witnesses: Witnesses, release: Release, told: Callable[[str], None] =
         ),
         checkpoint=_of(training, lambda t: t.checkpoint(uuid), told, f"looking for checkpoint {uuid}"),
         version=_of(
-            training, lambda t: t.version(release.spec.model, release.spec.version), told, "looking into the registry"
+            training,
+            lambda t: t.version(release.metadata.namespace, release.spec.model, release.spec.version),
+            told,
+            "looking into the registry",
         ),
     )
 

@@ -22,8 +22,8 @@ class TrainingHistory(Protocol):
     def checkpoint(self, uuid: str) -> CheckpointFound | None:
         """Say whose a checkpoint is and where its files belong; one that was deleted is not there."""
 
-    def version(self, model: str, number: int) -> VersionFound | None:
-        """Say what a version of a model stands for by now."""
+    def version(self, namespace: str, model: str, number: int) -> VersionFound | None:
+        """Say what a version of a namespace's model stands for by now."""
 
 
 class TrainingEngine(TrainingHistory, Protocol):
@@ -45,10 +45,11 @@ class TrainingEngine(TrainingHistory, Protocol):
     def stop(self, owner: Key, key: str) -> None:
         """Make sure no run called key goes on. Stopping what is not there or has ended is a success."""
 
-    def register(self, model: str, checkpoint: str, digest: str) -> int:
+    def register(self, namespace: str, model: str, checkpoint: str, digest: str) -> int:
         """Make sure the registry has a version of the model for this digest and give its number, counted from 1.
 
-        A second call with the same digest gives the same number; a new digest a higher one.
+        A second call with the same digest gives the same number; a new digest a higher one. A model of another
+        namespace is another model, whatever it is called.
         """
 
     def forget(self, owner: Key) -> None:

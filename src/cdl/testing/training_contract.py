@@ -192,11 +192,11 @@ class TrainingEngineContract:
         best = self.ended(engine, key, self.short_wish()).best
         assert best is not None
         first, second = digest([key.name, 1]), digest([key.name, 2])
-        assert engine.register(key.name, best.uuid, first) == 1
-        assert engine.register(key.name, best.uuid, first) == 1
-        assert engine.register(key.name, best.uuid, second) == 2
-        assert engine.register(key.name, best.uuid, first) == 1
-        assert engine.register(f"{key.name}-other", best.uuid, first) == 1
+        assert engine.register(key.namespace, key.name, best.uuid, first) == 1
+        assert engine.register(key.namespace, key.name, best.uuid, first) == 1
+        assert engine.register(key.namespace, key.name, best.uuid, second) == 2
+        assert engine.register(key.namespace, key.name, best.uuid, first) == 1
+        assert engine.register(key.namespace, f"{key.name}-other", best.uuid, first) == 1
 
     def test_a_run_is_read_by_its_id(self, engine: TrainingEngine) -> None:
         """With all that was asked for, which whoever asked may have added to; put away or not."""
@@ -239,12 +239,26 @@ class TrainingEngineContract:
         best = self.ended(engine, key, self.short_wish()).best
         assert best is not None
         wanted = digest([key.name, "version"])
-        number = engine.register(key.name, best.uuid, wanted)
-        found = engine.version(key.name, number)
+        number = engine.register(key.namespace, key.name, best.uuid, wanted)
+        found = engine.version(key.namespace, key.name, number)
         assert found is not None
         assert (found.checkpoint, found.digest) == (best.uuid, wanted)
-        assert engine.version(key.name, number + 1) is None
-        assert engine.version(f"{key.name}-other", number) is None
+        assert engine.version(key.namespace, key.name, number + 1) is None
+        assert engine.version(key.namespace, f"{key.name}-other", number) is None
+
+    def test_a_model_belongs_to_a_namespace(self, engine: TrainingEngine) -> None:
+        """Of the same name in another it is another model, counted from one."""
+        key = owner("Experiment")
+        best = self.ended(engine, key, self.short_wish()).best
+        assert best is not None
+        here, away = key.namespace, f"team-{key.name}"
+        first, second = digest([key.name, 1]), digest([key.name, 2])
+        assert engine.register(here, key.name, best.uuid, first) == 1
+        assert engine.register(away, key.name, best.uuid, second) == 1
+        assert engine.register(away, key.name, best.uuid, first) == 2
+        assert engine.register(here, key.name, best.uuid, second) == 2
+        told = [engine.version(place, key.name, 1) for place in (here, away)]
+        assert [found.digest for found in told if found is not None] == [first, second]
 
     def test_forget_leaves_no_run_of_the_owner(self, engine: TrainingEngine) -> None:
         """Neither in a look nor, going on unseen, at the engine; others' runs go on."""

@@ -145,24 +145,33 @@ class StopsOnlyWhatIsThere(MemoryTraining):
 
 
 class NumbersEveryCall(MemoryTraining):
-    def register(self, model, checkpoint, digest):
-        self._registry.setdefault(model, []).append(digest)
-        return len(self._registry[model])
+    def register(self, namespace, model, checkpoint, digest):
+        kept = self._registry.setdefault((namespace, model), [])
+        kept.append(digest)
+        return len(kept)
 
 
 class KnowsOneNumber(MemoryTraining):
-    def register(self, model, checkpoint, digest):
+    def register(self, namespace, model, checkpoint, digest):
         return 1
 
 
 class CountsFromZero(MemoryTraining):
-    def register(self, model, checkpoint, digest):
-        return super().register(model, checkpoint, digest) - 1
+    def register(self, namespace, model, checkpoint, digest):
+        return super().register(namespace, model, checkpoint, digest) - 1
 
 
 class HasOneRegistry(MemoryTraining):
-    def register(self, model, checkpoint, digest):
-        return super().register("all", checkpoint, f"{model}{digest}")
+    def register(self, namespace, model, checkpoint, digest):
+        return super().register(namespace, "all", checkpoint, f"{model}{digest}")
+
+
+class CountsOverAllNamespaces(MemoryTraining):
+    def register(self, namespace, model, checkpoint, digest):
+        return super().register("all", model, checkpoint, digest)
+
+    def version(self, namespace, model, number):
+        return super().version("all", model, number)
 
 
 class ForgetsWithoutStopping(MemoryTraining):
@@ -234,13 +243,13 @@ class InventsACheckpoint(MemoryTraining):
 
 
 class MixesUpVersions(MemoryTraining):
-    def version(self, model, number):
-        return self.versions.get((model, number)) or next(iter(self.versions.values()), None)
+    def version(self, namespace, model, number):
+        return self.versions.get((namespace, model, number)) or next(iter(self.versions.values()), None)
 
 
 class ForgetsTheDigest(MemoryTraining):
-    def version(self, model, number):
-        found = super().version(model, number)
+    def version(self, namespace, model, number):
+        found = super().version(namespace, model, number)
         return found and dataclasses.replace(found, digest="")
 
 
@@ -250,6 +259,7 @@ STOPPED = "test_a_stopped_run_is_over_and_stays_over"
 HARMLESS = "test_stopping_what_is_not_there_or_has_ended_is_a_success"
 ALONE = "test_stop_stops_that_key_alone"
 NUMBERED = "test_versions_are_counted_from_one_and_never_given_twice"
+APART = "test_a_model_belongs_to_a_namespace"
 FORGOTTEN = "test_forget_leaves_no_run_of_the_owner"
 REPORT = "test_an_evaluation_is_read_with_its_report"
 READ = "test_a_run_is_read_by_its_id"
@@ -263,7 +273,7 @@ LIARS = {
     NamesAnotherPlace: {LOOKED_UP},
     InventsACheckpoint: {LOOKED_UP},
     MixesUpVersions: {VERSION},
-    ForgetsTheDigest: {VERSION},
+    ForgetsTheDigest: {VERSION, APART},
     KnowsStrangers: {
         "test_start_makes_one_run_of_that_key",
         FORGOTTEN,
@@ -297,6 +307,7 @@ LIARS = {
         ENDED,
         MEASURED,
         NUMBERED,
+        APART,
     },
     HidesTrials: {ENDED},
     HidesMeasurements: {REPORT, MEASURED},
@@ -311,10 +322,11 @@ LIARS = {
     StopsTheKey: {ALONE},
     StopsWhatEnded: {HARMLESS},
     StopsOnlyWhatIsThere: {HARMLESS},
-    NumbersEveryCall: {VERSION, NUMBERED},
-    KnowsOneNumber: {VERSION, NUMBERED},
-    CountsFromZero: {VERSION, NUMBERED},
-    HasOneRegistry: {VERSION, NUMBERED},
+    NumbersEveryCall: {VERSION, NUMBERED, APART},
+    KnowsOneNumber: {VERSION, NUMBERED, APART},
+    CountsFromZero: {VERSION, NUMBERED, APART},
+    HasOneRegistry: {VERSION, NUMBERED, APART},
+    CountsOverAllNamespaces: {APART},
     ForgetsWithoutStopping: {FORGOTTEN},
     StopsWithoutForgetting: {
         FORGOTTEN,

@@ -325,3 +325,8 @@ def test_a_broken_archive_is_one_sentence(tmp_path):
 
 def test_gone_is_what_somebody_deletes():
     assert {translate.PHASE_OF[s] for s in translate.GONE} == {RunPhase.CANCELED}
+
+
+def test_a_namespaces_model_has_its_name_in_front_in_the_one_registry():
+    assert config.registered_name("default", "news") == "news"
+    assert config.registered_name("team", "news") == "team.news"

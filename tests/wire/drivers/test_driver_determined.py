@@ -183,7 +183,7 @@ def test_an_evaluation_measures_the_best_checkpoint_on_the_test_side(engine, tra
 
 def test_registering_an_unknown_checkpoint_is_one_sentence(engine, owner):
     with pytest.raises(Conflict, match=r"^registering a version of model .*not-a-checkpoint"):
-        engine.register(f"model-{owner.name}", "not-a-checkpoint", "sha256:cc")
+        engine.register(owner.namespace, f"model-{owner.name}", "not-a-checkpoint", "sha256:cc")
 
 
 def test_a_changed_archive_is_refused(engine, owner, code):

@@ -27,6 +27,8 @@ FILLED_IN = {
     # Several trials share the cores of one machine.
     "OMP_NUM_THREADS": "1",
 }
+DEFAULT = "default"
+"""The namespace whose models have their plain names, as who works in one namespace expects them."""
 DEVICES = ("cpu", "cuda", "rocm")
 
 
@@ -38,6 +40,11 @@ def owner_label(owner: Key) -> str:
 def key_label(key: str) -> str:
     """The label by which one run is found."""
     return f"{KEY}={key}"
+
+
+def registered_name(namespace: str, model: str) -> str:
+    """What a namespace's model is called in the master's one registry; neither part has a dot in it."""
+    return model if namespace == DEFAULT else f"{namespace}.{model}"
 
 
 def key_of(labels: object) -> str:

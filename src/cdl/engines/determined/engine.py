@@ -17,7 +17,7 @@ from cdl.ports.errors import Conflict, Rejected, Unavailable
 from cdl.reconcile.release import VersionFound
 
 from .code import model_definition
-from .config import experiment_config, key_label, owner_label
+from .config import experiment_config, key_label, owner_label, registered_name
 from .door import there
 from .master import Master
 from .pulse import Pulse
@@ -113,11 +113,13 @@ class DeterminedEngine:
 
         self._master.ask(f"stopping run {key}", ask)
 
-    def register(self, model: str, checkpoint: str, digest: str) -> int:
+    def register(self, namespace: str, model: str, checkpoint: str, digest: str) -> int:
         """Make sure the registry has a version of the model for this digest and give its number, counted from 1.
 
-        A second call with the same digest gives the same number; a new digest a higher one.
+        A second call with the same digest gives the same number; a new digest a higher one. A model of another
+        namespace is another model, whatever it is called.
         """
+        model = registered_name(namespace, model)
 
         def ask(client: Determined, session: api.Session) -> int:
             if there(lambda: client.get_model(model)) is None:
@@ -153,8 +155,9 @@ class DeterminedEngine:
 
         return self._master.ask(f"reading checkpoint {uuid}", ask)
 
-    def version(self, model: str, number: int) -> VersionFound | None:
-        """Say what a version of a model stands for by now."""
+    def version(self, namespace: str, model: str, number: int) -> VersionFound | None:
+        """Say what a version of a namespace's model stands for by now."""
+        model = registered_name(namespace, model)
 
         def ask(_: Determined, session: api.Session) -> VersionFound | None:
             answer = there(lambda: bindings.get_GetModelVersion(session, modelName=model, modelVersionNum=number))

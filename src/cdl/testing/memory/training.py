@@ -56,8 +56,8 @@ class MemoryTraining:
         self.created: Counter[tuple[Key, str]] = Counter()
         """How often a run of each key was made."""
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self._registry: dict[str, list[str]] = {}
-        self.versions: dict[tuple[str, int], VersionFound] = {}
+        self._registry: dict[tuple[str, str], list[str]] = {}
+        self.versions: dict[tuple[str, str, int], VersionFound] = {}
         """What each version of a model stands for."""
 
     def look(self, owner: Key) -> tuple[RunSeen, ...]:
@@ -82,13 +82,13 @@ class MemoryTraining:
             if run is not None:
                 self._end(run, RunPhase.CANCELED)
 
-    def register(self, model: str, checkpoint: str, digest: str) -> int:
+    def register(self, namespace: str, model: str, checkpoint: str, digest: str) -> int:
         """Make sure the registry has a version of the model for this digest and give its number."""
         with self.weather.call(f"register {digest}"):
-            versions = self._registry.setdefault(model, [])
+            versions = self._registry.setdefault((namespace, model), [])
             if digest not in versions:
                 versions.append(digest)
-                self.versions[model, len(versions)] = VersionFound(checkpoint, digest)
+                self.versions[namespace, model, len(versions)] = VersionFound(checkpoint, digest)
             return versions.index(digest) + 1
 
     def run(self, run: str) -> RunFound | None:
@@ -112,10 +112,10 @@ class MemoryTraining:
             best = _checkpoint(run)
             return CheckpointFound(best.uri, run.id, best.trial, best.metric, best.hparams)
 
-    def version(self, model: str, number: int) -> VersionFound | None:
-        """Say what a version of a model stands for by now."""
+    def version(self, namespace: str, model: str, number: int) -> VersionFound | None:
+        """Say what a version of a namespace's model stands for by now."""
         with self.weather.call(f"read version {number} of {model}"):
-            return self.versions.get((model, number))
+            return self.versions.get((namespace, model, number))
 
     def forget(self, owner: Key) -> None:
         """Stop and archive every run of the owner."""
