@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from cdl.api.duration import length
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
 from cdl.loop.observer import SILENT, timed
 from cdl.loop.plan import Planner
 from cdl.loop.release import Releases
+from cdl.loop.rounds import Rounds
 from cdl.loop.runner import BEAT, Turner
 from cdl.loop.verify import Witnesses
 from cdl.ports.errors import NotPermitted, Rejected
@@ -253,6 +255,17 @@ def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | No
     )
 
 
+def _witnesses_of(world: Engines, settings: Settings, kinds: Sequence[str]) -> Witnesses:
+    """Let an operator ask the engines it drives, and the data engine where another one drives it."""
+    nobody = Silence("an operator knows no git repository; `cdl verify --git` does", asked=False)
+    data: DataHistory | Silence = Silence("CDL_PACHD names no address", asked=False)
+    if "DataPipeline" in kinds:
+        data = world.data
+    elif settings.pachd:
+        data = _pachyderm(settings)
+    return Witnesses(world.artifacts, world.resources, data, world.training, nobody, world.signer)
+
+
 def preload() -> None:
     """Load what `operator` needs, so that processes forked after it start in no time."""
     import cdl.engines.determined
@@ -297,7 +310,8 @@ def loop(
         for kind in kinds
     }
     if "Experiment" in kinds:  # who writes Releases looks after them
-        reconcilers["Release"] = Releases(world, now, observer=observer)
+        rounds = Rounds(_witnesses_of(world, settings, kinds), length(settings.verify_interval))
+        reconcilers["Release"] = Releases(world, now, observer=observer, rounds=rounds)
     return Runner(
         reconcilers,
         {kind: pulses[kind] for kind in kinds},

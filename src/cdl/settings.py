@@ -10,6 +10,8 @@ from typing import Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cdl.api.duration import Duration
+
 SHARED_DATA = Path("../shared/data")
 
 
@@ -73,6 +75,9 @@ class Settings(BaseSettings):
     lease_namespace: str = Field("cdl-system", description="Where operators agree on who acts.")
     log_format: Literal["text", "json"] = Field("text", description="What a line of the log looks like.")
     workers: int = Field(4, ge=1, le=64, description="Resources of a kind that are worked on at once.")
+    verify_interval: Duration = Field(
+        "6h", description="How often what is served or approved is verified again; 0s: only when `cdl verify` is asked."
+    )
     metrics_address: str = Field("127.0.0.1", description="Where probes and metrics are served; 0.0.0.0 in a cluster.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Where probes and metrics are served; 0: nowhere.")
     admission_address: str = Field("127.0.0.1", description="Where the admission server listens; 0.0.0.0 in a cluster.")

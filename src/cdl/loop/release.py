@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from cdl.api.v1alpha1.release import ReleaseStatus
+
     from .controller import Engines
     from .observer import Observer
+    from .rounds import Rounds
 
 AT_ONCE = timedelta()
 RETRY = timedelta(seconds=10)
@@ -49,8 +52,16 @@ class Releases:
     A Release has nothing at the engines, so nothing holds it when it is deleted.
     """
 
-    def __init__(self, engines: Engines, clock: Callable[[], datetime], *, observer: Observer = SILENT) -> None:
-        """Time is handed in, for decisions nobody dated."""
+    def __init__(
+        self,
+        engines: Engines,
+        clock: Callable[[], datetime],
+        *,
+        observer: Observer = SILENT,
+        rounds: Rounds | None = None,
+    ) -> None:
+        """Time is handed in, for decisions nobody dated; without rounds nothing is verified unasked."""
+        self._rounds = rounds
         self._engines = engines
         self._clock = clock
         self._teller = Teller(engines.ledger, clock)
@@ -89,8 +100,18 @@ class Releases:
                 self._teller.decided(release, approval)
             write_approval(self._engines, release, approval, now)
             return AT_ONCE  # a decision that is void may stand before one that is not
+        due = self._rounds.due_in(release, now) if self._rounds is not None else None
+        if self._rounds is not None and due == AT_ONCE:
+            self._write_verified(release, self._rounds.status(release, now))
+            return AT_ONCE  # what was found may void what was decided
         until = release.status.approval.expires_at if release.approved else None
-        return NOTHING_GOES_ON if until is None else min(NOTHING_GOES_ON, until - now)
+        waits = (NOTHING_GOES_ON, due, until - now if until is not None else None)
+        return min(wait for wait in waits if wait is not None)
+
+    def _write_verified(self, release: Release, status: ReleaseStatus) -> None:
+        told = record.counted(release.status, status)
+        self._teller.became(release, release.status, told)
+        self._engines.resources.write_status(release.key, told, release.metadata.resource_version)
 
 
 def record_approval(engines: Engines, namespace: str, name: str, approval: ApprovalStatus) -> Release:

@@ -10,7 +10,8 @@ import pytest
 from cdl.api.canonical import canonical
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
-from cdl.api.v1alpha1.release import ApprovalState
+from cdl.api.v1alpha1.release import ApprovalState, Voided
+from cdl.loop.release import AT_ONCE, NOTHING_GOES_ON, Releases
 from cdl.loop.rounds import NEVER, RETRY, Rounds
 from cdl.loop.verify import Witnesses, verify
 from cdl.reconcile.release import Silence, State
@@ -152,3 +153,43 @@ def test_what_nobody_may_serve_is_never_due(world, rounds):
 
 def test_an_interval_of_nothing_means_never(world):
     assert Rounds(world.witnesses, NEVER).due_in(world.release, world.now + 9 * EVERY) is None
+
+
+def turned(world, drive):
+    """Let the operator look at the Release until there is nothing left to do at once."""
+    for _ in range(9):
+        again = drive.turn("default", "news-1")
+        if again != AT_ONCE:
+            return again
+    pytest.fail("the Release is never settled")
+
+
+def test_an_operator_makes_a_round_when_it_is_due_and_voids_what_is_broken(world, rounds):
+    drive = Releases(world.engines, lambda: world.now, rounds=rounds)
+    turned(world, drive)
+    assert world.release.status.condition(ConditionType.VERIFIED) is None
+    world.now += EVERY
+    assert turned(world, drive) == NOTHING_GOES_ON
+    assert world.release.status.verified_at == world.now
+    assert world.release.approved
+    world.artifacts.contents[world.weights] = b"other weights"
+    turned(world, drive)
+    assert world.release.approved, "it is not due yet"
+    world.now += EVERY
+    turned(world, drive)
+    now = world.release.status
+    assert (now.approval.state, now.approval.voided) == (ApprovalState.VOID, Voided.CHANGED)
+    assert now.condition(ConditionType.VERIFIED).reason is Reason.MEMBER_CHANGED
+    assert now.condition(ConditionType.READY).status == "True"
+    writes = world.resources.writes
+    turned(world, drive)
+    assert world.resources.writes == writes
+
+
+def test_an_operator_that_looks_often_asks_the_engines_of_nothing(world, rounds):
+    drive = Releases(world.engines, lambda: world.now, rounds=rounds)
+    turned(world, drive)
+    asked = [name for name in world.sky.calls if name.startswith(("read", "evidence", "hashes"))]
+    for _ in range(9):
+        turned(world, drive)
+    assert asked == [name for name in world.sky.calls if name.startswith(("read", "evidence", "hashes"))] == []
