@@ -12,6 +12,7 @@ from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
 from cdl.loop.observer import SILENT, timed
 from cdl.loop.plan import Planner
+from cdl.loop.planned import announced, nobody
 from cdl.loop.release import Releases
 from cdl.loop.rounds import Rounds
 from cdl.loop.runner import BEAT, Turner
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdl.api.meta import Key
+    from cdl.api.v1alpha1 import Resource
     from cdl.kube.cluster import ClusterStore
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
@@ -245,7 +247,7 @@ def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | No
     world = heard(engines(settings, resources, kinds), metrics)
     return Operator(
         api,
-        loop(world, settings, kinds, may_act=leadership.held, observer=metrics),
+        loop(world, settings, kinds, may_act=leadership.held, observer=metrics, planned=recorder.planned),
         KubeFeed(api, cache, settings.watched, missed),
         leadership,
         metrics,
@@ -290,12 +292,13 @@ def loop(
     beat: timedelta = BEAT,
     may_act: Callable[[], bool] = lambda: True,
     observer: Observer = SILENT,
+    planned: Callable[[Resource, str], None] = nobody,
 ) -> Runner:
-    """Put controllers, workers and beats together: the same for every store."""
+    """Put controllers, workers and beats together: the same for every store; `planned` hears what a change leads to."""
     controllers: dict[str, Any] = {
-        "DataPipeline": datapipeline.controller(world),
-        "Experiment": experiment.controller(world),
-        "ModelDeployment": modeldeployment.controller(world),
+        "DataPipeline": announced(datapipeline.controller(world), planned),
+        "Experiment": announced(experiment.controller(world), planned),
+        "ModelDeployment": announced(modeldeployment.controller(world), planned),
     }
     pulses: dict[str, Any] = {
         "DataPipeline": world.data,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cdl.reconcile.plan import Verdict
+from cdl.reconcile.plan import Verdict, labelled
 
 from .screen import table
 
@@ -95,13 +95,8 @@ def _asides(resource: ResourcePlan) -> list[str]:
 
 def _rows(resource: ResourcePlan) -> Iterator[Row]:
     """One row a stage; sides of which the same is said share one."""
-    waiting: dict[str, list[Stage]] = {}
-    for stage in resource.stages:
-        waiting.setdefault(stage.name, []).append(stage)
-    for stages in waiting.values():
-        alike = len({(s.verdict, s.reasons) for s in stages}) == 1
-        for stage in stages[:1] if alike else stages:
-            yield _row(stage, stage.name if alike else stage.label, max((s.estimate for s in stages), key=_length))
+    for label, stages in labelled(resource.stages):
+        yield _row(stages[0], label, max((s.estimate for s in stages), key=_length))
 
 
 def _length(estimate: Estimate) -> float:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from cdl.loop.planned import PLANNED
 from cdl.ports.errors import PortError
 
 from .events import Note, conditions_of, events_of
@@ -24,6 +25,10 @@ from .events import Note, conditions_of, events_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
+    from cdl.api.v1alpha1 import Resource
+
+NAMED = {"name", "namespace", "uid", "resource_version"}
+"""Metadata that says which object an event is about."""
 MESSAGE_BYTES = 1024
 """The longest message an API server takes."""
 SAME_SECONDS = 600
@@ -140,6 +145,12 @@ class Recorder:
     def told(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Hear that a status was written, and record what a person wants to know of it."""
         self.record(after, events_of(conditions_of(before), conditions_of(after)))
+
+    def planned(self, resource: Resource, line: str) -> None:
+        """Hear what a changed resource leads to, and record it."""
+        document = {"apiVersion": resource.api_version, "kind": resource.kind}
+        meta = resource.metadata.model_dump(mode="json", by_alias=True, include=NAMED)
+        self.record({**document, "metadata": meta}, [Note("Normal", PLANNED, line)])
 
     def record(self, document: Mapping[str, Any], notes: Iterable[Note]) -> None:
         """Record what happened to an object. Never blocks, never raises."""

@@ -10,6 +10,7 @@ from cdl.loop import Controller, Engines, Reconciler
 from cdl.loop.datapipeline import controller as data_pipelines
 from cdl.loop.experiment import controller as experiments
 from cdl.loop.modeldeployment import controller as model_deployments
+from cdl.loop.planned import announced
 
 from .builders import signer
 from .memory import (
@@ -52,6 +53,8 @@ class World:
         self.ledger = MemoryLedger(self.weather["ledger"])
         self.sources.places["https://example.test/articles.tar"] = archive(NEWS)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.planned: list[tuple[Key, str]] = []
+        """What operators said of changed resources before they worked on them."""
         self._reconcilers: dict[str, Reconciler[Any, Any, Any, Any]] = {}
         self.restart()
 
@@ -65,7 +68,8 @@ class World:
         }
 
     def _reconciler(self, controller: Controller[Any, Any, Any, Any]) -> Reconciler[Any, Any, Any, Any]:
-        return Reconciler(controller, self.resources, lambda: self.now, ledger=self.ledger)
+        telling = announced(controller, lambda resource, line: self.planned.append((resource.key, line)))
+        return Reconciler(telling, self.resources, lambda: self.now, ledger=self.ledger)
 
     @property
     def engines(self) -> Engines:

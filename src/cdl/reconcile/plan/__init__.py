@@ -4,7 +4,7 @@ from .datapipeline import DataAhead, DataFacts, plan_data
 from .experiment import ExperimentFacts, NewRelease, ReleaseAhead, plan_experiment
 from .modeldeployment import DeploymentFacts, plan_deployment
 from .stage import Change, Estimate, Plan, ResourcePlan, Stage, Verdict
-from .whole import in_a_line, resource_plan, whole_plan
+from .whole import in_a_line, labelled, resource_plan, whole_plan
 
 __all__ = [
     "Change",
@@ -20,6 +20,7 @@ __all__ = [
     "Stage",
     "Verdict",
     "in_a_line",
+    "labelled",
     "plan_data",
     "plan_deployment",
     "plan_experiment",

@@ -95,21 +95,39 @@ def whole_plan(resources: Sequence[ResourcePlan]) -> Plan:
     )
 
 
+def labelled(stages: Sequence[Stage]) -> list[tuple[str, tuple[Stage, ...]]]:
+    """Put sides of which the same is said under one label."""
+    by_name: dict[str, list[Stage]] = {}
+    for stage in stages:
+        by_name.setdefault(stage.name, []).append(stage)
+    found: list[tuple[str, tuple[Stage, ...]]] = []
+    for name, sides in by_name.items():
+        alike = len({(s.verdict, s.reasons) for s in sides}) == 1
+        found += [(name, tuple(sides))] if alike else [(s.label, (s,)) for s in sides]
+    return found
+
+
 def in_a_line(stages: Sequence[Stage]) -> str:
-    """Say a plan in one sentence: what runs and why, then what is reused."""
-    told = [
-        f"{stage.label} {_VERB[stage.verdict]}: {stage.reasons[0] if stage.reasons else 'it is not said why'}"
-        for stage in stages
-        if stage.verdict is not Verdict.REUSE
-    ]
-    reused = [stage.label for stage in stages if stage.verdict is Verdict.REUSE]
-    return "; ".join([*told, *([f"{', '.join(reused)} reused"] if reused else [])])
+    """Say a plan in one sentence: what runs and why, what follows from that, and what is reused."""
+    told: dict[tuple[Verdict, str], list[str]] = {}
+    follow: list[str] = []
+    reused: list[str] = []
+    for label, (stage, *_) in labelled(stages):
+        if stage.verdict is Verdict.REUSE:
+            reused.append(label)
+        elif told and stage.verdict is Verdict.RUN and not stage.sure:
+            follow.append(label)
+        else:
+            told.setdefault((stage.verdict, "; ".join(stage.reasons)), []).append(label)
+    parts = [f"{', '.join(of)} {_VERB[verdict][len(of) > 1]}: {why}" for (verdict, why), of in told.items()]
+    parts += [f"then {', '.join(follow)}"] if follow else []
+    parts += [f"reused: {', '.join(reused)}"] if reused else []
+    return ". ".join(parts)
 
 
 _VERB = {
-    Verdict.RUN: "runs",
-    Verdict.ROLLOUT: "is rolled out",
-    Verdict.WAIT: "waits",
-    Verdict.UNKNOWN: "is uncertain",
-    Verdict.REUSE: "is reused",
+    Verdict.RUN: ("runs", "run"),
+    Verdict.ROLLOUT: ("is rolled out", "are rolled out"),
+    Verdict.WAIT: ("waits", "wait"),
+    Verdict.UNKNOWN: ("is uncertain", "are uncertain"),
 }
