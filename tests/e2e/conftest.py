@@ -47,6 +47,7 @@ class Place:
         shutil.copytree(TINY, self.project)
         self.write_notes(32)
         self.environment = {**os.environ, "CDL_HOME": str(self.home), "CDL_DATA": str(self.data), "CDL_SLOTS": "2"}
+        self.environment["CDL_USER"] = "ada"
 
     def write_notes(self, count):
         """Write the archive the project collects, with so many notes a class and three odd ones."""
@@ -55,8 +56,10 @@ class Place:
     def cdl(self, *words, timeout=240):
         """Run a verb; give what it printed."""
         command = [sys.executable, "-m", "cdl.cli", *map(str, words)]
+        # who made a model does not decide about it
+        environment = self.environment | ({"CDL_USER": "vera"} if words[0] in {"approve", "reject"} else {})
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, env=self.environment, timeout=timeout, check=False
+            command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=timeout, check=False
         )
 
     def run(self, *words):

@@ -45,7 +45,10 @@ def command(folder: Path, yes: bool, revision: str | None) -> None:  # noqa: FBT
             click.confirm("Apply this?", abort=True)
         artifacts = DirectoryArtifacts(settings.home.resolve() / "artifacts")
         for document in documents:
-            outcome, resource = store.apply(_of_revision(project.packed(document, artifacts), revision))
+            plain = _of_revision(project.packed(document, artifacts), revision)
+            if settings.kubeconfig is None:  # an API server knows by itself who we are
+                plain = project.signed(plain, store, settings.user)
+            outcome, resource = store.apply(plain)
             click.echo(f"{resource.key} {outcome}")
 
 

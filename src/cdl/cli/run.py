@@ -50,11 +50,12 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
         started = bring_up(settings, {"seldon-router": port} if port else None)
         for name in started:
             click.echo(f"[{time.monotonic() - begun:6.1f} s] started {name}")
-        keys = _apply(compose.store(settings), documents, plain, begun)
+        store = compose.store(settings)
+        plain = [project.signed(one, store, settings.user) for one in plain]
+        keys = _apply(store, documents, plain, begun)
         if detach:
             click.echo("the platform works in the background; `cdl get` shows how far it is, `cdl stop` ends it")
             return
-        store = compose.store(settings)
         watch = Watch(store, keys, begun, settings.home, lambda: ended(settings))
         settled = watch.until_settled(timeout)
         report.show(store, keys, watch, at, folder)

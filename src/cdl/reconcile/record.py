@@ -8,6 +8,7 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field, JsonValue
+from pydantic_core import to_jsonable_python
 
 from cdl.api.canonical import canonical, digest
 from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, Frozen, Key, Metadata
@@ -31,8 +32,12 @@ ABSENT = "absent"
 """Stands for the answer of a condition that is not there."""
 RELEASE_DETAIL = "release"
 """Where an entry holds the document of a Release as it was then."""
+SPEC_DETAIL = "spec"
+"""Where an entry holds what somebody wished for."""
 LONGEST = 200
 """Characters of an action's field that are worth telling."""
+DEEPEST = 3
+"""Parts of parts that are looked at for the names of what an action is about."""
 
 
 class Verb(StrEnum):
@@ -82,7 +87,7 @@ class Entry(Frozen):
 
 def applied(resource: Resource, at: datetime) -> Entry:
     """Tell that a new generation is worked on."""
-    notes, plain = resource.metadata.annotations, resource.plain()
+    notes, plain = resource.metadata.annotations, to_jsonable_python(resource.plain())
     authors = [name for name in notes.get(AUTHORS_ANNOTATION, "").split(",") if name]
     return _entry(
         resource,
@@ -92,7 +97,7 @@ def applied(resource: Resource, at: datetime) -> Entry:
         who=notes.get(APPLIED_BY_ANNOTATION) or UNKNOWN,
         what=f"generation {resource.metadata.generation}",
         digest=digest(plain.get("spec")),
-        details={"authors": list(authors)} if authors else {},
+        details={SPEC_DETAIL: plain.get("spec"), **({"authors": list(authors)} if authors else {})},
     )
 
 
@@ -104,7 +109,8 @@ def deleted(resource: Resource, at: datetime) -> Entry:
 def asked(resource: Resource, action: object, status: Status, at: datetime) -> Entry:
     """Tell that an action is about to be taken. As long as nothing comes of it, taking it again is no news."""
     name, details = type(action).__name__, _fields(action)
-    which = (resource.metadata.generation, status.transitions, name, details)
+    whole = digest(to_jsonable_python(action, fallback=repr))
+    which = (resource.metadata.generation, status.transitions, name, whole)
     return _entry(resource, at, Verb.ASKED, which, what=name, details=details)
 
 
@@ -121,8 +127,13 @@ def transitions(resource: Resource, before: Status, after: Status, at: datetime)
 def unread(key: Key, metadata: Mapping[str, Any]) -> Resource:
     """Give a resource whose document is wrong, as far as an entry needs it: who it is, nothing of what it says."""
     notes = {str(name): str(note) for name, note in (metadata.get("annotations") or {}).items()}
-    told = {"uid": str(metadata.get("uid", "")), "generation": int(metadata.get("generation", 0)), "annotations": notes}
-    known = Metadata.model_construct(name=key.name, namespace=key.namespace, **told)
+    known = Metadata.model_construct(
+        name=key.name,
+        namespace=key.namespace,
+        uid=str(metadata.get("uid", "")),
+        generation=int(metadata.get("generation", 0)),
+        annotations=notes,
+    )
     return Resource.model_construct(kind=key.kind, metadata=known)
 
 
@@ -226,17 +237,20 @@ def _document(release: Release, approval: ApprovalStatus | None) -> dict[str, Js
     }
 
 
-def _fields(action: object) -> dict[str, JsonValue]:
-    """Give the plain fields of an action: its key, a name, a count. What is long or nested is left out."""
-    if not dataclasses.is_dataclass(action):
-        return {}
+def _fields(thing: object, depth: int = 1) -> dict[str, JsonValue]:
+    """Give the plain fields of an action, and the names and keys of its parts; what is long or listed is left out."""
+    if not dataclasses.is_dataclass(thing):
+        name = getattr(thing, "name", None)
+        return {"name": name} if isinstance(name, str) and len(name) <= LONGEST else {}
     found: dict[str, JsonValue] = {}
-    for field in dataclasses.fields(action):
-        match getattr(action, field.name):
+    for field in dataclasses.fields(thing):
+        match getattr(thing, field.name):
             case Enum() as value:
                 found[field.name] = str(value.value)
             case bool() | int() | str() as value if len(str(value)) <= LONGEST:
                 found[field.name] = value
+            case value if depth < DEEPEST:
+                found |= {field.name: part} if (part := _fields(value, depth + 1)) else {}
     return found
 
 

@@ -1,0 +1,71 @@
+"""What the verbs about the past share: where the ledger is, and which entries somebody asks about."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cdl import compose
+from cdl.api.duration import length
+from cdl.reconcile.record import Entry
+
+from .context import settings_of
+from .platform import history
+from .refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cdl.ports.ledger import Ledger
+    from cdl.reconcile.chain import Row
+
+OFF = (
+    "no history is kept here: CDL_DATABASE names no PostgreSQL, and no `cdl run` or `cdl up` has made one in {home};"
+    " with one, everything that happens is written down"
+)
+
+
+def opened() -> Ledger:
+    """Open the ledger to read it.
+
+    Raises:
+        Refusal: there is none, or it is the home folder's own and does not run.
+    """
+    settings = settings_of()
+    address = history(settings)
+    if not address:
+        raise Refusal(OFF.format(home=settings.home))
+    return compose.history(address)
+
+
+def waiting() -> int:
+    """How many entries an operator of this home folder could not tell the ledger yet."""
+    return sum(1 for _ in (settings_of().home / compose.OUTBOX).glob("*.json"))
+
+
+def moment(text: str | None) -> datetime | None:
+    """Read a time, or how long ago it was, as in 2026-01-31, 2026-01-31T12:00:00+01:00 or 24h.
+
+    Raises:
+        Refusal: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC) - _ago(text)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _ago(text: str) -> timedelta:
+    if re.fullmatch(r"([0-9]+[dhms])+", text):
+        return length(text)
+    message = f"--since: found {text!r}, allowed: a time as in 2026-01-31T12:00:00Z, or how long ago, as in 24h"
+    raise Refusal(message)
+
+
+def entries(rows: Iterable[Row]) -> Iterator[Entry]:
+    """Read the entries of rows."""
+    return (Entry.model_validate_json(row.entry) for row in rows)
