@@ -11,6 +11,8 @@ from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECIS
 def note(world, name="news-1", namespace="default", **annotations):
     """Write annotations on a Release; None takes one away."""
     there = world.resources.get(Release, namespace, name)
+    if hasattr(world.resources, "change"):
+        return world.resources.change(there.key, {"metadata": {"annotations": annotations}})
     wanted = {k: v for k, v in {**there.metadata.annotations, **annotations}.items() if v is not None}
     meta = there.metadata.model_copy(update={"annotations": wanted})
     return world.resources.put(there.model_copy(update={"metadata": meta}))

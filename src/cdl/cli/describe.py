@@ -6,10 +6,11 @@ import click
 import yaml
 
 from cdl import compose
-from cdl.api.v1alpha1 import KINDS
+from cdl.api.v1alpha1 import KINDS, Release
 from cdl.api.v1alpha1.resource import Status
 
 from .context import settings_of
+from .deciding import compared
 from .get import kind_named
 from .refusal import Refusal, one_sentence
 from .screen import table
@@ -45,4 +46,7 @@ def command(kind: str, name: str, namespace: str) -> None:
         ("AT", "WHAT", "REVISION", "DIGEST"),
         ((e.at, e.what, e.revision[:12], e.digest[:19]) for e in told.history),
     )
+    if isinstance(resource, Release) and resource.status.approval.metrics:
+        click.echo()
+        compared(name, resource.status.approval.metrics, resource.status.approval.production)
     announce(store)

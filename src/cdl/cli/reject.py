@@ -6,14 +6,11 @@ import click
 
 from cdl.api.v1alpha1.release import ApprovalState
 
-from .approve import decided
+from . import deciding
 
 
-@click.command("reject", help="Reject the Release called NAME; it will not be served.")
-@click.argument("name")
-@click.option("--reason", required=True, help="Why; kept with the decision.")
-@click.option("-n", "--namespace", default="default", show_default=True)
-def command(name: str, reason: str, namespace: str) -> None:
+@click.command("reject", help="Reject the Release called NAME; what serves it stops.")
+@deciding.options
+def command(name: str, reason: str, namespace: str, yes: bool) -> None:  # noqa: FBT001 - click's flags
     """Reject."""
-    digest = decided(name, namespace, reason, ApprovalState.REJECTED)
-    click.echo(f"release {name} rejected at {digest}")
+    deciding.decide(name, namespace, reason, ApprovalState.REJECTED, asks=not yes)
