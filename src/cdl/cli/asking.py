@@ -33,6 +33,8 @@ class Answer:
     milliseconds: float
     release: str
     digest: str
+    prediction: str = ""
+    """What the model server calls this answer; `cdl lineage` takes it."""
 
 
 def ask(deployment: ModelDeployment, file: Path) -> Answer:
@@ -107,7 +109,8 @@ def _depth(value: object) -> int:
 def _answer(told: dict[str, object], milliseconds: float) -> Answer:
     data, meta = told.get("data"), told.get("meta")
     tags = meta.get("tags", {}) if isinstance(meta, dict) else {}
-    where = (milliseconds, str(tags.get("release", "")), str(tags.get("digest", "")))
+    release, digest, name = (str(tags.get(tag, "")) for tag in ("release", "digest", "prediction"))
+    where = (milliseconds, release, digest, name)
     if not isinstance(data, dict):
         return Answer(json.dumps(told.get("strData", told.get("jsonData"))), None, *where)
     first = data["ndarray"][0]

@@ -57,6 +57,6 @@ def command(name: str, files: tuple[Path, ...], namespace: str) -> None:
         store = compose.store(settings_of())
         deployment = served(store, name, namespace)
     answers = [(file, ask(deployment, file)) for file in files]
-    rows = ((f, a.label, a.probability, f"{a.milliseconds:.1f} ms", a.release) for f, a in answers)
-    table("", ("FILE", "ANSWER", "PROBABILITY", "TOOK", "RELEASE"), rows)
+    rows = ((f, a.label, a.probability, f"{a.milliseconds:.1f} ms", a.release, a.prediction) for f, a in answers)
+    table("", ("FILE", "ANSWER", "PROBABILITY", "TOOK", "RELEASE", "ID"), rows)
     announce(store)

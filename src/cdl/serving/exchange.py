@@ -15,6 +15,9 @@ JSON_TYPE = "application/json"
 BODY_LIMIT = 64 << 20
 PUID = re.compile(r"[\x21-\x7e]{1,128}")  # visible ASCII: it is echoed in a header
 
+PREDICTION = "x-cdl-prediction"
+"""The header that names an answer."""
+
 Scope = MutableMapping[str, object]
 Event = MutableMapping[str, object]
 Receive = Callable[[], Awaitable[Event]]

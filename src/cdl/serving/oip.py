@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
 
 from cdl.serving import binary
-from cdl.serving.exchange import Reply, Request, check_json_type, json_object
+from cdl.serving.exchange import PREDICTION, PUID, Reply, Request, check_json_type, json_object, new_puid
 from cdl.serving.faults import Fault, shown
 from cdl.serving.interface import DTYPES
 from cdl.serving.served import Counter, Served
@@ -38,7 +38,10 @@ async def infer(served: Served, counter: Counter, request: Request) -> Reply:
     said: dict[str, object] = {
         name: value for name, value in prediction.tags.items() if isinstance(value, (str, bool, int, float))
     }
-    return _reply(served, inference, tensors_of(prediction.answer, served.interface), said)
+    asked = request.puid or (inference.id if inference.id and PUID.fullmatch(inference.id) else new_puid())
+    name = served.prediction(asked)
+    reply = _reply(served, inference, tensors_of(prediction.answer, served.interface), {**said, "prediction": name})
+    return replace(reply, headers={**reply.headers, "seldon-puid": asked, PREDICTION: name})
 
 
 def understand(served: Served, text: bytes, raw: bytes) -> Inference:
@@ -158,11 +161,10 @@ def _reply(served: Served, inference: Inference, tensors: list[Tensor], said: di
     message: dict[str, object] = {
         "model_name": served.name,
         "model_version": served.release.version,
+        "id": said["prediction"] if inference.id is None else inference.id,
         "parameters": {**said, **served.labels()},
         "outputs": outputs,
     }
-    if inference.id is not None:
-        message["id"] = inference.id
     content = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
     if not tail:
         return Reply(200, content)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cdl.serving.exchange import PUID, Reply, Request, answer, check_json_type, new_puid
+from cdl.serving.exchange import PREDICTION, PUID, Reply, Request, answer, check_json_type, new_puid
 from cdl.serving.faults import Fault, shown
 from cdl.serving.interface import Field
 from cdl.serving.served import Counter, Served
@@ -39,11 +39,12 @@ async def predict(served: Served, counter: Counter, request: Request) -> Reply:
         )
     )
     puid = _puid(request, payload)
-    meta: dict[str, object] = {"puid": puid, "tags": {**prediction.tags, **served.labels()}}
+    name = served.prediction(puid)
+    meta: dict[str, object] = {"puid": puid, "tags": {**prediction.tags, **served.labels(), "prediction": name}}
     if prediction.metrics:
         meta["metrics"] = prediction.metrics
     reply = answer({**_content(served, message, prediction.answer), "meta": meta})
-    return replace(reply, headers={"seldon-puid": puid})
+    return replace(reply, headers={"seldon-puid": puid, PREDICTION: name})
 
 
 async def feedback(served: Served, counter: Counter, request: Request) -> tuple[Reply, float]:

@@ -18,6 +18,8 @@ from cdl.serving.model import Model
 from cdl.serving.release import Release
 
 Answer = TypeVar("Answer")
+RELEASE_DIGITS = 12
+"""Digits of the Release's digest at the beginning of a prediction's id."""
 
 
 class Counter:
@@ -87,6 +89,10 @@ class Served:
     def labels(self) -> dict[str, object]:
         """What every answer says about its origin."""
         return {"release": self.release.name, "digest": self.release.digest}
+
+    def prediction(self, request: str) -> str:
+        """Call an answer by its Release and by the request's id: its origin is found by the name alone."""
+        return f"{self.release.digest.removeprefix('sha256:')[:RELEASE_DIGITS]}-{request}"
 
     def metadata(self) -> dict[str, object]:
         """Spell the model's metadata, alike in both protocols."""

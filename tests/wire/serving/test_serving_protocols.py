@@ -36,6 +36,26 @@ def test_v2_infers_and_says_which_release_answered(rows, data):
     assert body["outputs"] == [{"name": "scores", "datatype": "FP32", "shape": [2, 2], "data": SCORES}]
     assert origin(reply) == ("rows-3", body["parameters"]["digest"])
     assert reply.headers["seldon-puid"] == "abc"
+    assert body["parameters"]["prediction"] == reply.headers["x-cdl-prediction"] == f"{digits(reply)}-abc"
+
+
+def digits(reply):
+    return reply.headers["x-cdl-digest"].removeprefix("sha256:")[:12]
+
+
+def test_every_answer_has_an_id_that_begins_with_its_release(rows):
+    replies = [rows.client.post(INFER, json=v2(X)) for _ in range(2)]
+    ids = [reply.json()["id"] for reply in replies]
+    assert len(set(ids)) == 2
+    for reply, name in zip(replies, ids, strict=True):
+        assert name == reply.headers["x-cdl-prediction"] == f"{digits(reply)}-{reply.headers['seldon-puid']}"
+    named = rows.client.post(INFER, json={**v2(X), "id": "call-8"})
+    assert named.headers["x-cdl-prediction"] == f"{digits(named)}-call-8"
+    odd = rows.client.post(INFER, json={**v2(X), "id": "two\nlines"})
+    assert odd.json()["id"] == "two\nlines"
+    assert odd.headers["x-cdl-prediction"] == f"{digits(odd)}-{odd.headers['seldon-puid']}"
+    seldon = rows.client.post("/predict", json={"jsonData": X})
+    assert seldon.json()["meta"]["tags"]["prediction"] == f"{digits(seldon)}-{seldon.json()['meta']['puid']}"
 
 
 @pytest.mark.parametrize(
