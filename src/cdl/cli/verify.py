@@ -57,7 +57,8 @@ def command(name: str | None, every: bool, offline: bool, place: str | None, nam
         store = compose.store(settings)
         witnesses = compose.witnesses(at, store, silent, offline=offline)
         names = _all(store, namespace) if every else (_meant(store, str(name), namespace),)
-        judged = [(one, _judged(store, witnesses, one, namespace, place)) for one in names]
+        history = GitHistory(place if place is not None else str(Path.cwd()))
+        judged = [(one, _judged(store, witnesses, one, namespace, (history, place is not None))) for one in names]
     if output == "json":
         click.echo(json.dumps([_plain(one, findings) for one, findings in judged], indent=2))
     else:
@@ -65,7 +66,9 @@ def command(name: str | None, every: bool, offline: bool, place: str | None, nam
     sys.exit(_status([finding for _, findings in judged for finding in findings]))
 
 
-def _judged(store: Shelf, witnesses: Witnesses, name: str, namespace: str, place: str | None) -> tuple[Finding, ...]:
+def _judged(
+    store: Shelf, witnesses: Witnesses, name: str, namespace: str, git: tuple[GitHistory, bool]
+) -> tuple[Finding, ...]:
     """Judge one Release; one whose own text was changed cannot even be read."""
     try:
         release = store.get(Release, namespace, name)
@@ -75,22 +78,22 @@ def _judged(store: Shelf, witnesses: Witnesses, name: str, namespace: str, place
         known = ", ".join(_all(store, namespace)) or "none"
         message = f"{name}: found no ModelDeployment that serves and no Release of that name; releases: {known}"
         raise Refusal(message)
-    asked = replace(witnesses, git=_repository(release, place))
+    asked = replace(witnesses, git=_repository(release, *git))
     return verify(asked, release, lambda doing: click.echo(f"{name}: {doing}", err=True))
 
 
-def _repository(release: Release, place: str | None) -> CommitHistory | Silence:
+def _repository(release: Release, history: GitHistory, named: bool) -> CommitHistory | Silence:  # noqa: FBT001 - where it is from
     """Choose the repository that is named, else the one around us if it ever heard of the commit."""
-    if place is not None:
-        return GitHistory(place)
-    around, member = GitHistory(str(Path.cwd())), release.spec.members.get("git")
+    if named:
+        return history
+    member = release.spec.members.get("git")
     commit = str(member.get("commit") or "").removesuffix(DIRTY) if isinstance(member, dict) else ""
     try:
-        known = around.knows(commit)
+        known = history.knows(commit)
     except Unavailable:
         return Silence("no git repository is at hand; --git names the one it came from", asked=False)
     unknown = Silence("the repository around us never heard of it; --git names the one it came from", asked=False)
-    return around if known else unknown
+    return history if known else unknown
 
 
 def _all(store: Shelf, namespace: str) -> tuple[str, ...]:

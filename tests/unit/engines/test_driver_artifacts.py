@@ -10,7 +10,7 @@ import tarfile
 import pytest
 
 from cdl.api.conditions import Reason
-from cdl.ports.errors import Rejected
+from cdl.ports.errors import Rejected, Unavailable
 from cdl.stores.artifacts import DirectoryArtifacts, pack
 
 
@@ -123,3 +123,18 @@ def test_nothing_to_pack_is_one_sentence(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(Rejected, match=f"code folder .*{name}"):
         pack(tmp_path / name)
+
+
+def test_a_storage_that_is_not_mounted_is_not_an_empty_one(tmp_path):
+    store = DirectoryArtifacts(tmp_path / "here")
+    with pytest.raises(Unavailable, match="is its storage mounted"):
+        list(store.hashes((tmp_path / "elsewhere" / "checkpoint").as_uri()))
+    assert list(store.hashes((tmp_path / "checkpoint").as_uri())) == []
+
+
+def test_links_below_a_folder_hash_to_what_they_lead_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other").write_bytes(b"elsewhere")
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "other")
+    ((path, sha256),) = DirectoryArtifacts(tmp_path).hashes((tmp_path / "folder").as_uri())
+    assert (path, sha256) == ("link", hashlib.sha256(b"elsewhere").hexdigest())

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import subprocess
 import tempfile
+import weakref
 from pathlib import Path
 
 from cdl.ports.errors import Unavailable
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SECONDS = 120
-QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+GIT = ("env", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "git")
 """Nobody sits there to type a password, and nothing is changed."""
 
 
@@ -22,7 +23,7 @@ class GitHistory:
     def __init__(self, place: str) -> None:
         """Remember where it is; nothing is read yet."""
         self._place = place
-        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._copy = ""
 
     def holds(self, commit: str) -> bool:
         """Say whether a branch or tag leads to a commit; False: its history was rewritten. Changes nothing.
@@ -58,23 +59,20 @@ class GitHistory:
     def _folder(self) -> str:
         if Path(self._place).is_dir():
             return self._place
-        if self._copy is None:
-            copy = tempfile.TemporaryDirectory(prefix="cdl-git-")
-            done = _run("clone", "--quiet", "--bare", "--filter=tree:0", "--", self._place, copy.name)
+        if not self._copy:
+            copy = tempfile.mkdtemp(prefix="cdl-git-")
+            weakref.finalize(self, shutil.rmtree, copy, ignore_errors=True)
+            done = _run("clone", "--quiet", "--bare", "--filter=tree:0", "--", self._place, copy)
             if done.returncode != 0:
-                copy.cleanup()
                 said = done.stderr.strip().splitlines() or ["git said nothing"]
                 raise Unavailable(f"{self._place}: cannot be copied: {said[-1]}")
             self._copy = copy
-        return self._copy.name
+        return self._copy
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **QUIET}
     try:
-        return subprocess.run(
-            ["git", *words], capture_output=True, text=True, check=False, timeout=SECONDS, env=environment
-        )
+        return subprocess.run([*GIT, *words], capture_output=True, text=True, check=False, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"git {words[0]}: no answer within {SECONDS} s") from error
     except OSError as error:
