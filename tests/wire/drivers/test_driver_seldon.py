@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -14,6 +17,7 @@ from cdl.engines.seldon import SeldonEngine
 from cdl.ports.errors import Rejected, Unavailable
 from cdl.reconcile.modeldeployment import ServingPhase
 from cdl.testing.builders import signer
+from tests.wire.serving.tiny_release import TinyRelease
 
 from .conftest import eventually, free_port
 from .wishes import ROW, released
@@ -114,3 +118,43 @@ def test_the_interface_reaches_the_server(engine, owner, release):
     answer = httpx.post(url, json={"data": {"ndarray": [[1, 2]]}})
     assert answer.status_code in {400, 422}
     assert "x" in json.dumps(answer.json())
+
+
+def place_of(release):
+    return Path(urlsplit(release.document).path).parent
+
+
+def stranger_approves(release):
+    digest = {"sha256": release.digest.removeprefix("sha256:")}
+    return TinyRelease(place_of(release)).approve(signer(9), subject=[{"name": release.name, "digest": digest}])
+
+
+def other_approval(release):
+    return TinyRelease(place_of(release), digest="sha256:" + "0" * 64).approve(signer())
+
+
+def flipped(release):
+    weights = place_of(release) / "checkpoint-1" / "weights.json"
+    weights.write_bytes(bytes([weights.read_bytes()[0] ^ 1]) + weights.read_bytes()[1:])
+    return release
+
+
+TAMPERED = {
+    "of a stranger's key": (lambda r: replace(r, attestation=stranger_approves(r)), "not signed by a key that counts"),
+    "of another release": (lambda r: replace(r, attestation=other_approval(r)), "is about another release"),
+    "not there any more": (lambda r: replace(r, attestation=r.attestation + ".gone"), "cannot be read"),
+    "of a release changed since": (flipped, "'weights.json'"),
+}
+
+
+@pytest.mark.parametrize("approval", TAMPERED)
+def test_what_is_not_what_was_approved_never_answers_and_says_why(engine, owner, release, approval):
+    good, bad = release(3, 2.0), release(4, 5.0)
+    tamper, words = TAMPERED[approval]
+    engine.serve(owner, wish(good))
+    url = settled(engine, owner).url
+    engine.serve(owner, wish(tamper(bad)))
+    seen = settled(engine, owner)
+    assert (seen.phase, words in seen.message) == (ServingPhase.FAILED, True), seen.message
+    assert scaled(url) == 2.0, "what was approved goes on answering"
+    engine.remove(owner)
