@@ -107,7 +107,7 @@ async def sign(*, patch: kopf.Patch, **asked: Any) -> None:  # noqa: ANN401 - ko
     old, new = asked["old"], asked["new"]
     if old is None or new is None:
         return
-    user, now = str(asked["userinfo"].get("username", "")), datetime.now(UTC).isoformat(timespec="seconds")
+    user, now = str(asked["userinfo"].get("username", "")), datetime.now(UTC).isoformat()
     notes = signed(dict(old), dict(new), user, now)
     if notes:
         patch.metadata["annotations"] = notes

@@ -1,6 +1,6 @@
 """What the admission server answers about a document alone: nobody has to be asked, and nothing remembered.
 
-Every create waits for one of these answers. kopf's handlers would copy and compare the whole document for it, which
+Every wish waits for one of these answers. kopf's handlers would copy and compare the whole document for it, which
 takes several times as long as to judge it; so kopf's server hands these two questions to us as they came.
 """
 
@@ -10,6 +10,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+from cdl.api.meta import APPLIED_BY_ANNOTATION
 from cdl.loop.reconciler import FINALIZER
 
 from .review import review
@@ -30,13 +31,44 @@ def judged(asked: Mapping[str, Any]) -> Node:
 
 
 def guarded(asked: Mapping[str, Any]) -> Node:
-    """Answer an AdmissionReview of a new resource: judge it, and add our finalizer, which saves the loop one write."""
-    response = _verdict(asked["request"])
-    finalizers = asked["request"]["object"]["metadata"].get("finalizers") or []
-    if response["allowed"] and FINALIZER not in finalizers:
-        steps = [{"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, FINALIZER]}]
-        response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(steps).encode()).decode()}
+    """Answer an AdmissionReview of a resource that people write: judge it, and say on it who wishes for it.
+
+    A new one gets our finalizer too, which saves the loop one write.
+    """
+    request = asked["request"]
+    response = _verdict(request)
+    if response["allowed"] and request.get("object") is not None:
+        notes = dict(request["object"]["metadata"].get("annotations") or {})
+        steps = [*_finalizer(request), *_signature(notes, _wisher(request))]
+        if steps:
+            response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(steps).encode()).decode()}
     return _answer(asked, response)
+
+
+def _finalizer(request: Mapping[str, Any]) -> list[Node]:
+    finalizers = request["object"]["metadata"].get("finalizers") or []
+    if request.get("oldObject") is not None or FINALIZER in finalizers:
+        return []
+    return [{"op": "add", "path": "/metadata/finalizers", "value": [*finalizers, FINALIZER]}]
+
+
+def _wisher(request: Mapping[str, Any]) -> str | None:
+    """Who wishes for this spec: who sends it when it is new, else whoever it was before."""
+    new, old = request["object"], request.get("oldObject")
+    if old is not None and old.get("spec") == new.get("spec"):
+        return (old["metadata"].get("annotations") or {}).get(APPLIED_BY_ANNOTATION)
+    return str((request.get("userInfo") or {}).get("username") or "") or None
+
+
+def _signature(notes: Mapping[str, str], who: str | None) -> list[Node]:
+    """Write a name over whatever was sent."""
+    if notes.get(APPLIED_BY_ANNOTATION) == who:
+        return []
+    path = f"/metadata/annotations/{APPLIED_BY_ANNOTATION.replace('/', '~1')}"
+    if who is None:
+        return [{"op": "remove", "path": path}]
+    empty = [] if notes else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
+    return [*empty, {"op": "add", "path": path, "value": who}]
 
 
 def _verdict(request: Mapping[str, Any]) -> Node:

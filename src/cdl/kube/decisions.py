@@ -1,8 +1,9 @@
 """Who may decide about a Release, and what else may be changed of one: judged while the API server asks.
 
 Kubernetes' rights end at the resource: whoever may patch a Release may patch every field. So admission looks closer.
-A decision needs the right to `approve`, and is signed with the name the API server knows; nobody changes the spec;
-and for everything else the right to `update` is needed, which a validator does not have.
+A decision needs the right to `approve`, and is signed with the name the API server knows; whoever wrote what a Release
+holds does not approve it; nobody changes the spec; and for everything else the right to `update` is needed, which a
+validator does not have.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cdl.api.meta import GROUP
-from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON, REJECTED_DIGEST
+from cdl.reconcile.release import (
+    APPROVAL_ROLE,
+    APPROVED_DIGEST,
+    DECIDED_AT,
+    DECIDED_BY,
+    DECISION_REASON,
+    REJECTED_DIGEST,
+    VALIDATOR,
+)
+from cdl.reconcile.release.authors import among, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,15 +42,37 @@ def refusal(old: Document, new: Document, user: str, may: Callable[[str], bool])
     if old.get("spec") != new.get("spec"):
         return f"release {name}: spec: a Release is never changed; a new one is written by the platform"
     if _decides(old, new):
-        for note in (APPROVED_DIGEST, REJECTED_DIGEST):
-            about = _annotations(new).get(note)
-            if about is not None and about != new["spec"]["digest"]:
-                return f"release {name}: {note}: found {about!r}, the release is {new['spec']['digest']}"
-        if not may(APPROVE):
-            return f"release {name}: {user} may not {APPROVE} releases in namespace {new['metadata']['namespace']}"
+        refused = _wrong_digest(new) or _no_right(old, new, user, may)
+        if refused:
+            return f"release {name}: {refused}"
     if _rest(old) != _rest(new) and not may(UPDATE):
         return f"release {name}: {user} may note a decision on it and change nothing else"
     return None
+
+
+def _wrong_digest(new: Document) -> str:
+    for note in (APPROVED_DIGEST, REJECTED_DIGEST):
+        about = _annotations(new).get(note)
+        if about is not None and about != new["spec"]["digest"]:
+            return f"{note}: found {about!r}, the release is {new['spec']['digest']}"
+    return ""
+
+
+def _no_right(old: Document, new: Document, user: str, may: Callable[[str], bool]) -> str:
+    """Whoever may approve may reject; to approve takes more: another person's work, and the role that was asked for."""
+    namespace = new["metadata"]["namespace"]
+    if not may(APPROVE):
+        return f"{user} may not {APPROVE} releases in namespace {namespace}"
+    notes = _annotations(new)
+    if notes.get(APPROVED_DIGEST) is None or notes.get(REJECTED_DIGEST) is not None:
+        return ""
+    role = _annotations(old).get(APPROVAL_ROLE, VALIDATOR)
+    wrote = among(named(new["spec"].get("members") or {}), user)
+    if wrote:
+        return f"{user} is an author of it ({wrote}), so another {role} must approve it"
+    if role != VALIDATOR and not may(f"{APPROVE}-as-{role}"):
+        return f"{user} may not {APPROVE}-as-{role} releases in namespace {namespace}, and a {role} must approve it"
+    return ""
 
 
 def signed(old: Document, new: Document, user: str, at: str) -> dict[str, str | None]:

@@ -6,11 +6,11 @@ Nothing is lost by it. The loop adds a finalizer that is missing before it does 
 as Stalled; and a current API server evaluates the rules itself. A decision about a Release must be signed, so it waits
 until there is somebody to sign it.
 
-A create is asked about once, not twice: the webhook that adds the finalizer judges too. Others may still change the
-document after that. `reinvocationPolicy: IfNeeded` has us judge again what they made of it. An API server asks again
-only once; what slips through even so is no worse than with no admission server at all: the definition's schema is
-checked after the last of them, and the operator reads each spec before it acts on it and marks a wrong one as Stalled.
-A change, and a new Release, which no finalizer guards, go past the validating webhook.
+A wish is asked about once, not twice: the webhook that adds the finalizer and the name of who wishes judges too. Others
+may still change the document after that. `reinvocationPolicy: IfNeeded` has us judge again what they made of it. An API
+server asks again only once; what slips through even so is no worse than with no admission server at all: the
+definition's schema is checked after the last of them, and the operator reads each spec before it acts on it and marks a
+wrong one as Stalled. A Release, on which we write nothing but decisions, goes past the validating webhook.
 
 These documents are applied by `cdl up` and by the chart and belong to nobody at run time: kopf would empty
 configurations of its own whenever one of two replicas ends, and would need rights over everybody's webhooks for it.
@@ -53,14 +53,14 @@ def at_service(namespace: str, name: str, authority: bytes) -> Node:
 def configurations(server: Mapping[str, object]) -> tuple[Node, Node]:
     """Give the two documents that send every new and changed resource past an admission server."""
     releases = ("releases",)
-    judged, decided = (_rule(PLURALS, "UPDATE"), _rule(releases, "CREATE")), _rule(releases, "UPDATE")
+    judged, decided = _rule(releases, "CREATE", "UPDATE"), _rule(releases, "UPDATE")
     return (
         _configuration(
-            "Validating", _webhook(server, VALIDATE, *judged), _webhook(server, DECIDE, decided, otherwise="Fail")
+            "Validating", _webhook(server, VALIDATE, judged), _webhook(server, DECIDE, decided, otherwise="Fail")
         ),
         _configuration(
             "Mutating",
-            _webhook(server, MUTATE, _rule(RECONCILED, "CREATE")) | {"reinvocationPolicy": "IfNeeded"},
+            _webhook(server, MUTATE, _rule(RECONCILED, "CREATE", "UPDATE")) | {"reinvocationPolicy": "IfNeeded"},
             _webhook(server, SIGN, decided, otherwise="Fail"),
         ),
     )
@@ -75,12 +75,12 @@ def _configuration(sort: str, *webhooks: Node) -> Node:
     }
 
 
-def _rule(plurals: tuple[str, ...], operation: str) -> Node:
+def _rule(plurals: tuple[str, ...], *operations: str) -> Node:
     return {
         "apiGroups": [GROUP],
         "apiVersions": [VERSION],
         "resources": list(plurals),  # without /status: what the operator writes most is not asked about
-        "operations": [operation],
+        "operations": list(operations),
         "scope": "Namespaced",
     }
 

@@ -7,7 +7,14 @@ from copy import deepcopy
 import pytest
 
 from cdl.kube.decisions import APPROVE, UPDATE, refusal, signed
-from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON, REJECTED_DIGEST
+from cdl.reconcile.release import (
+    APPROVAL_ROLE,
+    APPROVED_DIGEST,
+    DECIDED_AT,
+    DECIDED_BY,
+    DECISION_REASON,
+    REJECTED_DIGEST,
+)
 from cdl.testing.builders import release_document
 
 OLD = release_document()
@@ -82,3 +89,49 @@ def test_a_signature_alone_is_put_back():
     assert signed(old, new, "mallory", "later") == {DECIDED_BY: "maria"}
     assert signed(OLD, changed(**{DECIDED_BY: "mallory"}), "mallory", "later") == {DECIDED_BY: None}
     assert signed(old, old, "anybody", "later") == {}
+
+
+def written(*authors, **notes):
+    """The Release of these authors, without and with a note on it."""
+    old = release_document(git={"commit": "c0ffee", "authors": list(authors)})
+    old["metadata"] |= {"namespace": "default", "annotations": notes}
+    new = deepcopy(old)
+    new["metadata"]["annotations"] = notes | {APPROVED_DIGEST: old["spec"]["digest"]}
+    return old, new
+
+
+@pytest.mark.parametrize("user", ["ada", "Ada@example.org", "oidc:ada@example.org"])
+def test_an_author_may_not_approve_and_may_reject(user):
+    old, new = written("ada@example.org", "bob")
+    assert refusal(old, new, user, may(APPROVE)) == (
+        f"release news-1: {user} is an author of it (ada@example.org), so another validator must approve it"
+    )
+    assert refusal(old, new, "maria", may(APPROVE)) is None
+    rejected = deepcopy(old)
+    rejected["metadata"]["annotations"] = {REJECTED_DIGEST: old["spec"]["digest"]}
+    assert refusal(old, rejected, user, may(APPROVE)) is None
+
+
+def test_an_author_puts_no_name_of_his_under_what_somebody_else_approved():
+    old, approved = written("ada")
+    reworded = deepcopy(approved)
+    reworded["metadata"]["annotations"][DECISION_REASON] = "my own words"
+    assert "is an author of it" in refusal(approved, reworded, "ada", may(APPROVE))
+    assert refusal(approved, old, "ada", may(APPROVE)) is None, "to take it back is no approval"
+
+
+def test_the_role_that_the_experiment_asks_for_is_asked_for():
+    old, new = written("ada", **{APPROVAL_ROLE: "clinician"})
+    assert refusal(old, new, "maria", may(APPROVE)) == (
+        "release news-1: maria may not approve-as-clinician releases in namespace default, and a clinician must"
+        " approve it"
+    )
+    assert refusal(old, new, "maria", may("approve-as-clinician")) == (
+        "release news-1: maria may not approve releases in namespace default"
+    )
+    assert refusal(old, new, "maria", may(APPROVE, "approve-as-clinician")) is None
+    new["metadata"]["annotations"].pop(APPROVAL_ROLE)
+    assert "approve-as-clinician" in refusal(old, new, "maria", may(APPROVE)), "not taken away in the same breath"
+    rejected = deepcopy(old)
+    rejected["metadata"]["annotations"] |= {REJECTED_DIGEST: old["spec"]["digest"]}
+    assert refusal(old, rejected, "maria", may(APPROVE)) is None, "every validator may reject"

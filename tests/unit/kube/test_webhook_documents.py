@@ -8,6 +8,7 @@ import json
 import kopf
 import pytest
 
+from cdl.api.meta import APPLIED_BY_ANNOTATION
 from cdl.api.v1alpha1 import KINDS
 from cdl.kube.admission import ALONE, register
 from cdl.kube.answers import guarded, judged
@@ -46,14 +47,14 @@ def test_the_api_never_waits_long_and_stands_still_for_us_only_where_a_decision_
     assert max(w["timeoutSeconds"] for w in webhooks) <= 3
 
 
-def test_a_status_and_a_deletion_are_nobodys_question_and_a_create_is_asked_about_once():
+def test_a_status_and_a_deletion_are_nobodys_question_and_a_wish_is_asked_about_once():
     webhooks = [w for d in configurations(at_address("https://x", b"")) for w in d["webhooks"]]
     kinds = [f"{kind.lower()}s" for kind in KINDS]
     asked = [[(rule["resources"], rule["operations"]) for rule in w["rules"]] for w in webhooks]
     assert asked == [
-        [(kinds, ["UPDATE"]), (["releases"], ["CREATE"])],
+        [(["releases"], ["CREATE", "UPDATE"])],
         [(["releases"], ["UPDATE"])],
-        [([name for name in kinds if name != "releases"], ["CREATE"])],
+        [([name for name in kinds if name != "releases"], ["CREATE", "UPDATE"])],
         [(["releases"], ["UPDATE"])],
     ]
     creates = [name for rules in asked for names, operations in rules if "CREATE" in operations for name in names]
@@ -92,6 +93,54 @@ def test_asked_again_it_adds_nothing_and_judges_what_others_made_of_it():
     changed = pipeline_document(steps=[{"name": "a"}])
     changed["metadata"] |= guard
     assert not guarded(question(changed))["response"]["allowed"]
+
+
+def by(user, document, **notes):
+    """A document that says this of itself, and the AdmissionReview of its create."""
+    metadata = document["metadata"] | ({"annotations": notes} if notes else {})
+    return document | {"metadata": metadata | {"finalizers": ["cdl.dev/engines"]}}, {"userInfo": {"username": user}}
+
+
+def left(response, document):
+    """The annotations that are stored."""
+    notes = dict(document["metadata"].get("annotations") or {})
+    for step in steps_of(response) if "patch" in response["response"] else ():
+        name = step["path"].removeprefix("/metadata/annotations").removeprefix("/").replace("~1", "/")
+        if step["op"] == "remove":
+            del notes[name]
+        elif name:
+            notes[name] = step["value"]
+        else:
+            assert not notes, "annotations that were there are overwritten"
+    return notes
+
+
+@pytest.mark.parametrize("forged", [{}, {APPLIED_BY_ANNOTATION: "the pope"}, {"team": "a"}])
+def test_who_makes_a_resource_is_written_over_whatever_was_sent(forged):
+    document, who = by("ada", experiment_document(), **forged)
+    assert left(guarded(question(document, **who)), document) == forged | {APPLIED_BY_ANNOTATION: "ada"}
+
+
+@pytest.mark.parametrize("forged", [{}, {APPLIED_BY_ANNOTATION: "the pope"}])
+def test_only_who_changes_the_spec_is_its_author_from_then_on(forged):
+    old, _ = by("ada", experiment_document(), **{APPLIED_BY_ANNOTATION: "ada", "team": "a"})
+    same, who = by("bob", experiment_document(), **forged, team="b")
+    assert left(guarded(question(same, old, **who)), same) == {APPLIED_BY_ANNOTATION: "ada", "team": "b"}
+    changed, who = by("bob", experiment_document("news", 0.5), **forged)
+    assert left(guarded(question(changed, old, **who)), changed) == {APPLIED_BY_ANNOTATION: "bob"}
+
+
+def test_nobody_becomes_the_author_of_what_nobody_signed():
+    old, _ = by("ada", experiment_document())
+    forged, who = by("bob", experiment_document(), **{APPLIED_BY_ANNOTATION: "the pope"})
+    assert left(guarded(question(forged, old, **who)), forged) == {}
+
+
+def test_a_change_is_judged_and_gets_no_finalizer():
+    old = deployment_document()
+    assert guarded(question(old, old))["response"] == {"uid": "q-1", "allowed": True}
+    wrong = pipeline_document(steps=[{"name": "a"}])
+    assert not guarded(question(wrong, pipeline_document()))["response"]["allowed"]
 
 
 def test_doubts_go_with_the_finalizer():

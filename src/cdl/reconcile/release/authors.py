@@ -11,6 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from cdl.api.v1alpha1 import Release
 
 POLICY = "policy/"
@@ -22,16 +24,24 @@ _PREFIX = re.compile(r".*[:#|/\\]")
 
 def authors(release: Release) -> tuple[str, ...]:
     """Name who wrote the commit and who applied the Experiment, as the members say; none where nobody said."""
-    git = release.spec.members.get("git")
+    return named(release.spec.members)
+
+
+def named(members: Mapping[str, object]) -> tuple[str, ...]:
+    """Read the authors off members, however plain."""
+    git = members.get("git")
     said = git.get("authors") if isinstance(git, dict) else None
     return tuple(str(name) for name in said) if isinstance(said, list) else ()
 
 
 def author(release: Release, who: str) -> str:
     """Give the author that a name stands for; empty when it stands for none. A policy is nobody."""
-    if who.startswith(POLICY):
-        return ""
-    return next((name for name in authors(release) if same(name, who)), "")
+    return "" if who.startswith(POLICY) else among(authors(release), who)
+
+
+def among(names: Iterable[str], who: str) -> str:
+    """Give the first of the names that may be the same person's; empty when none is."""
+    return next((name for name in names if same(name, who)), "")
 
 
 def same(one: str, other: str) -> bool:
