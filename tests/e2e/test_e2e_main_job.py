@@ -87,6 +87,22 @@ def test_the_walk_from_the_answer_reaches_every_member(shared_place, first):
     assert release["spec"]["members"]["data"]["train"]["commit"] in walk
 
 
+def test_an_answer_is_known_by_its_id_alone(shared_place, first):
+    url, text = shared_place.get("modeldeployment")["status"]["url"], "prices are rising"
+    answer = ask(url, text)
+    name = answer.json()["meta"]["tags"]["prediction"]
+    assert name == answer.headers["x-cdl-prediction"]
+    walk = json.loads(shared_place.cdl("lineage", name, "-o", "json").stdout)
+    assert [node["kind"] for node in walk["nodes"]][:3] == ["prediction", "deployment", "release"]
+    assert walk["nodes"][2]["facts"]["digest"] == answer.headers["x-cdl-digest"]
+    assert "notes" in {node["title"] for node in walk["nodes"] if node["kind"] == "source"}
+    infer = url.replace("/api/v1.0/predictions", "/v2/models/infer")
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": [text]}
+    assert httpx.post(infer, json={"inputs": [tensor]}).json()["id"][:13] == name[:13]
+    shown = shared_place.cdl("predict", "tiny", shared_place.project / "samples" / "falling.txt").stdout
+    assert f"{name[:13]}" in shown
+
+
 def test_the_test_side_is_not_what_trials_saw(shared_place, first):
     dataset = shared_place.get("datapipeline")["status"]["dataset"]
     assert dataset["train"]["repo"] != dataset["test"]["repo"]
@@ -152,13 +168,35 @@ def test_stop_leaves_no_process_and_run_goes_on_where_it_stood(shared_place, fir
     assert runs(shared_place) == before
 
 
+def deleted(place, kind, name):
+    answer = place.cdl("delete", kind, name)
+    assert answer.returncode == 0, place.story(answer)
+
+
+def test_what_is_served_is_not_deleted(shared_place, first):
+    refused = shared_place.cdl("delete", "release", "tiny-4")
+    assert refused.returncode != 0
+    assert refused.stderr.startswith("Error: Release default/tiny-4: it is served by tiny; delete what serves it first")
+    assert shared_place.get("release", "tiny-4")["status"]["servedBy"] == ["tiny"]
+
+
 def test_deleting_removes_what_was_made(shared_place, first):
     url = shared_place.get("modeldeployment")["status"]["url"]
-    for kind in ("modeldeployment", "experiment", "datapipeline"):
-        answer = shared_place.cdl("delete", kind, "tiny")
-        assert answer.returncode == 0, shared_place.story(answer)
+    for kind in ("modeldeployment", "experiment"):
+        deleted(shared_place, kind, "tiny")
     assert ask(url, "anything").status_code == 404
     assert "tiny-4" in shared_place.cdl("get", "release").stdout
+
+
+def test_the_data_goes_after_every_release_that_names_it(shared_place, first):
+    refused = shared_place.cdl("delete", "datapipeline", "tiny")
+    assert refused.returncode != 0
+    assert "DataPipeline default/tiny: tiny-1, tiny-2, tiny-3, tiny-4 were made from commits" in refused.stderr
+    assert "deletionTimestamp" not in shared_place.get("datapipeline")["metadata"]
+    for number in range(1, 5):
+        deleted(shared_place, "release", f"tiny-{number}")
+    deleted(shared_place, "datapipeline", "tiny")
+    assert "no resources" in shared_place.cdl("get").stdout
 
 
 @pytest.mark.parametrize("victim", ["operator", "determined", "pachd", "seldon"])

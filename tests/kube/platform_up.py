@@ -279,6 +279,17 @@ class Platform(Cluster):
             *(f"server {name}" for name in self.servers(namespace)),
         }
 
+    def let_go(self, namespace):
+        """Delete every Release, so that none keeps a DataPipeline; nobody may be left who would write one again."""
+        self.kubectl("delete", "releases.cdl.dev", "--all", "-n", namespace, "--timeout=60s")
+
+    def delete(self, namespace, name="tiny"):
+        """Delete a project's resources, in the order in which nothing keeps another."""
+        for kind in reversed(KINDS):
+            if kind == "datapipeline":
+                self.let_go(namespace)
+            self.kubectl("delete", kind, name, "-n", namespace, "--timeout=120s", "--ignore-not-found")
+
     def url(self, namespace, name="tiny"):
         """Where a model is asked."""
         return self.resource("modeldeployment", namespace, name)["status"]["url"]

@@ -91,7 +91,7 @@ def work_through(case, documents, seconds):
     judged_by_less(case, runs)
     suspended_and_back(case, runs, documents)
     assert {served for _, _, served in case.predictions()} == {release}
-    case.kubectl("delete", "--timeout=120s", *case.names)
+    case.platform.delete(case.namespace, case.name)
     assert case.platform.held(case.namespace) == set()
     return answers
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cdl.kube import rbac
-from tests.kube.platform_up import KINDS, answered, tiny_project
+from tests.kube.platform_up import answered, tiny_project
 
 NAMESPACE = "recorded"
 ACCOUNTS = {f"system:serviceaccount:{rbac.SYSTEM}:cdl-{role}": role for role in ("operator", "admission")}
@@ -36,8 +36,7 @@ def recorded(platform, tmp_path_factory):
     platform.wait(NAMESPACE)
     assert answered(platform.url(NAMESPACE)) == "up"
     decide(platform)
-    for kind in reversed(KINDS):
-        platform.kubectl("delete", kind, "tiny", "-n", NAMESPACE, "--timeout=120s")
+    platform.delete(NAMESPACE)
     platform.end("operator")  # a watch is noted when it ends
     yield [json.loads(line) for line in log.read_bytes()[before:].splitlines()]
     del platform.environment["CDL_AUDIT"]

@@ -187,10 +187,16 @@ def test_what_is_deleted_takes_along_what_it_made(story, project):
     story.wait(NAMESPACE)
     url = story.url(NAMESPACE)
     assert answered(url) == "up"
-    done = story.kubectl("delete", "-n", NAMESPACE, "--timeout=90s", "-f", "-", input=story.rendered(project))
+    done = story.kubectl("delete", "-n", NAMESPACE, "--wait=false", "-f", "-", input=story.rendered(project))
     assert done.count("deleted") == len(KINDS)
-    assert story.held(NAMESPACE) == set()
+    assert "story-1" in story.is_for("datapipeline", NAMESPACE, "PinnedByRelease", "Stalled")["message"]
+    for kind in ("modeldeployment", "experiment"):
+        story.until(f"no {kind}", lambda gone=kind: story.resource(gone, NAMESPACE) is None)
     assert ask(url).status_code == 404
     kept = json.loads(story.kubectl("get", "release", "-n", NAMESPACE, "-o", "json"))["items"]
     assert {item["metadata"]["name"] for item in kept} >= {"story-1", "story-2", "story-3"}
     assert all(item["status"].get("servedBy", []) == [] for item in kept), yaml.safe_dump(kept)
+    assert story.held(NAMESPACE) != set()
+    story.let_go(NAMESPACE)
+    story.until("no datapipeline", lambda: story.resource("datapipeline", NAMESPACE) is None)
+    assert story.held(NAMESPACE) == set()

@@ -233,8 +233,8 @@ def test_what_became_unreadable_goes_on_and_takes_along_what_it_made(trouble):
         assert fault in trouble.is_for(kind, NAMESPACE, "InvalidSpec", "Stalled")["message"]
     assert trouble.held(NAMESPACE) == held
     assert answered(url) == "up"
+    trouble.delete(NAMESPACE)
     for kind in KINDS:
-        trouble.kubectl("delete", kind, "tiny", "-n", NAMESPACE, "--timeout=60s")
         assert trouble.resource(kind, NAMESPACE) is None
     assert trouble.held(NAMESPACE) == set()
     assert ask(url).status_code == 404

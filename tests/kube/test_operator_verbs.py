@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 import yaml
 
@@ -36,8 +39,11 @@ def verbs(platform, project):
 
     platform.until("a release that waits", lambda: "tiny-1" in cdl("get", "release"))
     yield cdl
-    for kind in ("modeldeployment", "experiment", "datapipeline"):
+    for kind in ("modeldeployment", "experiment"):
         cdl("delete", kind, "tiny")
+    for release in json.loads(cdl("get", "release", "-o", "json")):
+        cdl("delete", "release", release["metadata"]["name"])
+    cdl("delete", "datapipeline", "tiny")
 
 
 def kinds_of(project):
@@ -49,6 +55,22 @@ def test_applying_again_changes_nothing(verbs, platform, project):
     *_, first, second, third = verbs("apply", project, "--yes").splitlines()
     assert {line.split()[-1] for line in (first, second, third)} == {"unchanged"}
     assert not (platform.home / "resources.db").exists()
+
+
+def test_a_plan_of_what_rests_runs_nothing(platform, verbs, project):
+    told = json.loads(verbs("plan", project, "-o", "json", "--detailed-exitcode"))
+    verdicts = {s["name"]: s["verdict"] for r in told["resources"] for s in r["stages"]}
+    assert set(verdicts.values()) == {"reuse", "wait"}
+    assert (verdicts["approve"], verdicts["rollout"]) == ("wait", "wait")
+    assert all(r["asked"] for r in told["resources"])
+
+
+def test_a_plan_of_another_hyperparameter_trains(platform, verbs, project, tmp_path):
+    other = shutil.copytree(project, tmp_path / "other")
+    path = next(p for p in (other / "resources").iterdir() if "kind: Experiment" in p.read_text())
+    path.write_text(path.read_text().replace("maxval: 2.0", "maxval: 1.5"))
+    told = verbs("plan", other, "-o", "markdown")
+    assert "| train | run | hyperparameters.weight.maxval: 2" in told
 
 
 def test_a_decision_is_signed_by_who_the_api_server_knows(verbs, platform):

@@ -103,11 +103,9 @@ def test_kopf_runs_each_kind_by_its_file(alone, limits, project):
             turned = operator.told("cdl_reconcile_total")
             kinds = {wished for wished in KINDS if any(f'kind="{wished}"' in labels.lower() for labels in turned)}
             assert kinds == {kind}, turned
-        for kind in KINDS:
-            alone.kubectl("delete", kind, "tiny", "-n", MORE, "--timeout=60s")
+        alone.delete(MORE)
         assert alone.held(MORE) == set()
-        for kind in KINDS:
-            alone.kubectl("delete", kind, "tiny", "-n", MINE, "--timeout=60s", "--ignore-not-found")
+        alone.delete(MINE)
         assert alone.held(MINE) == set()
     for operator in three:
         log_without_refusals(operator)

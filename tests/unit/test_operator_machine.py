@@ -329,7 +329,7 @@ class Operator(RuleBasedStateMachine):
         if data.metadata.deleting or data.status.condition(ConditionType.READY).reason is not Reason.SUCCEEDED:
             return
         experiment = self.stored(Experiment)
-        if experiment is not None and experiment.status.data is not None and not experiment.spec.retrain.on_data:
+        if experiment is not None and experiment.status.data is not None:
             needed |= {experiment.status.data.train.repo, experiment.status.data.test.repo}
         for stray in seen.strays:  # each before those it reads
             needed |= {stray.reads} if stray.name in needed else set()

@@ -78,13 +78,14 @@ def _pins(store: ResourceStore, pipeline: Key) -> tuple[str, ...]:
 def _pinned(store: ResourceStore, namespace: str) -> Iterator[str]:
     """Repositories that somebody still needs, whatever a DataPipeline's steps are called by now.
 
-    A Release names commits for good; an Experiment with `retrain.onData: false` goes on with the dataset it began with.
+    A Release names commits for good; an Experiment those of the dataset it works with, until it takes the next one. With
+    `retrain.onData: false`, which somebody may say at any time, it never does.
     """
     for release in store.list(Release, namespace):
         yield from _repos(release.spec.members.get("data"))
     for experiment in store.list(Experiment, namespace):
         held = experiment.status.data
-        if held is not None and not experiment.spec.retrain.on_data:
+        if held is not None:
             yield from (held.train.repo, held.test.repo)
 
 
