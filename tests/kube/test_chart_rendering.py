@@ -385,3 +385,56 @@ def test_external_engines_are_what_the_microk8s_file_can_be_changed_to():
     merged = {**both, "engines": {n: {**both["engines"][n], **external["engines"][n]} for n in both["engines"]}}
     documents = objects("values.yaml", **merged)
     assert of_kind(documents, "StatefulSet") == []
+
+
+# --- the history
+
+
+def test_where_the_history_is_kept_comes_from_a_secret_and_only_where_there_is_one():
+    def shown(**database):
+        documents = objects("values.yaml", database=database)
+        (spec,) = (spec for name, _, spec in pods(documents) if name == "cdl-operator")
+        told = {
+            v["name"]: v["valueFrom"]["secretKeyRef"]["key"] for v in spec["containers"][0]["env"] if "valueFrom" in v
+        }
+        return told.get("CDL_DATABASE"), spec.get("initContainers", [])
+
+    assert shown() == (None, [])
+    assert shown(secret="history") == ("url", [])
+    key, (tables,) = shown(secret="history", ownerKey="owner")
+    assert key == "url"
+    told = {v["name"]: v["valueFrom"]["secretKeyRef"] for v in tables["env"] if "valueFrom" in v}
+    assert told == {
+        "CDL_DATABASE": {"name": "history", "key": "url"},
+        "CDL_DATABASE_OWNER": {"name": "history", "key": "owner"},
+    }
+    assert (tables["command"], tables["args"]) == (["cdl"], ["audit", "prepare"])
+    assert tables["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_the_operator_itself_never_sees_who_may_change_the_tables():
+    documents = objects("ci/several.yaml")
+    assert "CDL_DATABASE" in {variable["name"] for _, variable in environments(documents)}
+    assert "CDL_DATABASE_OWNER" not in {variable["name"] for _, variable in environments(documents)}
+
+
+def test_the_operator_may_reach_the_database_that_it_was_given():
+    def reached(**values):
+        policies = of_kind(objects("values.yaml", **values), "NetworkPolicy")
+        (policy,) = (p for p in policies if p["metadata"]["name"] == "cdl-operator")
+        return {port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", ())}
+
+    assert reached(database={"secret": "history", "port": 6432}) - reached() == {6432}
+
+
+def test_the_key_that_signs_is_mounted_from_its_secret():
+    (spec,) = (
+        s for name, _, s in pods(objects("values.yaml", signing={"secret": "cdl-key"})) if name == "cdl-operator"
+    )
+    container = spec["containers"][0]
+    (address,) = (v["value"] for v in container["env"] if v["name"] == "CDL_SIGNING_KEY")
+    (mount,) = (m for m in container["volumeMounts"] if m["name"] == "signing")
+    assert address == f"{mount['mountPath']}/release.pem"
+    assert mount["readOnly"]
+    (volume,) = (v for v in spec["volumes"] if v["name"] == "signing")
+    assert volume["secret"]["secretName"] == "cdl-key"

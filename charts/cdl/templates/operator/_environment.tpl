@@ -17,6 +17,10 @@
   valueFrom:
     secretKeyRef: {name: {{ $determined.credentials.secret }}, key: {{ $determined.credentials.key }}}
 {{- end }}
+{{- include "cdl.databaseEnvironment" . }}
+{{- if .Values.signing.secret }}
+- {name: CDL_SIGNING_KEY, value: {{ printf "/etc/cdl/signing/%s" .Values.signing.key | quote }}}
+{{- end }}
 - {name: CDL_STEPS_IMAGE, value: {{ include "cdl.image" (dict "root" . "name" "steps") | quote }}}
 - {name: CDL_SERVING_IMAGE, value: {{ include "cdl.image" (dict "root" . "name" "serving") | quote }}}
 - {name: CDL_NAMESPACES, value: {{ join "," (ternary .Values.namespaces (list) (eq .Values.scope "Namespaced")) | quote }}}
@@ -27,5 +31,16 @@
 - {name: HOME, value: /tmp}
 {{- with .Values.operator.env }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Where the history is kept; nothing where none is. */}}
+{{- define "cdl.databaseEnvironment" -}}
+{{- with .Values.database }}
+{{- if .secret }}
+- name: CDL_DATABASE
+  valueFrom:
+    secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}
+{{- end }}
 {{- end }}
 {{- end }}
