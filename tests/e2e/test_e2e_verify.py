@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,18 +39,31 @@ class Shop:
         git(self.project, "init", "--quiet")
         git(self.project, "add", ".")
         git(self.project, "commit", "--quiet", "-m", "a project")
+        place.environment["CDL_VERIFY_INTERVAL"] = "2s"
         place.run()
         self.release = place.get("release", "tiny-1")
         self.members = self.release["spec"]["members"]
-        # what an operator would mend or make again is left as it is
-        os.kill(Stack(place.home.resolve()).running()["operator"].pid, signal.SIGTERM)
         ports = json.loads((place.home / "ports.json").read_text())
         self.pachd = Client.from_pachd_address(f"127.0.0.1:{ports['pachd']}")
         self.master = authentication.login(f"http://127.0.0.1:{ports['determined']}", "determined", "")
 
+    def leave_alone(self):
+        """End the operator, which would mend what is broken."""
+        operator = Stack(self.place.home.resolve()).running().get("operator")
+        if operator is not None:
+            os.kill(operator.pid, signal.SIGTERM)
+
+    def until(self, holds, seconds=60):
+        """Wait until the Release is as it should be, and give it."""
+        deadline = time.monotonic() + seconds
+        while not holds(found := self.place.get("release", "tiny-1")["status"]):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+        return found
+
     def verify(self, *words):
         """Give the exit code and the parts that are not intact, by what became of them."""
-        asked = ["verify", "tiny", "--git", str(self.project), "-o", "json", *words]
+        asked = ["verify", "tiny-1", "--git", str(self.project), "-o", "json", *words]
         # in this process: starting Python thirty times takes longer than all there is to verify
         answer = CliRunner().invoke(main, asked, env=self.place.environment)
         assert answer.stdout, answer.output
@@ -72,17 +86,21 @@ class Shop:
             place.unlink()
         else:
             place.write_bytes(content)
-        yield
-        place.unlink(missing_ok=True)
-        if before is not None:
-            place.write_bytes(before)
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
+            if before is not None:
+                place.write_bytes(before)
 
     @contextlib.contextmanager
     def sql(self, database, change, undo):
         """Change rows of an engine, and change them back."""
         self.execute(database, *change)
-        yield
-        self.execute(database, *undo)
+        try:
+            yield
+        finally:
+            self.execute(database, *undo)
 
     def pipeline(self, name):
         """Give the SDK's handle."""
@@ -268,8 +286,35 @@ MUTATIONS = {
 
 
 @pytest.fixture(scope="module")
-def shop(shared_place):
+def busy_shop(shared_place):
     return Shop(shared_place)
+
+
+@pytest.fixture(scope="module")
+def shop(busy_shop):
+    busy_shop.leave_alone()
+    return busy_shop
+
+
+def verified(status):
+    return next((c for c in status["conditions"] if c["type"] == "Verified"), {"status": "not yet"})
+
+
+def test_what_a_deployment_serves_is_verified_by_its_name(busy_shop):
+    answer = busy_shop.place.cdl("verify", "tiny", "--git", busy_shop.project)
+    assert answer.returncode == INTACT, answer.stdout + answer.stderr
+    assert "every member of tiny-1 that was asked for is intact" in answer.stdout
+
+
+def test_an_operator_verifies_by_itself_and_voids_what_is_broken(busy_shop):
+    first = busy_shop.until(lambda status: verified(status)["status"] == "True")
+    assert first["verifiedAt"]
+    assert first["approval"]["state"] == "Approved"
+    with flipped(busy_shop):
+        broken = busy_shop.until(lambda status: status["approval"]["state"] == "Void")
+    assert verified(broken)["reason"] == "MemberChanged"
+    assert "checkpoint words.json has changed" in verified(broken)["message"]
+    busy_shop.until(lambda status: verified(status)["status"] == "True")
 
 
 def test_an_untouched_release_is_intact(shop):
@@ -288,7 +333,7 @@ def test_everything_was_put_back(shop):
 
 def test_an_edited_release_is_named_itself(shop):
     with release_edited(shop):
-        answer = shop.place.cdl("verify", "tiny", "-o", "json")
+        answer = shop.place.cdl("verify", "tiny-1", "-o", "json")
         (judged,) = json.loads(answer.stdout)
     assert answer.returncode == BROKEN
     assert [(f["member"], f["path"], f["state"]) for f in judged["findings"]] == [("release", "digest", "changed")]
