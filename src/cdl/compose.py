@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cdl.ports.signing import Signer
     from cdl.ports.training import TrainingEngine, TrainingHistory
     from cdl.settings import Settings
+    from cdl.stores.postgres import PostgresLedger
 
     Shelf = LocalStore | ClusterStore
     """A store with what people do: apply, delete, annotate."""
@@ -138,8 +139,8 @@ def ledger(settings: Settings) -> Ledger | None:
     return Outbox(settings.home.resolve() / OUTBOX, PostgresLedger(settings.database))
 
 
-def history(address: str) -> Ledger:
-    """Open the ledger of a database to read it."""
+def history(address: str) -> PostgresLedger:
+    """Open the ledger of a database, as who looks at it."""
     from cdl.stores.postgres import PostgresLedger
 
     return PostgresLedger(address)

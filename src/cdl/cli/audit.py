@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = "cdl.dev/ledger/v1"
 PART = ".part"
+BATCH = 200
 
 
 @click.group("audit", help="Take the history out to a file, and check that nobody changed it.")
@@ -69,6 +71,28 @@ def verify(file: Path | None, *, offline: bool) -> None:
         with one_sentence():
             _same(rows, opened())
     click.echo(f"{file}: {len(rows)} rows, unbroken" + ("" if offline else ", and the database has them all"))
+
+
+@command.command("import", help="Write an exported FILE into an empty ledger, which then is the same to the last hash.")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def restore(file: Path) -> None:
+    """Put back what was exported; what is there already has to be how the file begins."""
+    rows = _read(file)
+    _refuse(follow(rows))
+    if rows and rows[0].number != 1:
+        message = f"{file}: begins with row {rows[0].number}; only a whole export can be put back"
+        raise Refusal(message)
+    with one_sentence(), closing(opened()) as ledger:
+        there = [*ledger.rows()]
+        if [row.hash for row in there] != [row.hash for row in rows[: len(there)]]:
+            message = f"{file}: the ledger has {len(there)} rows that are not how it begins; nothing was written"
+            raise Refusal(message)
+        for place in range(len(there), len(rows), BATCH):
+            ledger.append(tuple(entries(rows[place : place + BATCH])))
+        _same(rows, ledger)
+    click.echo(
+        f"{len(rows) - len(there)} of {len(rows)} rows were written; the last is {rows[-1].hash if rows else '-'}"
+    )
 
 
 @command.command("prepare", help="Make the tables, as CDL_DATABASE_OWNER, for the role of CDL_DATABASE to add to.")

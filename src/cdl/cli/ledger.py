@@ -17,8 +17,8 @@ from .refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cdl.ports.ledger import Ledger
     from cdl.reconcile.chain import Row
+    from cdl.stores.postgres import PostgresLedger
 
 OFF = (
     "no history is kept here: CDL_DATABASE names no PostgreSQL, and no `cdl run` or `cdl up` has made one in {home};"
@@ -26,7 +26,7 @@ OFF = (
 )
 
 
-def opened() -> Ledger:
+def opened() -> PostgresLedger:
     """Open the ledger to read it.
 
     Raises:
