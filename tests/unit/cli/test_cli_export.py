@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,8 +22,10 @@ from cdl.local import LocalStore
 from cdl.loop.release import AT_ONCE, Releases
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.signing import made_once
-from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
+from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, signer
 from cdl.testing.world import World
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "attestations.md"
 
 
 class Counted(LocalStore):
@@ -178,3 +184,49 @@ def test_no_key_is_made_to_be_shown(home):
 def test_a_key_that_the_settings_name_wrongly_is_named(home, tmp_path, monkeypatch):
     monkeypatch.setenv("CDL_SIGNING_KEY", str(tmp_path / "none.pem"))
     assert refused("--public-key").startswith(f"CDL_SIGNING_KEY: {tmp_path / 'none.pem'}: No such file")
+
+
+# --- what the page about signatures tells people to type -------------------------------------------------------
+
+
+def block(language, first):
+    """The block of that language whose text begins so."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (found,) = (each for each in blocks if each.startswith(first))
+    return found
+
+
+@pytest.fixture
+def exported(signed, tmp_path):
+    """What the first block of the page writes."""
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    assert cdl("news-1", "--as", "intoto", "-o", folder / "bbc-news-1.intoto.jsonl").exit_code == 0
+    assert cdl("--public-key", "-o", folder / "release.pub").exit_code == 0
+    return folder
+
+
+def tried(folder, *command):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def spoil(folder):
+    (folder / "release.pub").write_text(signer(5).public_key)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the page is about openssl")
+def test_openssl_checks_the_signatures(exported):
+    script = block("sh", "python3 - <<")
+    done = tried(exported, "bash", "-e", "-c", script)
+    assert (done.returncode, done.stdout.count("Signature Verified Successfully")) == (0, 2), done.stderr
+    assert '"predicateType": "https://slsa.dev/provenance/v1"' in done.stdout
+    spoil(exported)
+    assert tried(exported, "bash", "-e", "-c", script).returncode != 0
+
+
+def test_securesystemslib_checks_the_signatures(exported):
+    program = block("python", "import json")
+    done = tried(exported, sys.executable, "-c", program)
+    assert done.stdout.split() == ["https://slsa.dev/provenance/v1", "https://cdl.dev/attestations/approval/v1"]
+    spoil(exported)
+    assert "VerificationError" in tried(exported, sys.executable, "-c", program).stderr
