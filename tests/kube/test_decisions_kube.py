@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from cdl.api.meta import Key
+from cdl.api.meta import APPLIED_BY_ANNOTATION, Key
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.kube import paths, rbac
 from cdl.kube.cache import Cache
@@ -19,8 +19,15 @@ from cdl.kube.store import KubeStore, listed
 from cdl.loop import Engines
 from cdl.loop.release import Releases
 from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable
-from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON, REJECTED_DIGEST
-from cdl.testing.builders import release_document, signer
+from cdl.reconcile.release import (
+    APPROVAL_ROLE,
+    APPROVED_DIGEST,
+    DECIDED_AT,
+    DECIDED_BY,
+    DECISION_REASON,
+    REJECTED_DIGEST,
+)
+from cdl.testing.builders import experiment_document, release_document, signer
 from cdl.testing.memory import MemoryArtifacts
 from tests.kube.test_admission import Admission
 
@@ -155,6 +162,76 @@ def test_kubectl_annotate_is_enough(cluster, people, release, namespace):
     cluster.kubectl("annotate", "cdlrel", KEY, note, "-n", namespace, as_=cluster.identity(user))
     stored = json.loads(cluster.kubectl("get", "cdlrel", KEY, "-n", namespace, "-o", "json"))
     assert stored["metadata"]["annotations"][DECIDED_BY] == user
+
+
+def another(operator, namespace, name, **annotations):
+    """A second Release, written by whom the annotations say nothing about: its author is the validator."""
+    document = release_document("own", git={"commit": "c0ffee", "authors": [f"model-validator@{namespace}"]})
+    document["metadata"] |= {"namespace": namespace, "name": name, "annotations": annotations}
+    return operator.create(paths.collection("Release", namespace), document)
+
+
+def test_an_author_cannot_approve_with_the_validators_role_by_kubectl_either(cluster, people, operator, namespace):
+    user, _ = people["model-validator"]
+    digest = another(operator, namespace, "own-1")["spec"]["digest"]
+    words = ("annotate", "cdlrel", "own-1", "-n", namespace)
+    refused = cluster.kubectl(*words, f"{APPROVED_DIGEST}={digest}", as_=cluster.identity(user), check=False)
+    assert f"{user} is an author of it ({user}), so another validator must approve it" in refused
+    cluster.kubectl(*words, f"{REJECTED_DIGEST}={digest}", as_=cluster.identity(user))
+    stored = json.loads(cluster.kubectl("get", "cdlrel", "own-1", "-n", namespace, "-o", "json"))
+    assert stored["metadata"]["annotations"] == {REJECTED_DIGEST: digest, DECIDED_BY: user} | {
+        DECIDED_AT: stored["metadata"]["annotations"][DECIDED_AT]
+    }
+
+
+def test_the_role_an_experiment_asks_for_is_a_verb_of_its_own(cluster, people, operator, namespace):
+    user, role = f"ada@{namespace}", "approve-as-clinician"
+    digest = another(operator, namespace, "own-1", **{APPROVAL_ROLE: "clinician"})["spec"]["digest"]
+    cluster.kubectl(
+        "create", "rolebinding", "ada", "--clusterrole=cdl-model-validator", f"--user={user}", "-n", namespace
+    )
+    path = paths.resource(Key("Release", namespace, "own-1"))
+    note = {"metadata": {"annotations": {APPROVED_DIGEST: digest}}}
+    ada = Api.connect(cluster.identity(user))
+    with pytest.raises(NotPermitted, match=f"may not {role} releases in namespace {namespace}"):
+        ada.merge_patch(path, note)
+    cluster.kubectl("create", "role", role, f"--verb={role}", "--resource=releases.cdl.dev", "-n", namespace)
+    cluster.kubectl("create", "rolebinding", role, f"--role={role}", f"--user={user}", "-n", namespace)
+    cluster.until(
+        "the right is known",
+        lambda: (
+            cluster.run(
+                "auth", "can-i", role, "releases.cdl.dev", "-n", namespace, as_=cluster.identity(user)
+            ).returncode
+            == 0
+        ),
+    )
+    assert ada.merge_patch(path, note)["metadata"]["annotations"][DECIDED_BY] == user
+
+
+def test_who_wishes_is_signed_and_stays_so_until_the_wish_is_another(cluster, people, release, namespace):
+    (ada, scientist), bob = people["data-scientist"], f"bob@{namespace}"
+    cluster.kubectl(
+        "create", "rolebinding", "bob", "--clusterrole=cdl-data-scientist", f"--user={bob}", "-n", namespace
+    )
+    document = experiment_document()
+    document["metadata"] |= {"namespace": namespace, "annotations": {APPLIED_BY_ANNOTATION: "the pope"}}
+    path = paths.resource(Key("Experiment", namespace, "news"))
+
+    def author(api, part):
+        return api.merge_patch(path, part)["metadata"]["annotations"].get(APPLIED_BY_ANNOTATION)
+
+    made = scientist.create(paths.collection("Experiment", namespace), document)
+    assert made["metadata"]["annotations"] == {APPLIED_BY_ANNOTATION: ada}
+    other = Api.connect(cluster.identity(bob))
+    assert author(other, {"metadata": {"annotations": {APPLIED_BY_ANNOTATION: bob}}}) == ada
+    assert author(other, {"metadata": {"annotations": {APPLIED_BY_ANNOTATION: None}}}) == ada
+    assert author(other, {"spec": {"interval": "3m"}, "metadata": {"annotations": {APPLIED_BY_ANNOTATION: ada}}}) == bob
+    text = yaml.safe_dump({**document, "spec": {**document["spec"], "interval": "4m"}})
+    cluster.apply(text, "--server-side", "--force-conflicts", "-n", namespace, as_=cluster.identity(ada))
+    cluster.apply(text, "--server-side", "-n", namespace, as_=cluster.identity(ada))
+    stored = json.loads(cluster.kubectl("get", "experiment", "news", "-n", namespace, "-o", "json"))
+    assert stored["metadata"]["annotations"][APPLIED_BY_ANNOTATION] == ada
 
 
 def test_without_admission_nobody_decides(people, office, release, namespace):
