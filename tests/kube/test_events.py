@@ -8,6 +8,7 @@ import re
 import pytest
 
 from cdl.api.conditions import ConditionType, Reason
+from cdl.api.v1alpha1 import ModelDeployment
 from cdl.kube.client import Api
 from cdl.kube.events import Note
 from cdl.kube.recorder import Recorder
@@ -112,3 +113,14 @@ def test_who_may_not_post_loses_events_and_nothing_else(cluster, namespace, depl
     recorder.close()
     assert events(cluster, namespace) == []
     assert dropped == [1]
+
+
+def test_what_a_change_leads_to_is_an_event(cluster, namespace, recorder, deployment, dropped):
+    resource = ModelDeployment.read(deployment)
+    recorder.planned(resource, "rollout is rolled out: predictor.replicas: 1 -> 2")
+    recorder.close()
+    (event,) = events(cluster, namespace)
+    assert (event["type"], event["reason"]) == ("Normal", "Planned")
+    assert event["message"] == "rollout is rolled out: predictor.replicas: 1 -> 2"
+    assert event["involvedObject"]["uid"] == resource.metadata.uid
+    assert dropped == []

@@ -14,7 +14,7 @@ from cdl.testing.builders import source_document
 from cdl.testing.memory import archive
 from cdl.testing.world import NEWS
 
-from .plan_project import CODE, SERVE, Project, replaced, running, unsure
+from .plan_project import CODE, SERVE, SILENT, Project, replaced, running, unsure, verdicts
 
 OTHER = archive(NEWS | {"sport/99.txt": "a late result"})
 PLACE = {"uri": "https://example.test/other.tar", "sha256": sha256(OTHER).hexdigest()}
@@ -51,7 +51,7 @@ EDITS = st.one_of(
 
 
 @given(commits=st.lists(st.lists(EDITS, min_size=1, max_size=2), min_size=1, max_size=5), approves=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 def test_the_plan_says_what_the_loop_then_does(commits, approves):
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder))
@@ -60,10 +60,13 @@ def test_the_plan_says_what_the_loop_then_does(commits, approves):
         for commit in commits:
             for kind, spec in commit:
                 project.edit(kind, **spec)
-            plan = project.plan()
+            asked, guessed = project.plan(), project.plan(SILENT)
             ran = project.apply()
-            assert ran <= running(plan) | may_follow(plan), plan
-            assert running(plan) - unsure(plan) - replaced(plan) <= ran, plan
+            for plan in (asked, guessed):
+                assert ran & set(verdicts(plan)) <= running(plan) | may_follow(plan), (
+                    plan
+                )  # a step may be on its way out
+                assert running(plan) - unsure(plan) - replaced(plan) <= ran, plan
             if approves:
                 project.approve_all()
 
