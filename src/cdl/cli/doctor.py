@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cdl import compose
+
 from .context import settings_of
-from .platform import expected, running
+from .platform import database, expected, running
+from .platform.database import hindrance
 from .screen import table
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ def command() -> None:
         (f"process {n}", f"runs, pid {alive[n]}" if n in alive else "does not run", "") for n in expected(settings)
     ]
     rows.append(("control plane", _control_plane(settings), "etcd, kube-apiserver: cdl up"))
+    rows.append(("history", _history(settings), "PostgreSQL; CDL_DATABASE names one, `cdl run` and `cdl up` bring one"))
     roots = ", ".join(str(r) for r in settings.data_roots)
     rows.append(("data sets", roots or "none at hand", "CDL_DATA; without it they are downloaded"))
     free = shutil.disk_usage(settings.home if settings.home.exists() else ".").free / 1e9
@@ -56,6 +60,17 @@ def _control_plane(settings: Settings) -> str:
     except ModuleNotFoundError as error:
         return f"needs {error.name}, which `pip install cdl[run]` installs"
     return control_plane(settings) or "none yet; `cdl up` fetches or builds it"
+
+
+def _history(settings: Settings) -> str:
+    if settings.database:
+        kept = "kept where CDL_DATABASE says"
+    elif database.kept(settings):
+        kept = f"kept in {settings.home}"
+    else:
+        return f"not kept: {hindrance()}" if hindrance() else "none yet"
+    waiting = len([*(settings.home / compose.OUTBOX).glob("*.json")])
+    return f"{kept}, {waiting} entries wait for it to answer" if waiting else kept
 
 
 def _version(name: str) -> str:
