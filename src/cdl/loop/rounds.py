@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NEVER = timedelta()
 RETRY = timedelta(minutes=10)
-"""How soon after somebody did not answer, where the interval is longer."""
+"""How soon after somebody began not to answer; who goes on not answering is asked at every round only."""
 
 
 class Rounds:
@@ -48,8 +48,9 @@ class Rounds:
         """Verify it, and give the status that says so; who does not answer changes nothing but the word for it."""
         self._tried[release.metadata.namespace, release.metadata.name] = now
         before = release.status
-        said = verdict(verify(self._witnesses, release), before.condition(ConditionType.VERIFIED))
-        if said.status == "Unknown":
+        was = before.condition(ConditionType.VERIFIED)
+        said = verdict(verify(self._witnesses, release), was)
+        if said.status == "Unknown" and (was is None or was.status != "Unknown"):
             self._tried[release.metadata.namespace, release.metadata.name] = now - max(self._every - RETRY, NEVER)
         said = said.model_copy(update={"observed_generation": release.metadata.generation})
         others = tuple(c for c in before.conditions if c.type is not ConditionType.VERIFIED)

@@ -118,6 +118,9 @@ def test_who_does_not_answer_is_told_but_takes_nothing_back(world, rounds):
     assert (said.status, said.reason) == ("Unknown", Reason.ENGINE_UNAVAILABLE)
     assert world.release.status.verified_at == then
     assert rounds.due_in(world.release, world.now) == RETRY
+    world.now += RETRY
+    assert world.verified(rounds).last_transition_time == then + timedelta(minutes=1)
+    assert rounds.due_in(world.release, world.now) == EVERY, "a storage that is never seen from here is not asked often"
 
 
 def test_who_does_not_answer_does_not_mend_what_was_found_broken(world, rounds):
