@@ -123,6 +123,7 @@ def test_the_evaluation_counts_every_image_of_the_test_side(fashion, halves, che
     confusion = np.array(document["confusion"])
     assert document["n"] == confusion.sum() == 400
     assert document["metrics"]["accuracy"] == pytest.approx(confusion.trace() / 400)
+    assert (len(document["correct"]), document["correct"].count("1")) == (400, confusion.trace())
     assert document["metrics"]["accuracy"] > 0.86
     assert set(document["perClass"]) == set(document["classes"])
     assert [document["perClass"][name]["support"] for name in document["classes"]] == confusion.sum(axis=1).tolist()

@@ -120,6 +120,7 @@ def test_the_evaluation_counts_every_article(news, texts, trained):
     confusion = np.array(document["confusion"])
     assert document["n"] == confusion.sum() == 601
     assert document["metrics"]["accuracy"] == pytest.approx(confusion.trace() / 601)
+    assert (len(document["correct"]), document["correct"].count("1")) == (601, confusion.trace())
     assert document["metrics"]["accuracy"] > 0.95
     assert document["perClass"]["tech"]["support"] == 121
 

@@ -3,7 +3,8 @@
     python3 -m cdl.training.evaluate --entrypoint evaluate:evaluate --checkpoint UUID
 
 The function is called as `evaluate(checkpoint: Path, data: Path)` and answers a document with `metrics` (numbers),
-and, as far as they apply, `perClass`, `confusion`, `classes` and `n`. The numbers become validation metrics, the whole
+and, as far as they apply, `perClass`, `confusion`, `classes`, `n` and `correct` (a truth value an example, or a text of
+1 and 0: what lets two evaluations be compared pair by pair). The numbers become validation metrics, the whole
 document the metric group `evaluation`. An exception of the function ends the trial with its traceback in the log.
 """
 

@@ -26,6 +26,7 @@ def evaluate(checkpoint: Path, data: Path) -> dict[str, object]:
         "confusion": confusion.tolist(),
         "classes": classifier.classes,
         "n": len(test.texts),
+        "correct": "".join("1" if right else "0" for right in predicted == test.labels),
     }
 
 

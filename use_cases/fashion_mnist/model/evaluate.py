@@ -29,6 +29,7 @@ def evaluate(checkpoint: Path, data: Path) -> dict[str, object]:
         "confusion": confusion.tolist(),
         "classes": list(CLASSES),
         "n": len(test.labels),
+        "correct": "".join("1" if right else "0" for right in predicted == test.labels),
     }
 
 
