@@ -14,7 +14,6 @@ from cdl import compose
 
 from .context import settings_of
 from .platform import database, expected, running
-from .platform.database import hindrance
 from .screen import table
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _history(settings: Settings) -> str:
     elif database.kept(settings):
         kept = f"kept in {settings.home}"
     else:
-        return f"not kept: {hindrance()}" if hindrance() else "none yet"
+        return f"not kept: {database.why_not()}" if database.why_not() else "none yet"
     waiting = len([*(settings.home / compose.OUTBOX).glob("*.json")])
     return f"{kept}, {waiting} entries wait for it to answer" if waiting else kept
 

@@ -55,6 +55,11 @@ def kept(settings: Settings) -> bool:
     return not settings.database and _secret(settings, WRITER).is_file()
 
 
+def why_not() -> str:
+    """Say why this machine can have no server of its own; nothing when it can."""
+    return hindrance()
+
+
 def port_of(server: Running) -> int:
     """Tell at which port a server of ours was started."""
     return int(server.command[-1])
