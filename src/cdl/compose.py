@@ -119,8 +119,9 @@ def witnesses(settings: Settings, resources: ResourceStore, why_not: str = "", *
 
 
 def keys(settings: Settings) -> Signer | Silence:
-    """Open the key that signs, where there is one: who only reads makes none."""
-    if settings.signing_key is None and not _own_key(settings).exists():
+    """Open the key that signs, where there is one: who only reads makes none, and a home's key is not a cluster's."""
+    elsewhere = settings.kubeconfig is not None and settings.kubeconfig.resolve().parent != settings.home.resolve()
+    if settings.signing_key is None and (elsewhere or not _own_key(settings).exists()):
         return Silence("no key is at hand to check its signature with; CDL_SIGNING_KEY names one", asked=False)
     return signer(settings)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
+from rich.markup import escape
 
 from cdl import compose
 from cdl.api.v1alpha1 import ModelDeployment, Release
@@ -23,7 +26,7 @@ from .refusal import Refusal, one_sentence
 from .screen import table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cdl.compose import Shelf
     from cdl.loop.verify import Witnesses
@@ -53,12 +56,13 @@ def command(name: str | None, every: bool, offline: bool, place: str | None, nam
         raise Refusal(message)
     settings = settings_of()
     at, silent = (settings, OFFLINE) if offline else answering(settings)
-    with one_sentence():
+    with one_sentence(), _progress() as told:
         store = compose.store(settings)
         witnesses = compose.witnesses(at, store, silent, offline=offline)
         names = _all(store, namespace) if every else (_meant(store, str(name), namespace),)
         history = GitHistory(place if place is not None else str(Path.cwd()))
-        judged = [(one, _judged(store, witnesses, one, namespace, (history, place is not None))) for one in names]
+        asked = _Asked(store, witnesses, history, named=place is not None, told=told)
+        judged = [(one, _judged(asked, namespace, one)) for one in names]
     if output == "json":
         click.echo(json.dumps([_plain(one, findings) for one, findings in judged], indent=2))
     else:
@@ -66,20 +70,40 @@ def command(name: str | None, every: bool, offline: bool, place: str | None, nam
     sys.exit(_status([finding for _, findings in judged for finding in findings]))
 
 
-def _judged(
-    store: Shelf, witnesses: Witnesses, name: str, namespace: str, git: tuple[GitHistory, bool]
-) -> tuple[Finding, ...]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whom to ask, and who hears what is being read."""
+
+    store: Shelf
+    witnesses: Witnesses
+    history: GitHistory
+    named: bool
+    told: Callable[[str], None]
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Say what is being read: in one line on a terminal, else in a line each."""
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        yield lambda doing: click.echo(doing, err=True)
+        return
+    with terminal.status("") as line:
+        yield lambda doing: line.update(escape(doing))
+
+
+def _judged(asked: _Asked, namespace: str, name: str) -> tuple[Finding, ...]:
     """Judge one Release; one whose own text was changed cannot even be read."""
     try:
-        release = store.get(Release, namespace, name)
+        release = asked.store.get(Release, namespace, name)
     except Unreadable as error:
         return (Finding(RELEASE, "digest", State.CHANGED, "members that have the digest", str(error)),)
     if release is None:
-        known = ", ".join(_all(store, namespace)) or "none"
+        known = ", ".join(_all(asked.store, namespace)) or "none"
         message = f"{name}: found no ModelDeployment that serves and no Release of that name; releases: {known}"
         raise Refusal(message)
-    asked = replace(witnesses, git=_repository(release, *git))
-    return verify(asked, release, lambda doing: click.echo(f"{name}: {doing}", err=True))
+    witnesses = replace(asked.witnesses, git=_repository(release, asked.history, asked.named))
+    return verify(witnesses, release, lambda doing: asked.told(f"{name}: {doing}"))
 
 
 def _repository(release: Release, history: GitHistory, named: bool) -> CommitHistory | Silence:  # noqa: FBT001 - where it is from
