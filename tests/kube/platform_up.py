@@ -81,11 +81,12 @@ class Platform(Cluster):
             "CDL_LOG_FORMAT": "json",
         }
 
-    def cdl(self, *words, timeout=240):
+    def cdl(self, *words, timeout=240, **variables):
         """Run a verb of the command line; give the finished process."""
         command = [sys.executable, "-m", "cdl.cli", *map(str, words)]
+        environment = {**self.environment, **variables}
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, env=self.environment, timeout=timeout, check=False
+            command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=timeout, check=False
         )
 
     def up(self):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from tests.kube.platform_up import KINDS, answered, ask, tiny_project
+from tests.kube.platform_up import KINDS, answered, ask, asked_all_the_time, tiny_project
 
 NAMESPACE = "story"
 OVER = {"COMPLETED", "CANCELED", "ERROR"}
@@ -162,6 +162,38 @@ def test_what_is_taken_away_behind_our_back_comes_back_unless_suspended(story):
     story.until("its servers", lambda: ask(story.url(NAMESPACE)).status_code == 200)
 
 
+def test_no_request_fails_while_somebody_with_the_right_goes_back(story, project):
+    story.wait(NAMESPACE)
+    for user, role in (("dora", "devops-engineer"), ("sid", "data-scientist")):
+        bound = (f"--clusterrole=cdl-{role}", f"--user={user}", "-n", NAMESPACE)
+        story.kubectl("create", "rolebinding", user, *bound)
+    dora, sid = (str(story.identity(user)) for user in ("dora", "sid"))
+    refused = story.cdl("rollback", "tiny", "-n", NAMESPACE, CDL_KUBECONFIG=sid)
+    assert refused.returncode == 1
+    assert "sid" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    with asked_all_the_time(story.url(NAMESPACE)) as statuses:
+        story.until("answers", lambda: statuses)
+        done = story.cdl("rollback", "tiny", "--to", 1, "--reason", "better", "-n", NAMESPACE, CDL_KUBECONFIG=dora)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout.splitlines()[0])
+    assert set(statuses) == {200}
+    assert ask(story.url(NAMESPACE)).json()["meta"]["tags"]["release"] == "story-1"
+    notes = story.resource("modeldeployment", NAMESPACE)["metadata"]["annotations"]
+    assert notes["cdl.dev/rollback-reason"] == "story-1: better"
+    assert notes["cdl.dev/applied-by"] == "dora"
+
+
+def test_a_rollback_lasts_until_somebody_ends_it(story, project):
+    again = story.run("apply", "-n", NAMESPACE, "-f", "-", input=story.rendered(project))
+    assert "version goes with policy: Pinned" in again.stderr
+    assert story.resource("modeldeployment", NAMESPACE)["spec"]["model"]["version"] == 1
+    done = story.cdl("rollback", "tiny", "--latest", "-n", NAMESPACE)
+    assert done.returncode == 0, done.stderr
+    assert ask(story.url(NAMESPACE)).json()["meta"]["tags"]["release"] == "story-3"
+    assert "version" not in story.resource("modeldeployment", NAMESPACE)["spec"]["model"]
+
+
 def test_an_annotation_asks_for_a_look_at_once(story):
     asked = datetime.now(UTC).isoformat()
     story.kubectl("annotate", "datapipeline", "tiny", "-n", NAMESPACE, f"cdl.dev/requestedAt={asked}", "--overwrite")
@@ -187,6 +219,8 @@ def test_what_is_deleted_takes_along_what_it_made(story, project):
     story.wait(NAMESPACE)
     url = story.url(NAMESPACE)
     assert answered(url) == "up"
+    refused = story.run("delete", "releases.cdl.dev", released(story), "-n", NAMESPACE)
+    assert f"Release {released(story)}: it is served by tiny; delete what serves it first" in refused.stderr
     done = story.kubectl("delete", "-n", NAMESPACE, "--wait=false", "-f", "-", input=story.rendered(project))
     assert done.count("deleted") == len(KINDS)
     assert "story-1" in story.is_for("datapipeline", NAMESPACE, "PinnedByRelease", "Stalled")["message"]

@@ -41,7 +41,7 @@ def verbs(platform, project):
     yield cdl
     for kind in ("modeldeployment", "experiment"):
         cdl("delete", kind, "tiny")
-    for release in json.loads(cdl("get", "release", "-o", "json")):
+    for release in json.loads(cdl("get", "release", "-o", "json", "-n", NAMESPACE)):
         cdl("delete", "release", release["metadata"]["name"])
     cdl("delete", "datapipeline", "tiny")
 
@@ -90,6 +90,14 @@ def test_everything_behind_a_prediction_is_found(verbs, platform, tmp_path):
     assert "Conditions" in verbs("describe", "experiment", "tiny")
     assert verbs("logs", "experiment", "tiny")
     assert "readyz" in verbs("logs", "kube-apiserver") or verbs("logs", "etcd")
+
+
+def test_what_is_needed_is_not_deleted(platform, verbs):
+    served = platform.cdl("delete", "release", "tiny-1")
+    assert served.stderr.startswith("Error: Release default/tiny-1: it is served by tiny;")
+    named = platform.cdl("delete", "datapipeline", "tiny")
+    assert named.stderr.startswith("Error: DataPipeline default/tiny: tiny-1 was made from commits of its repositories")
+    assert "deletionTimestamp" not in platform.resource("datapipeline", NAMESPACE)["metadata"]
 
 
 def test_what_is_not_there_is_said_in_one_sentence(platform, verbs):

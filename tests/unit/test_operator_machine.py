@@ -195,7 +195,7 @@ class Operator(RuleBasedStateMachine):
     @rule()
     def people_delete_releases_that_nobody_serves(self):
         for release in self.world.resources.list(Release):
-            if not release_is_kept(release):
+            if not release_is_kept(release.status.served_by):
                 self.world.resources.delete(release.key)
                 self.world.serving.served.clear()  # the same version may be written again, and waits for a decision
 

@@ -59,6 +59,6 @@ def _kept(store: Shelf, key: Key) -> str:
         case DataPipeline():
             return data_is_kept(resource, pinned_by(key.name, store.list(Release, key.namespace)))
         case Release():
-            return release_is_kept(resource)
+            return release_is_kept(resource.status.served_by)
         case _:
             return ""

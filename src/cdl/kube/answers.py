@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdl.api.meta import APPLIED_BY_ANNOTATION
 from cdl.loop.reconciler import FINALIZER
+from cdl.reconcile.protection import release_is_kept
 
 from .review import review
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 GENERATED = "00000"
 """Stands for the letters that an API server adds to a `generateName`, which it does after we were asked."""
-UNPROCESSABLE = 422
+UNPROCESSABLE, CONFLICT = 422, 409
+SWEEPERS = frozenset({"system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager"})
+"""Who empties a namespace that somebody deleted."""
 
 
 def judged(asked: Mapping[str, Any]) -> Node:
@@ -73,12 +76,22 @@ def _signature(notes: Mapping[str, str], who: str | None) -> list[Node]:
 
 def _verdict(request: Mapping[str, Any]) -> Node:
     new, old = request.get("object"), request.get("oldObject")
-    if new is None:  # a deletion; it is not asked about
-        return {"allowed": True}
+    if new is None:
+        return _departure(request)
     verdict = review(_named(new, request), old)
     if verdict.faults:
         return {"allowed": False, "status": {"message": "; ".join(verdict.faults), "code": UNPROCESSABLE}}
     return {"allowed": True, "warnings": list(verdict.doubts)} if verdict.doubts else {"allowed": True}
+
+
+def _departure(request: Mapping[str, Any]) -> Node:
+    """A Release that is served stays, unless everything around it goes too; of other deletions nobody asks."""
+    if (request.get("userInfo") or {}).get("username") in SWEEPERS:
+        return {"allowed": True}
+    kept = release_is_kept(tuple(((request.get("oldObject") or {}).get("status") or {}).get("servedBy") or ()))
+    if not kept:
+        return {"allowed": True}
+    return {"allowed": False, "status": {"message": f"Release {request.get('name')}: {kept}", "code": CONFLICT}}
 
 
 def _named(document: Node, request: Mapping[str, Any]) -> Node:

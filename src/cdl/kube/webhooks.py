@@ -10,7 +10,8 @@ A wish is asked about once, not twice: the webhook that adds the finalizer and t
 may still change the document after that. `reinvocationPolicy: IfNeeded` has us judge again what they made of it. An API
 server asks again only once; what slips through even so is no worse than with no admission server at all: the
 definition's schema is checked after the last of them, and the operator reads each spec before it acts on it and marks a
-wrong one as Stalled. A Release, on which we write nothing but decisions, goes past the validating webhook.
+wrong one as Stalled. A Release, on which we write nothing but decisions, goes past the validating webhook. So does its
+deletion, the only one that is asked about: what is served stays.
 
 These documents are applied by `cdl up` and by the chart and belong to nobody at run time: kopf would empty
 configurations of its own whenever one of two replicas ends, and would need rights over everybody's webhooks for it.
@@ -53,7 +54,7 @@ def at_service(namespace: str, name: str, authority: bytes) -> Node:
 def configurations(server: Mapping[str, object]) -> tuple[Node, Node]:
     """Give the two documents that send every new and changed resource past an admission server."""
     releases = ("releases",)
-    judged, decided = _rule(releases, "CREATE", "UPDATE"), _rule(releases, "UPDATE")
+    judged, decided = _rule(releases, "CREATE", "UPDATE", "DELETE"), _rule(releases, "UPDATE")
     return (
         _configuration(
             "Validating", _webhook(server, VALIDATE, judged), _webhook(server, DECIDE, decided, otherwise="Fail")

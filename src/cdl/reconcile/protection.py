@@ -1,7 +1,7 @@
 """What must not go because something else needs it: decided here, whoever asks for it to be deleted.
 
-A Release names commits of repositories, so it keeps the DataPipeline that owns them. A ModelDeployment serves a Release,
-and keeps it too. Checkpoints need no keeping: nobody deletes those of a registered version.
+A Release names commits of repositories, so it keeps the DataPipeline that owns them. A ModelDeployment keeps the Release
+that it serves. Checkpoints need no keeping: nobody deletes those of a registered version.
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ def data_is_kept(resource: DataPipeline, pins: tuple[str, ...]) -> str:
     )
 
 
-def release_is_kept(release: Release) -> str:
-    """Say why a Release may not go; empty: it may."""
-    served = release.status.served_by
+def release_is_kept(served: tuple[str, ...]) -> str:
+    """Say why a Release that these serve may not go; empty: it may."""
     if not served:
         return ""
     return f"it is served by {_listed(served)}; delete what serves it first, or let that serve another Release"

@@ -14,7 +14,7 @@ from cdl.kube.admission import ALONE, register
 from cdl.kube.answers import guarded, judged
 from cdl.kube.review import ACCEPTED, review
 from cdl.kube.webhooks import at_address, at_service, configurations
-from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
+from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, release_document
 from tests.unit.kube.rule_examples import EXAMPLES, RENAMED
 
 PARTS = ["validate", "decide", "mutate", "sign"]
@@ -47,12 +47,12 @@ def test_the_api_never_waits_long_and_stands_still_for_us_only_where_a_decision_
     assert max(w["timeoutSeconds"] for w in webhooks) <= 3
 
 
-def test_a_status_and_a_deletion_are_nobodys_question_and_a_wish_is_asked_about_once():
+def test_a_status_is_nobodys_question_and_a_wish_is_asked_about_once_and_only_releases_when_they_go():
     webhooks = [w for d in configurations(at_address("https://x", b"")) for w in d["webhooks"]]
     kinds = [f"{kind.lower()}s" for kind in KINDS]
     asked = [[(rule["resources"], rule["operations"]) for rule in w["rules"]] for w in webhooks]
     assert asked == [
-        [(["releases"], ["CREATE", "UPDATE"])],
+        [(["releases"], ["CREATE", "UPDATE", "DELETE"])],
         [(["releases"], ["UPDATE"])],
         [([name for name in kinds if name != "releases"], ["CREATE", "UPDATE"])],
         [(["releases"], ["UPDATE"])],
@@ -158,8 +158,19 @@ def test_a_name_that_is_still_to_be_made_up_is_not_held_against_a_new_resource()
     assert "metadata.name" in guarded(question(document))["response"]["status"]["message"]
 
 
-def test_a_deletion_is_answered_with_yes():
-    assert judged(question(None, deployment_document()))["response"] == {"uid": "q-1", "allowed": True}
+@pytest.mark.parametrize("status", [{}, None, {"servedBy": None}, {"servedBy": []}])
+def test_a_deletion_is_answered_with_yes(status):
+    for old in (deployment_document() | {"status": status}, release_document() | {"status": status}, None):
+        assert judged(question(None, old))["response"] == {"uid": "q-1", "allowed": True}
+
+
+def test_a_release_that_is_served_stays_unless_its_whole_namespace_goes():
+    served = release_document() | {"status": {"servedBy": ["shop"]}}
+    said = judged(question(None, served, name="news-1", userInfo={"username": "ann"}))["response"]
+    assert (said["allowed"], said["status"]["code"]) == (False, 409)
+    assert said["status"]["message"].startswith("Release news-1: it is served by shop; delete what serves it first")
+    sweeper = {"username": "system:serviceaccount:kube-system:namespace-controller"}
+    assert judged(question(None, served, userInfo=sweeper))["response"]["allowed"]
 
 
 def test_a_document_is_judged_with_every_fault_and_doubted_only_when_it_is_right():
