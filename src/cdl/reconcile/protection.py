@@ -1,7 +1,7 @@
 """What must not go because something else needs it: decided here, whoever asks for it to be deleted.
 
-A Release names commits of repositories, so it keeps the DataPipeline that owns them. A ModelDeployment keeps the Release
-that it serves. Checkpoints need no keeping: nobody deletes those of a registered version.
+A Release names commits of repositories, so it keeps the DataPipeline that owns them. A ModelDeployment keeps the
+Release that it serves. Checkpoints need no keeping: nobody deletes those of a registered version.
 """
 
 from __future__ import annotations
