@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment
@@ -43,8 +46,8 @@ TRAIN_AND_BELOW = {"train", "evaluate", "release", "rollout"}
 CLEAN = {"clean (train)", "clean (test)", "again (train)", "again (test)"}
 MORE = NEWS | {"sport/99.txt": "a late result that nobody expected"}
 ROWS = {
-    "a README, so nothing but the revision": (None, {}, set(), ""),
-    "a comment in a model file, so another archive": (
+    "a README beside the code": (None, {}, set(), ""),
+    "a comment in a model file": (
         Experiment,
         {"code": {"archive": {**CODE, "sha256": "b" * 64}, "serve": SERVE}},
         TRAIN_AND_BELOW,
@@ -56,26 +59,26 @@ ROWS = {
         {"release", "rollout"},
         "code.serve.sha256: aaaaaaaa… -> bbbbbbbb…",
     ),
-    "a learning rate": (
+    "a hyperparameter": (
         Experiment,
         {"config": {"hyperparameters": {"learning_rate": 0.05}}},
         TRAIN_AND_BELOW,
         "hyperparameters.learning_rate: 0.1 -> 0.05",
     ),
     "a gate": (Experiment, {"evaluation": {"gates": [{"metric": "accuracy", "min": 0.6}]}}, set(), ""),
-    "the evaluation": (
+    "the evaluation's entrypoint": (
         Experiment,
         {"evaluation": {"entrypoint": "evaluate:other"}},
         {"evaluate", "release", "rollout"},
         "evaluation.entrypoint: evaluate:evaluate -> evaluate:other",
     ),
-    "a step": (
+    "a step's environment": (
         DataPipeline,
         {"steps": [{**STEPS[0], "env": {"WORDS": "few"}}, STEPS[1]]},
         CLEAN - {"again (train)", "again (test)"} | TRAIN_AND_BELOW,
         "env.WORDS: added, few",
     ),
-    "workers of a step": (
+    "a step's workers": (
         DataPipeline,
         {"steps": [{**STEPS[0], "parallelism": 3}, STEPS[1]]},
         {"release", "rollout"},
@@ -114,7 +117,7 @@ RELABELLED = {("tech" + name[5:] if name == "sport/3.txt" else name): text for n
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["engines asked", "from statuses"])
-@pytest.mark.parametrize("files", [ONE_MORE, RELABELLED], ids=["one more document", "a label edit"])
+@pytest.mark.parametrize("files", [ONE_MORE, RELABELLED], ids=["one more document", "a label"])
 def test_other_data_runs_its_datums_and_what_is_below_them(project, files, asked):
     project.apply()
     project.publish(NEWS)  # the same bytes under a checksum
@@ -150,3 +153,24 @@ def test_what_only_a_fetch_can_tell_is_unknown(project):
     assert verdicts(plan)["train"] is RUN
     assert "train" in unsure(plan)
     assert project.apply() == set()
+
+
+ORDER = ("train", "evaluate", "release", "rollout")
+DOCUMENTED = re.compile(r"^\| (?P<commit>[^|`]+) \| (?P<runs>[^|`]+) \|$", re.MULTILINE)
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "plan.md"
+
+
+def documented():
+    """The table of commits, as people read it."""
+    table = PAGE.read_text().partition("| a commit that changes | runs |")[2].partition("\n\n")[0]
+    return {row["commit"]: row["runs"] for row in DOCUMENTED.finditer(table) if "---" not in row["commit"]}
+
+
+def test_the_page_has_the_rows_that_are_tested():
+    rows = documented()
+    assert len(rows) == 11
+    for commit, (_, _, expected, _) in ROWS.items():
+        if commit in rows:
+            said = {stage for stage in ORDER if re.search(rf"\b{stage}\b", rows[commit])}
+            assert said == expected & set(ORDER), commit
+    assert rows.keys() - ROWS.keys() == {"one more document", "a label"}
