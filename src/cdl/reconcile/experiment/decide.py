@@ -16,7 +16,7 @@ from cdl.reconcile.summary import ABNORMAL, busy, fact, stalled, suspended
 
 from .members import content_digest, release_members
 from .seen import ApproveRelease, ForgetRuns, Measurement, RunPhase, StartRun, StopRun, TrainWish, WriteRelease
-from .status import Answer, count_trials, said
+from .status import Answer, count_trials, said, was_rejected
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -231,12 +231,14 @@ def _ask(
     resource: Experiment, release: ReleaseSeen, at: datetime, successor: ReleaseSeen | None
 ) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
     """Approve by policy, or wait for a person; what was approved before its successor has to be approved again."""
-    if resource.spec.approval.policy is ApprovalPolicy.AUTOMATIC:
+    once_rejected = was_rejected(resource.status, release)
+    if resource.spec.approval.policy is ApprovalPolicy.AUTOMATIC and not once_rejected:
         # a clock that was put back must not make the new approval look older than the one it replaces
         after = successor.approved_at + TICK if successor is not None and successor.approved_at is not None else at
         approve = ApproveRelease(release.name, release.digest, "policy/Automatic", max(at, after))
         return (busy(Reason.RELEASING, f"approving {release.name}"),), (approve,)
     again = f" (again, to replace {successor.name})" if successor is not None else ""
+    again = " (again: somebody rejected these very members before)" if once_rejected else again
     message = f"{release.name} waits for a {resource.spec.approval.role}{again}: cdl approve {release.name}"
     return (busy(Reason.WAITING_FOR_APPROVAL, message),), ()
 

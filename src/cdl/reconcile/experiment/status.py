@@ -18,6 +18,7 @@ from cdl.api.v1alpha1.experiment import (
     TrialCounts,
     TrialStatus,
 )
+from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile.decision import PATIENT, SOON, Decision
 from cdl.reconcile.summary import remembered, settled
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 COST_STEP = 30
 """Slot seconds between two reports of what a living run has cost."""
+REJECTED = "rejected"
+"""How the line of the history ends that remembers a rejection."""
 STAGES = 3
 """Train, evaluate, release."""
 
@@ -71,6 +74,8 @@ def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[Experimen
     history = old.history
     if release is not None and release.name != old.release:
         history = remembered(history, seen.at, f"release {release.name}", meta.revision, release.digest)
+    if release is not None and release.approval is ApprovalState.REJECTED and not was_rejected(old, release):
+        history = remembered(history, seen.at, f"release {release.name} {REJECTED}", meta.revision, release.digest)
     success = f"{release.name} approved" if release is not None and not going_on else ""
     status = _about_the_run(answer).model_copy(
         update={
@@ -88,6 +93,11 @@ def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[Experimen
         }
     )
     return Decision(status, answer.actions, (PATIENT if answer.patient else SOON) if going_on else None)
+
+
+def was_rejected(status: ExperimentStatus, release: ReleaseSeen) -> bool:
+    """Tell whether somebody rejected exactly these members once, be it of a Release that is gone by now."""
+    return any(e.digest == release.digest and e.what.endswith(REJECTED) for e in status.history)
 
 
 def _about_the_run(answer: Answer) -> ExperimentStatus:

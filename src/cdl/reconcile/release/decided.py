@@ -146,8 +146,8 @@ def _is_news(said: ApprovalStatus, held: ApprovalStatus) -> bool:
     """Tell whether a note is a decision that came after what the status says."""
     if said.state is ApprovalState.REJECTED or held.state is ApprovalState.PENDING:
         return _core(said) != _core(held)
-    if said.at is None or held.at is None:
-        return held.state is not ApprovalState.VOID and _core(said) != _core(held)
+    if said.at is None or held.at is None:  # nobody signed it, so it overturns nothing that somebody decided
+        return held.state is ApprovalState.APPROVED and _core(said) != _core(held)
     if held.state is ApprovalState.VOID:
         return said.at > held.at
     return said.at >= held.at and _core(said) != _core(held)
