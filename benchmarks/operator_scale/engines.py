@@ -214,9 +214,14 @@ class StubServing:
 class StubArtifacts:
     """An ArtifactStore that only counts on being written to."""
 
+    @property
+    def shelf(self) -> str:
+        """What every URI of `keep` begins with."""
+        return "stub:///"
+
     def keep(self, content: bytes, suffix: str) -> str:
         """Say where it would be."""
-        return f"stub:///{hashlib.sha256(content).hexdigest()}{suffix}"
+        return f"{self.shelf}{hashlib.sha256(content).hexdigest()}{suffix}"
 
     def fetch(self, uri: str, sha256: str) -> Path:
         """Have nothing.
