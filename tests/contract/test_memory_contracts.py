@@ -20,6 +20,7 @@ from cdl.testing.memory import (
     MemoryLedger,
     MemoryResources,
     MemoryServing,
+    MemorySigner,
     MemorySources,
     MemoryTraining,
 )
@@ -27,6 +28,7 @@ from cdl.testing.memory.serving import BROKEN
 from cdl.testing.pulse_contract import PulseContract
 from cdl.testing.resources_contract import ResourceStoreContract
 from cdl.testing.serving_contract import ServingEngineContract
+from cdl.testing.signing_contract import SignerContract
 from cdl.testing.sources_contract import SourceCollectorContract
 from cdl.testing.training_contract import TrainingEngineContract
 from cdl.testing.weather import Crash
@@ -89,6 +91,12 @@ def serving(version, document):
     digest, approval = f"sha256:{version}", f"memory:///{version}.approval"
     seen = ReleaseSeen(f"news-{version}", version, digest, True, document, attestation=approval)
     return ServingWish(seen, deployment().spec)
+
+
+class TestMemorySigner(SignerContract):
+    @pytest.fixture
+    def engine(self):
+        return MemorySigner()
 
 
 class TestMemoryServing(ServingEngineContract):

@@ -28,11 +28,9 @@ _numbers = itertools.count(1)
 
 def signer(number: int = 0) -> Signer:
     """Give a real signer whose key is always the same; another number is another key."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from .memory.signing import MemorySigner
 
-    from cdl.stores.signing import Ed25519Signer
-
-    return Ed25519Signer(Ed25519PrivateKey.from_private_bytes(number.to_bytes(32, "big")))
+    return MemorySigner(number)
 
 
 def owner(kind: str, name: str = "owner") -> Key:

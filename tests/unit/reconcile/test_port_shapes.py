@@ -8,7 +8,7 @@ import pytest
 
 from cdl.api.conditions import Reason
 from cdl.local import LocalStore
-from cdl.ports import artifacts, data, errors, ledger, logs, resources, serving, sources, training
+from cdl.ports import artifacts, data, errors, ledger, logs, resources, serving, signing, sources, training
 from cdl.stores.postgres import PostgresLedger
 from cdl.testing import memory
 
@@ -20,6 +20,7 @@ PORTS = {
     logs.LogReader: [],
     resources.ResourceStore: [memory.MemoryResources, LocalStore],
     serving.ServingEngine: [memory.MemoryServing],
+    signing.Signer: [memory.MemorySigner],
     sources.SourceCollector: [memory.MemorySources],
     training.TrainingEngine: [memory.MemoryTraining],
 }

@@ -5,6 +5,7 @@ from .data import MemoryData
 from .ledger import MemoryLedger
 from .resources import MemoryResources
 from .serving import MemoryServing
+from .signing import MemorySigner
 from .sources import MemorySources, archive
 from .training import MemoryTraining
 
@@ -14,6 +15,7 @@ __all__ = [
     "MemoryLedger",
     "MemoryResources",
     "MemoryServing",
+    "MemorySigner",
     "MemorySources",
     "MemoryTraining",
     "archive",
