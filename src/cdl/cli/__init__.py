@@ -7,6 +7,7 @@ import importlib
 import click
 
 VERBS = {
+    "init": "write a project of your own: resources, model, tests and a pipeline for GitLab",
     "run": "bring the platform up on this machine and drive a project to Ready",
     "stop": "end every process that `cdl run` started",
     "up": "start a Kubernetes API server, the engines and the operators on this machine",
