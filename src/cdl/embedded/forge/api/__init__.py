@@ -1,0 +1,1 @@
+"""What the forge answers below /api/v4, a module a subject."""
