@@ -159,7 +159,7 @@ def test_what_is_taken_away_behind_our_back_comes_back_unless_suspended(story):
     story.looked_at("modeldeployment", NAMESPACE)
     assert story.servers(NAMESPACE) == []
     story.patch("modeldeployment", NAMESPACE, {"suspend": False})
-    story.until("its servers", lambda: ask(story.url(NAMESPACE)).status_code == 200)
+    story.until("its servers", lambda: (url := story.url(NAMESPACE)) and ask(url).status_code == 200)
 
 
 def test_no_request_fails_while_somebody_with_the_right_goes_back(story, project):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -56,7 +57,7 @@ def command(name: str, version: int | None, latest: bool, reason: str, namespace
         try:
             if latest:
                 let_latest(deployment)
-            wanted = None if latest else target(deployment, releases, version)
+            wanted = None if latest else target(deployment, releases, version, datetime.now(UTC))
         except NoWayBackError as error:
             raise Refusal(str(error)) from error
         part = _part(wanted, reason, "" if settings.kubeconfig else settings.user)

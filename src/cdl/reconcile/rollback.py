@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdl.api.v1alpha1.modeldeployment import VersionPolicy
+from cdl.api.v1alpha1.release import ApprovalState
+from cdl.reconcile.release import sentence, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from pydantic import JsonValue
 
@@ -30,7 +33,7 @@ class Change:
     after: JsonValue
 
 
-def target(deployment: ModelDeployment, releases: Sequence[Release], version: int | None) -> Release:
+def target(deployment: ModelDeployment, releases: Sequence[Release], version: int | None, at: datetime) -> Release:
     """Choose the Release to go back to: this version of the model, or else the one that was served before.
 
     Raises:
@@ -56,8 +59,10 @@ def target(deployment: ModelDeployment, releases: Sequence[Release], version: in
             raise NoWayBackError(f"model {model}: found no version {version}, there are: {known}")
     if found.metadata.name == serving:
         raise NoWayBackError(f"ModelDeployment {deployment.metadata.name} serves {serving} already")
-    if not found.approved:
-        raise NoWayBackError(f"{found.metadata.name} is {_standing(found)}; only approved releases are served")
+    approval = standing(found, at)
+    if approval.state is not ApprovalState.APPROVED:
+        why = sentence(found, approval)
+        raise NoWayBackError(f"{found.metadata.name} is not approved ({why}); only approved releases are served")
     return found
 
 
@@ -97,12 +102,3 @@ def _ready_to_move(deployment: ModelDeployment) -> None:
         raise NoWayBackError(f"ModelDeployment {name} is being deleted")
     if deployment.spec.suspend:
         raise NoWayBackError(f"ModelDeployment {name} is suspended: nothing is done for it until spec.suspend is false")
-
-
-def _standing(release: Release) -> str:
-    """What was decided about a Release that is not approved; a decision about other members is none."""
-    approval = release.status.approval
-    if approval.digest and approval.digest != release.spec.digest:
-        return "approved with other members"
-    said = approval.state.value.lower()
-    return f"{said} by {approval.by}" if approval.by else said

@@ -123,7 +123,10 @@ def test_a_rejected_release_is_not_served(world):
         ),
         (("rollback", "shop"), "ModelDeployment shop: never served anything, so there is nothing to go back to"),
         (("rollback", "shop", "--to", "2"), "model news: found no version 2, there are: 1"),
-        (("rollback", "shop", "--to", "1"), "news-1 is pending; only approved releases are served"),
+        (
+            ("rollback", "shop", "--to", "1"),
+            "news-1 is not approved (nobody decided about it yet); only approved releases are served",
+        ),
         (("predict", "old", "x.txt"), "ModelDeployment old: not found in namespace default, there are: shop"),
         (("logs", "operator"), "operator never ran here; `cdl run FOLDER` or `cdl up` starts it"),
         (

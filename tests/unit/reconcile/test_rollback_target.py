@@ -7,15 +7,17 @@ import re
 import pytest
 
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
+from cdl.reconcile.release import APPROVED_DIGEST
 from cdl.reconcile.rollback import NoWayBackError, changes, let_latest, target
 from cdl.testing.builders import deployment, release
-from tests.unit.reconcile.facts import changed, deleting
+from tests.unit.reconcile.facts import AT, changed, deleting
 
 
 def decided(version, state=ApprovalState.APPROVED, model="news", **parts):
     made = release(model, version, git={"commit": str(version)}, labels={"rows": 3})
-    approval = ApprovalStatus(state=state, by="eve", digest=parts.get("digest", made.spec.digest))
-    return changed(made, status=made.status.model_copy(update={"approval": approval}))
+    approval = ApprovalStatus(**{"state": state, "by": "eve", "digest": made.spec.digest} | parts)
+    noted = made.metadata.model_copy(update={"annotations": {APPROVED_DIGEST: made.spec.digest}})
+    return changed(made, metadata=noted, status=made.status.model_copy(update={"approval": approval}))
 
 
 def serving(now="news-3", before="news-2", **spec):
@@ -27,15 +29,15 @@ RELEASES = (decided(3), decided(1), decided(2), decided(1, model="other"))
 
 
 def test_without_a_version_it_is_the_one_before():
-    assert target(serving(), RELEASES, None).metadata.name == "news-2"
+    assert target(serving(), RELEASES, None, AT).metadata.name == "news-2"
 
 
 def test_a_version_is_one_of_the_model_that_is_served():
-    assert target(serving(), RELEASES, 1).metadata.name == "news-1"
+    assert target(serving(), RELEASES, 1, AT).metadata.name == "news-1"
 
 
 def test_what_serves_nothing_yet_can_still_be_told_a_version():
-    assert target(serving("", ""), RELEASES, 1).metadata.name == "news-1"
+    assert target(serving("", ""), RELEASES, 1, AT).metadata.name == "news-1"
 
 
 @pytest.mark.parametrize(
@@ -47,17 +49,38 @@ def test_what_serves_nothing_yet_can_still_be_told_a_version():
         (serving("news-1", ""), RELEASES, None, "ModelDeployment shop: serves news-1 and served nothing before it"),
         (serving("", ""), RELEASES, None, "ModelDeployment shop: never served anything"),
         (serving(before="news-7"), RELEASES, None, "news-7 was served before, but there is no such Release any more"),
-        (serving(), (decided(2, ApprovalState.REJECTED),), 2, "news-2 is rejected by eve; only approved releases"),
-        (serving(), (release("news", 2),), 2, "news-2 is pending; only approved releases are served"),
-        (serving(), (decided(2, ApprovalState.VOID),), None, "news-2 is void by eve; only approved"),
-        (serving(), (decided(2, digest="sha256:0"),), 2, "news-2 is approved with other members; only approved"),
+        (
+            serving(),
+            (decided(2, ApprovalState.REJECTED),),
+            2,
+            "news-2 is not approved (rejected by eve); only approved releases",
+        ),
+        (serving(), (release("news", 2),), 2, "news-2 is not approved (nobody decided about it yet); only"),
+        (
+            serving(),
+            (decided(2, ApprovalState.VOID),),
+            None,
+            "news-2 is not approved (its approval by eve is void: the members were changed afterwards)",
+        ),
+        (
+            serving(),
+            (decided(2, digest="sha256:0"),),
+            2,
+            "news-2 is not approved (its approval by eve is void: the members were changed afterwards)",
+        ),
+        (
+            serving(),
+            (decided(2, expires_at=AT),),
+            2,
+            "news-2 is not approved (its approval by eve was good until 2026-01",
+        ),
         (serving(suspend=True), RELEASES, 1, "ModelDeployment shop is suspended"),
         (deleting(serving()), RELEASES, 1, "ModelDeployment shop is being deleted"),
     ],
 )
 def test_what_cannot_be_gone_back_to_is_one_sentence(resource, releases, version, sentence):
     with pytest.raises(NoWayBackError, match=f"^{re.escape(sentence)}"):
-        target(resource, releases, version)
+        target(resource, releases, version, AT)
 
 
 def test_a_rollback_ends_once():
