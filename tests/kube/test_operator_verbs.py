@@ -44,6 +44,7 @@ def verbs(platform, project):
     for release in json.loads(cdl("get", "release", "-o", "json", "-n", NAMESPACE)):
         cdl("delete", "release", release["metadata"]["name"])
     cdl("delete", "datapipeline", "tiny")
+    platform.kubectl("delete", "rolebinding", "verbs-vera", "-n", NAMESPACE, "--ignore-not-found")
 
 
 def kinds_of(project):
@@ -55,6 +56,13 @@ def test_applying_again_changes_nothing(verbs, platform, project):
     *_, first, second, third = verbs("apply", project, "--yes").splitlines()
     assert {line.split()[-1] for line in (first, second, third)} == {"unchanged"}
     assert not (platform.home / "resources.db").exists()
+
+
+def test_a_release_of_a_cluster_is_verified(verbs):
+    (judged,) = json.loads(verbs("verify", "tiny-1", "-o", "json"))
+    states = {f"{f['member']} {f['path']}": f["state"] for f in judged["findings"]}
+    assert {what for what, state in states.items() if state != "intact"} <= {"git commit"}
+    assert {"release document", "release provenance", "data files", "checkpoint registry"} <= states.keys()
 
 
 def test_a_plan_of_what_rests_runs_nothing(platform, verbs, project):
@@ -74,10 +82,16 @@ def test_a_plan_of_another_hyperparameter_trains(platform, verbs, project, tmp_p
 
 
 def test_a_decision_is_signed_by_who_the_api_server_knows(verbs, platform):
-    assert "tiny-1 approved at sha256:" in verbs("approve", "tiny-1", "--reason", "looks right")
+    own = platform.cdl("approve", "tiny-1", "--reason", "looks right")
+    assert "cdl-admin is an author of it" in own.stderr
+    bound = ("--clusterrole=cdl-model-validator", "--user=vera", "-n", NAMESPACE)
+    platform.kubectl("create", "rolebinding", "verbs-vera", *bound)
+    vera = str(platform.identity("vera"))
+    done = platform.cdl("approve", "tiny-1", "--reason", "looks right", CDL_KUBECONFIG=vera)
+    assert "tiny-1 approved at sha256:" in done.stdout, done.stderr
     approval = platform.resource("release", NAMESPACE, "tiny-1")["status"]["approval"]
     assert (approval["state"], approval["reason"]) == ("Approved", "looks right")
-    assert approval["by"] == "cdl-admin"
+    assert approval["by"] == "vera"
 
 
 def test_everything_behind_a_prediction_is_found(verbs, platform, tmp_path):
