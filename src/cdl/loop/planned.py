@@ -35,7 +35,7 @@ def nobody(_: Resource, __: str) -> None:
 def announced(
     controller: Controller[R, Seen, S, Action], told: Callable[[Resource, str], None] = nobody
 ) -> Controller[R, Seen, S, Action]:
-    """Let a controller say what it plans when the spec of a resource it knows was changed.
+    """Let a controller say what it plans when the spec of a resource it knows was changed, if something will run.
 
     Looks at nothing by itself: what the decision stands on is enough. What changed in the spec is known to a process
     that has seen it before; one that has just begun says only what follows.
@@ -47,9 +47,11 @@ def announced(
         if meta.deleting:
             memory.forget(resource.key)
         elif memory.is_news(resource, observed):
-            line = pure.in_a_line(_stages(resource, memory.before(resource), seen))
+            stages = _stages(resource, memory.before(resource), seen)
+            line = pure.in_a_line(stages)
             log.info("%s: planned: %s", resource.key, line)
-            told(resource, line)
+            if any(stage.verdict in pure.BUSY for stage in stages):  # what changes nothing is no news
+                told(resource, line)
         if not meta.deleting:
             memory.keep(resource)
         return controller.decide(resource, seen)

@@ -3,10 +3,11 @@
 from .datapipeline import DataAhead, DataFacts, plan_data
 from .experiment import ExperimentFacts, NewRelease, ReleaseAhead, plan_experiment
 from .modeldeployment import DeploymentFacts, plan_deployment
-from .stage import Change, Estimate, Plan, ResourcePlan, Stage, Verdict
+from .stage import BUSY, Change, Estimate, Plan, ResourcePlan, Stage, Verdict
 from .whole import in_a_line, labelled, resource_plan, whole_plan
 
 __all__ = [
+    "BUSY",
     "Change",
     "DataAhead",
     "DataFacts",
