@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from cdl.api.v1alpha1.release import ReleaseStatus
-
     from .controller import Engines
     from .observer import Observer
     from .rounds import Rounds
@@ -102,16 +100,17 @@ class Releases:
             return AT_ONCE  # a decision that is void may stand before one that is not
         due = self._rounds.due_in(release, now) if self._rounds is not None else None
         if self._rounds is not None and due == AT_ONCE:
-            self._write_verified(release, self._rounds.status(release, now))
+            self._write_verified(self._rounds, release, now)
             return AT_ONCE  # what was found may void what was decided
         until = release.status.approval.expires_at if release.approved else None
         waits = (NOTHING_GOES_ON, due, until - now if until is not None else None)
         return min(wait for wait in waits if wait is not None)
 
-    def _write_verified(self, release: Release, status: ReleaseStatus) -> None:
-        told = record.counted(release.status, status)
+    def _write_verified(self, rounds: Rounds, release: Release, now: datetime) -> None:
+        told = record.counted(release.status, rounds.status(release, now))
         self._teller.became(release, release.status, told)
         self._engines.resources.write_status(release.key, told, release.metadata.resource_version)
+        rounds.written(release, told, now)
 
 
 def record_approval(engines: Engines, namespace: str, name: str, approval: ApprovalStatus) -> Release:

@@ -46,14 +46,18 @@ class Rounds:
 
     def status(self, release: Release, now: datetime) -> ReleaseStatus:
         """Verify it, and give the status that says so; who does not answer changes nothing but the word for it."""
-        self._tried[release.metadata.namespace, release.metadata.name] = now
         before = release.status
-        was = before.condition(ConditionType.VERIFIED)
-        said = verdict(verify(self._witnesses, release), was)
-        if said.status == "Unknown" and (was is None or was.status != "Unknown"):
-            self._tried[release.metadata.namespace, release.metadata.name] = now - max(self._every - RETRY, NEVER)
+        said = verdict(verify(self._witnesses, release), before.condition(ConditionType.VERIFIED))
         said = said.model_copy(update={"observed_generation": release.metadata.generation})
         others = tuple(c for c in before.conditions if c.type is not ConditionType.VERIFIED)
         conditions = stamped(before.conditions, (*others, said), now)
         at = now if said.status == "True" else before.verified_at
         return before.model_copy(update={"conditions": conditions, "verified_at": at})
+
+    def written(self, release: Release, status: ReleaseStatus, now: datetime) -> None:
+        """Learn that what was found has been said, so that nothing found is lost to a write that failed."""
+        was, said = (one.condition(ConditionType.VERIFIED) for one in (release.status, status))
+        silent = said is not None and said.status == "Unknown"
+        news = silent and (was is None or was.status != "Unknown")
+        last = now - max(self._every - RETRY, NEVER) if news else now
+        self._tried[release.metadata.namespace, release.metadata.name] = last

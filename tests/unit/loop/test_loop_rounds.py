@@ -53,8 +53,10 @@ class Released(World):
 
     def verified(self, rounds):
         """Make a round, write what it found, and give the condition."""
-        status = rounds.status(self.release, self.now)
-        self.resources.write_status(self.release.key, status, self.release.metadata.resource_version)
+        release = self.release
+        status = rounds.status(release, self.now)
+        self.resources.write_status(release.key, status, release.metadata.resource_version)
+        rounds.written(release, status, self.now)
         return self.release.status.condition(ConditionType.VERIFIED)
 
 
@@ -187,6 +189,20 @@ def test_an_operator_makes_a_round_when_it_is_due_and_voids_what_is_broken(world
     writes = world.resources.writes
     turned(world, drive)
     assert world.resources.writes == writes
+
+
+def test_what_was_found_is_not_lost_to_a_write_that_failed(world, rounds):
+    drive = Releases(world.engines, lambda: world.now, rounds=rounds)
+    turned(world, drive)
+    world.artifacts.contents[world.weights] = b"other weights"
+    world.now += EVERY
+    store, files = world.weather["resources"], world.weather["artifacts"]
+    files.crash_in, files.meanwhile = 0, lambda: setattr(store, "down", True)  # while the round reads
+    drive.turn("default", "news-1")
+    world.clear_up()
+    assert world.release.approved
+    turned(world, drive)
+    assert world.release.status.approval.voided is Voided.CHANGED
 
 
 def test_an_operator_that_looks_often_asks_the_engines_of_nothing(world, rounds):
