@@ -18,6 +18,7 @@ VERBS = {
     "get": "list resources",
     "describe": "show everything about one resource",
     "delete": "delete a resource and what it made",
+    "wait": "come back when a condition holds, as kubectl wait does",
     "logs": "show the log of a step, a trial, a model server or a platform process",
     "predict": "ask a served model",
     "lineage": "walk from a model to everything behind it",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cdl import compose
-from cdl.api.meta import REVISION_ANNOTATION
+from cdl.api.meta import REQUESTED_AT_ANNOTATION, REVISION_ANNOTATION
 from cdl.stores.artifacts import DirectoryArtifacts
 
 from . import forecast, project
@@ -28,7 +29,10 @@ COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask: for programs, as CI is one.")
 @click.option("--revision", metavar="SHA", help="The git commit the resources are of; else git is asked.")
-def command(folder: Path, yes: bool, revision: str | None) -> None:  # noqa: FBT001 - click's flags
+@click.option(
+    "--look", is_flag=True, help="Ask for a look at each as well: sources are fetched again, as for retraining."
+)
+def command(folder: Path, yes: bool, revision: str | None, look: bool) -> None:  # noqa: FBT001 - click's flags
     """Apply a project."""
     settings = settings_of()
     if revision is not None and not COMMIT.fullmatch(revision):
@@ -49,6 +53,8 @@ def command(folder: Path, yes: bool, revision: str | None) -> None:  # noqa: FBT
             if settings.kubeconfig is None:  # an API server knows by itself who we are
                 plain = project.signed(plain, store, settings.user)
             outcome, resource = store.apply(plain)
+            if look:
+                store.annotate(resource.key, REQUESTED_AT_ANNOTATION, datetime.now(UTC).isoformat())
             click.echo(f"{resource.key} {outcome}")
 
 

@@ -147,6 +147,15 @@ def test_apply_says_of_which_commit(home, folder):
     assert answer.output == ("Error: --revision: found 'main', allowed: a git commit, 7 to 64 hexadecimal digits\n")
 
 
+def test_apply_asks_for_another_look_when_it_is_told_to(home, folder):
+    cdl("apply", folder.place, "--yes")
+    store = LocalStore(home / "resources.db")
+    assert store.get(Experiment, "default", "news").metadata.requested_at == ""
+    cdl("apply", folder.place, "--yes", "--look")
+    assert store.get(Experiment, "default", "news").metadata.requested_at.startswith("20")
+    store.close()
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(0.04, "0.0 s"), (59.9, "59.9 s"), (90, "1.5 min"), (5400, "1.5 h")])
 def test_times_are_written_as_people_say_them(seconds, words):
     assert lasting(seconds) == words
