@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAD, LINE, FOOT = 44, 16, 10
 FACTS = 5
 """Lines of a box; everything else is in its tooltip, and in the table of the page."""
-LETTERS, TITLE_LETTERS = 24, 20
+LETTERS, TITLE_LETTERS = 24, 19
 """What fits into a box in the widest of the usual fonts."""
 DIGEST_LETTERS = 12
 SIDE = {
