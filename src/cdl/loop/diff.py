@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zlib
 from typing import TYPE_CHECKING
 
 from cdl.ports.errors import PortError
@@ -28,7 +29,8 @@ DOCUMENTS = {"config": ("experiment", "config"), "lock": ("environment", "lock")
 class _Reading:
     """Reads one Release, and notes what it could not."""
 
-    def __init__(self, artifacts: ArtifactStore, data: DataHistory | Silence, release: Release) -> None:
+    def __init__(self, artifacts: ArtifactStore, data: DataHistory | Silence, release: Release, largest: int) -> None:
+        self._largest = largest
         self.why: dict[str, str] = {}
         self._artifacts = artifacts
         self._data = data
@@ -43,8 +45,8 @@ class _Reading:
     def code(self, part: str) -> Mapping[str, bytes] | None:
         place = self._place(part, "code", part)
         try:
-            return dict(_files(place)) if place is not None else None
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+            return dict(_files(place, self._largest)) if place is not None else None
+        except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
             self.why[part] = f"the archive cannot be read: {error}"
             return None
 
@@ -83,9 +85,11 @@ class _Reading:
             return None
 
 
-def gather(artifacts: ArtifactStore, data: DataHistory | Silence, release: Release) -> ReleaseFacts:
+def gather(
+    artifacts: ArtifactStore, data: DataHistory | Silence, release: Release, largest: int = LARGEST
+) -> ReleaseFacts:
     """Read everything that a comparison may stand on; what cannot be read is left out, with the reason."""
-    reading = _Reading(artifacts, data, release)
+    reading = _Reading(artifacts, data, release, largest)
     parts = [part for part in PARTS if reading.at("code", part) is not None]
     return ReleaseFacts(
         release,
@@ -98,7 +102,7 @@ def gather(artifacts: ArtifactStore, data: DataHistory | Silence, release: Relea
     )
 
 
-def _files(place: Path) -> Iterator[tuple[str, bytes]]:
+def _files(place: Path, largest: int) -> Iterator[tuple[str, bytes]]:
     """Give the regular files of an archive; a file that is none stands for itself.
 
     Raises:
@@ -111,8 +115,8 @@ def _files(place: Path) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(place) as archive:
         for member in archive:
             total += member.size
-            if total > LARGEST:
-                message = f"it holds more than {LARGEST >> 20} MiB"
+            if total > largest:
+                message = f"it holds more than {largest} bytes"
                 raise ValueError(message)
             content = archive.extractfile(member) if member.isreg() else None
             if content is not None:
