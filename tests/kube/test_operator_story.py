@@ -219,8 +219,9 @@ def test_what_is_deleted_takes_along_what_it_made(story, project):
     story.wait(NAMESPACE)
     url = story.url(NAMESPACE)
     assert answered(url) == "up"
-    refused = story.run("delete", "releases.cdl.dev", released(story), "-n", NAMESPACE)
-    assert f"Release {released(story)}: it is served by tiny; delete what serves it first" in refused.stderr
+    serving = story.resource("modeldeployment", NAMESPACE)["status"]["release"]
+    refused = story.run("delete", "releases.cdl.dev", serving, "-n", NAMESPACE)
+    assert f"Release {serving}: it is served by tiny; delete what serves it first" in refused.stderr
     done = story.kubectl("delete", "-n", NAMESPACE, "--wait=false", "-f", "-", input=story.rendered(project))
     assert done.count("deleted") == len(KINDS)
     assert "story-1" in story.is_for("datapipeline", NAMESPACE, "PinnedByRelease", "Stalled")["message"]

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from cdl.api.v1alpha1 import ModelDeployment, Release
+    from cdl.api.v1alpha1.modeldeployment import ModelDeploymentStatus
+
+
+SERVING = "serving "
+"""How the history of a ModelDeployment begins to tell of a change of what answers."""
 
 
 class NoWayBackError(ValueError):
@@ -43,7 +48,7 @@ def target(deployment: ModelDeployment, releases: Sequence[Release], version: in
     mine = sorted((r for r in releases if r.spec.model == model), key=lambda r: r.spec.version)
     _ready_to_move(deployment)
     if version is None:
-        before = deployment.status.previous_release
+        before = _before(deployment.status)
         if not before:
             now = f"serves {serving} and served nothing before it" if serving else "never served anything"
             raise NoWayBackError(
@@ -94,6 +99,12 @@ def _values(place: str, value: JsonValue | Mapping[str, JsonValue]) -> Iterator[
     for name, inner in value.items():
         if name != "uri":
             yield from _values(f"{place}.{name}" if place else name, inner)
+
+
+def _before(status: ModelDeploymentStatus) -> str:
+    """The Release that answered last before this one: servers that were away for a while do not count as another."""
+    answered = (e.what.removeprefix(SERVING) for e in reversed(status.history) if e.what.startswith(SERVING))
+    return next((name for name in (status.previous_release, *answered) if name and name != status.release), "")
 
 
 def _ready_to_move(deployment: ModelDeployment) -> None:

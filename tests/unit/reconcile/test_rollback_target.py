@@ -7,6 +7,7 @@ import re
 import pytest
 
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
+from cdl.api.v1alpha1.resource import Event
 from cdl.reconcile.release import APPROVED_DIGEST
 from cdl.reconcile.rollback import NoWayBackError, changes, let_latest, target
 from cdl.testing.builders import deployment, release
@@ -30,6 +31,14 @@ RELEASES = (decided(3), decided(1), decided(2), decided(1, model="other"))
 
 def test_without_a_version_it_is_the_one_before():
     assert target(serving(), RELEASES, None, AT).metadata.name == "news-2"
+
+
+def test_servers_that_were_away_for_a_while_are_not_another_release():
+    resource = serving("news-3", "news-3")
+    told = (Event(at=AT, what=f"serving news-{n}") for n in (1, 2, 3))
+    history = (*told, Event(at=AT, what="stopped serving news-3"), Event(at=AT, what="serving news-3"))
+    resource = changed(resource, status=resource.status.model_copy(update={"history": history}))
+    assert target(resource, RELEASES, None, AT).metadata.name == "news-2"
 
 
 def test_a_version_is_one_of_the_model_that_is_served():
