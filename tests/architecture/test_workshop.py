@@ -112,6 +112,7 @@ ROOM_EXTRAS = {
     "engines/pachyderm": ("pachyderm",),
     "engines/determined": ("determined",),
     "engines/seldon": ("seldon",),
+    "engines/gitlab": ("gitlab",),
     "kube": ("kube",),
     "stores/postgres": ("postgres",),
     "stores/signing": ("signing",),

@@ -10,7 +10,7 @@ import inspect
 import pytest
 
 from tests.contract import test_memory_contracts as honest
-from tests.contract.liars import artifacts, data, ledger, pulse, resources, serving, signing, sources, training
+from tests.contract.liars import artifacts, data, forge, ledger, pulse, resources, serving, signing, sources, training
 
 SUITES = {
     honest.TestMemoryData: data.LIARS,
@@ -21,6 +21,7 @@ SUITES = {
     honest.TestMemoryServingPulse: pulse.SERVING_LIARS,
     honest.TestMemoryArtifacts: artifacts.LIARS,
     honest.TestMemorySources: sources.LIARS,
+    honest.TestMemoryForge: forge.LIARS,
     honest.TestMemoryLedger: ledger.LIARS,
     honest.TestMemorySigner: signing.LIARS,
     honest.TestMemoryResources: resources.LIARS,

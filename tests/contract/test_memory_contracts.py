@@ -13,10 +13,12 @@ from cdl.reconcile.modeldeployment import ReleaseSeen, ServingWish
 from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.builders import A_SHA, deployment, folder, owner, step_wish
 from cdl.testing.data_contract import NEWS, DataEngineContract, spec
+from cdl.testing.forge_contract import ForgeContract
 from cdl.testing.ledger_contract import LedgerContract
 from cdl.testing.memory import (
     MemoryArtifacts,
     MemoryData,
+    MemoryForge,
     MemoryLedger,
     MemoryResources,
     MemoryServing,
@@ -24,6 +26,7 @@ from cdl.testing.memory import (
     MemorySources,
     MemoryTraining,
 )
+from cdl.testing.memory.forge import US, Note
 from cdl.testing.memory.serving import BROKEN
 from cdl.testing.pulse_contract import PulseContract
 from cdl.testing.resources_contract import ResourceStoreContract
@@ -236,3 +239,44 @@ class TestMemoryLedger(LedgerContract):
 
     def change(self, engine, number, entry):
         engine.kept[number - 1] = dataclasses.replace(engine.kept[number - 1], entry=entry)
+
+
+class TestMemoryForge(ForgeContract):
+    @pytest.fixture
+    def engine(self):
+        return MemoryForge()
+
+    def pushed(self, engine, branch, author="developer"):
+        return engine.push(branch, author)
+
+    def proposed(self, engine, branch, sha, *, draft=False):
+        seen = engine.propose(branch, sha)
+        engine.reviews[seen.number].draft = draft
+        return seen
+
+    def approved(self, engine, number, *, back=False):
+        review = engine.reviews[number]
+        if back:
+            del review.approvals["validator"]
+        else:
+            review.approvals["validator"] = review.seen.sha
+
+    def say(self, engine, number, body, *, ours=False):
+        engine.reviews[number].notes.append(Note(US if ours else "validator", body))
+
+    def heard(self, engine, number):
+        return [note.body for note in engine.reviews[number].notes]
+
+    def closed(self, engine, number):
+        review = engine.reviews[number]
+        review.seen = dataclasses.replace(review.seen, open=False)
+
+    def forbid(self, engine):
+        for review in engine.reviews.values():
+            review.protected = True
+
+    def lose_reply(self, engine):
+        engine.weather.lose_reply = True
+
+    def writes(self, engine, sha, name):
+        return engine.written.get(name, 0)

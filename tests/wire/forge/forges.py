@@ -16,7 +16,13 @@ from pathlib import Path
 
 import gitlab
 
-ROLES = {"developer": "developer", "validator": "maintainer", "reporter": "reporter", "guest": "guest"}
+ROLES = {
+    "developer": "developer",
+    "validator": "maintainer",
+    "platform": "maintainer",
+    "reporter": "reporter",
+    "guest": "guest",
+}
 PATIENCE = 30.0
 
 
@@ -83,13 +89,9 @@ class ForgeServer:
 
 
 def git(folder, *words, check=True):
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "developer"), ("EMAIL", "developer@forge.invalid"))},
-    }  # fmt: skip
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    for who in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{who}_NAME": "developer", f"GIT_{who}_EMAIL": "developer@forge.invalid"}
     done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, env=env, check=False)
     if check:
         assert done.returncode == 0, done.stderr

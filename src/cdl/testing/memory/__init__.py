@@ -2,6 +2,7 @@
 
 from .artifacts import MemoryArtifacts
 from .data import MemoryData
+from .forge import MemoryForge
 from .ledger import MemoryLedger
 from .resources import MemoryResources
 from .serving import MemoryServing
@@ -12,6 +13,7 @@ from .training import MemoryTraining
 __all__ = [
     "MemoryArtifacts",
     "MemoryData",
+    "MemoryForge",
     "MemoryLedger",
     "MemoryResources",
     "MemoryServing",

@@ -1,0 +1,187 @@
+"""A project on a GitLab, in the words of cdl.
+
+Reading is tried a few times; writing once, for a reply that was lost does not say that nothing happened: whoever calls
+again finds what is there. Statuses are told by name and commit, notes by a marker that Markdown hides.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import gitlab
+
+from cdl.ports.errors import Conflict, Rejected
+from cdl.ports.forge import CommitState, CommitStatus, MergeRequest
+
+from . import reading
+from .door import door, there
+
+if TYPE_CHECKING:
+    from gitlab.v4.objects import Project, ProjectMergeRequest
+
+    from cdl.ports.forge import Approval
+
+SECONDS = 20
+READ: dict[str, Any] = {"retry_transient_errors": True, "max_retries": 3, "obey_rate_limit": False}
+ALL: dict[str, Any] = READ | {"get_all": True, "per_page": 100}
+WRITE: dict[str, Any] = {"retry_transient_errors": False, "obey_rate_limit": False}
+LONGEST = 255
+"""Characters GitLab keeps of a status' description, and of its address."""
+SHA = re.compile(r"[0-9a-f]{40}")
+REFUSED_TRANSITION = "Cannot transition status"
+
+
+class GitLabForge:
+    """A Forge."""
+
+    def __init__(self, url: str, token: str, project: str, *, seconds: int = SECONDS) -> None:
+        """Remember whom to ask; nobody is asked yet. The token needs the scope api, and may merge."""
+        self._gitlab = gitlab.Gitlab(url, private_token=token, timeout=seconds, keep_base_url=True)
+        self._name = project
+        self._us = 0
+
+    @property
+    def _project(self) -> Project:
+        return self._gitlab.projects.get(self._name, lazy=True)
+
+    def _review(self, number: int) -> ProjectMergeRequest:
+        return self._project.mergerequests.get(number, lazy=True)
+
+    # --- CommitStatuses ---
+
+    def statuses(self, sha: str) -> tuple[CommitStatus, ...]:
+        """Give what a commit says now, one a name."""
+        with door(f"statuses of {sha[:12]}"):
+            return tuple(reading.status(found) for found in self._told(sha).values())
+
+    def _told(self, sha: str) -> dict[str, dict[str, Any]]:
+        """Give the newest status of each name; GitLab gives one a name and ref."""
+        listed = self._project.commits.get(sha, lazy=True).statuses.list(**ALL)
+        found = [status.attributes for status in listed]
+        known = {s["name"]: s for s in sorted(found, key=lambda s: s["id"])}
+        if not found:
+            # A list of statuses is empty for a commit that is not there, in some versions.
+            self._project.commits.get(sha, **READ)
+        return known
+
+    def set_status(self, sha: str, name: str, state: CommitState, description: str = "", url: str = "") -> None:
+        """Let a commit say how something stands."""
+        wanted = CommitStatus(name, state, description[:LONGEST], url if len(url) <= LONGEST else "")
+        with door(f"status {name} of {sha[:12]}"):
+            known = self._told(sha).get(name)
+            if known is not None and _says(reading.status(known), wanted):
+                return
+            try:
+                self._tell(sha, wanted, known)
+            except gitlab.GitlabCreateError as error:
+                if REFUSED_TRANSITION not in str(error.error_message):
+                    raise
+                # Somebody told it between our look and our word; the same word is a success.
+                known = self._told(sha).get(name)
+                if known is None or not _says(reading.status(known), wanted):
+                    raise
+
+    def _tell(self, sha: str, wanted: CommitStatus, known: dict[str, Any] | None) -> None:
+        fields: dict[str, Any] = {"state": wanted.state.value, "name": wanted.name, "description": wanted.description}
+        if wanted.url:
+            fields["target_url"] = wanted.url
+        if known is not None:
+            # Said anew of another ref or pipeline, it would stand beside what was said before.
+            fields |= {key: known[key] for key in ("ref", "pipeline_id") if known.get(key)}
+        self._project.commits.get(sha, lazy=True).statuses.create(fields, **WRITE)
+
+    # --- MergeRequests ---
+
+    def merge_request_of(self, name: str) -> MergeRequest | None:
+        """Give the merge request of a commit or a branch."""
+        with door(f"merge request of {name}"):
+            if SHA.fullmatch(name):
+                commit = self._project.commits.get(name, lazy=True)
+                found = there(lambda: list(commit.merge_requests(**ALL))) or []
+            else:
+                kept = self._project.mergerequests.list(source_branch=name, state="all", **ALL)
+                found = [one.attributes for one in kept]
+        seen = [reading.merge_request(one) for one in found]
+        return max(seen, key=lambda one: (one.open, one.number), default=None)
+
+    def approvals(self, number: int) -> tuple[Approval, ...]:
+        """Give who agreed, each to the commit that was the head when they did."""
+        with door(f"approvals of !{number}"):
+            review = self._review(number)
+            given = review.approvals.get(**READ).attributes["approved_by"]
+            if not given:
+                return ()
+            versions = [version.attributes for version in review.diffs.list(**ALL)]
+            notes = [note.attributes for note in review.notes.list(order_by="created_at", sort="asc", **ALL)]
+            people = {entry["user"]["id"]: self._person(entry["user"]) for entry in given}
+        return tuple(
+            approval
+            for entry in given
+            if (approval := reading.approval(entry, people[entry["user"]["id"]], versions, notes)) is not None
+        )
+
+    def _person(self, shown: dict[str, Any]) -> frozenset[str]:
+        """Give what somebody is known as; more than the list shows, where GitLab lets us ask."""
+        more = there(lambda: self._gitlab.users.get(shown["id"], **READ).attributes) or {}
+        return reading.names(shown | more)
+
+    def authors(self, number: int) -> frozenset[str]:
+        """Give who opened it and who wrote or made its commits."""
+        with door(f"authors of !{number}"):
+            review = self._project.mergerequests.get(number, **READ)
+            commits = [commit.attributes for commit in review.commits(**ALL)]
+            author = self._person(review.attributes["author"])
+        return author | frozenset().union(*(reading.written_by(commit) for commit in commits))
+
+    def note(self, number: int, key: str, body: str) -> str:
+        """Have there be exactly one note of ours with this key, saying this."""
+        marker = f"<!-- cdl:note {quote(key, safe='/').replace('--', '-%2D')} -->"
+        with door(f"note {key} of !{number}"):
+            review, us = self._review(number), self._ourselves()
+            listed = review.notes.list(order_by="created_at", sort="asc", **ALL)
+            mine = [n for n in listed if n.author["id"] == us and not n.system and n.body.startswith(marker)]
+            wanted = f"{marker}\n{body}"
+            for doubled in mine[1:]:
+                there(lambda gone=doubled.id: review.notes.delete(gone, **WRITE))  # type: ignore[misc]  # a default binds it now
+            if not mine:
+                kept = review.notes.create({"body": wanted}, **WRITE).id
+            else:
+                kept = mine[0].id
+                if mine[0].body != wanted:
+                    review.notes.update(kept, {"body": wanted}, **WRITE)
+            address = self._project.mergerequests.get(number, **READ).web_url
+        return f"{address}#note_{kept}"
+
+    def _ourselves(self) -> int:
+        """Give the number of the user whose token this is; it is asked for once."""
+        if not self._us:
+            self._us = int(self._gitlab.http_get("/user", **READ)["id"])  # type: ignore[index]  # JSON, not a response
+        return self._us
+
+    def merge(self, number: int, sha: str) -> str:
+        """Merge exactly this commit; give what the target got."""
+        with door(f"merge of !{number}"):
+            review = self._project.mergerequests.get(number, **READ)
+            done = reading.merge_request(review.attributes)
+            if done.merged_as and done.sha == sha:
+                return done.merged_as
+            if done.sha != sha:
+                raise Conflict(f"merge of !{number}: its head is {done.sha[:12]} by now, not {sha[:12]}")
+            if not done.open:
+                raise Rejected(f"merge of !{number}: it is closed; reopen it first")
+            answer = review.merge(sha=sha, **WRITE)
+        return reading.merge_request(dict(answer)).merged_as
+
+
+def _says(known: CommitStatus, wanted: CommitStatus) -> bool:
+    """Say whether nothing is left to tell.
+
+    What goes on is not told its state twice: GitLab refuses that, and a description alone is not a change of state.
+    """
+    if known.state is CommitState.RUNNING:
+        return wanted.state in {CommitState.RUNNING, CommitState.PENDING}
+    if known.state is CommitState.PENDING:
+        return wanted.state is CommitState.PENDING
+    return known == wanted

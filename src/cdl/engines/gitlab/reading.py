@@ -1,0 +1,90 @@
+"""What GitLab shows, in our words. Pure: it is given what was read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cdl.ports.forge import Approval, CommitState, CommitStatus, MergeRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+APPROVED = "approved this merge request"
+NO_REPLY = re.compile(r"(?:\d+-)?([^@+]+)@users\.noreply\.")
+"""The address GitLab gives who hides their own; the user name is in it."""
+STATES = {
+    "created": CommitState.PENDING,
+    "waiting_for_resource": CommitState.PENDING,
+    "preparing": CommitState.PENDING,
+    "manual": CommitState.PENDING,
+    "scheduled": CommitState.PENDING,
+    "canceling": CommitState.RUNNING,
+    "skipped": CommitState.CANCELED,
+} | {state.value: state for state in CommitState}
+
+
+def status(found: Mapping[str, Any]) -> CommitStatus:
+    """Read a commit status."""
+    state = STATES.get(str(found["status"]), CommitState.PENDING)
+    return CommitStatus(found["name"], state, found.get("description") or "", found.get("target_url") or "")
+
+
+def merge_request(found: Mapping[str, Any]) -> MergeRequest:
+    """Read a merge request."""
+    merged = found["state"] == "merged"
+    # A fast-forward makes no commit of its own: the target got the head, or what was squashed of it.
+    commit = found.get("merge_commit_sha") or found.get("squash_commit_sha") or found["sha"]
+    return MergeRequest(
+        number=int(found["iid"]),
+        title=found["title"],
+        url=found["web_url"],
+        source=found["source_branch"],
+        target=found["target_branch"],
+        sha=found["sha"] or "",
+        open=found["state"] in {"opened", "locked"},
+        merged_as=commit if merged else "",
+    )
+
+
+def approval(
+    entry: Mapping[str, Any],
+    known_as: frozenset[str],
+    versions: Iterable[Mapping[str, Any]],
+    notes: Iterable[Mapping[str, Any]],
+) -> Approval | None:
+    """Say to which commit somebody agreed: GitLab keeps when, and since when each version was the head.
+
+    What was agreed to in the very moment of a push is taken as agreement to what was there before. None: nothing was.
+    """
+    user = entry["user"]
+    at = entry.get("approved_at") or _told(user["id"], notes)
+    before = [version for version in versions if at and _moment(version["created_at"]) < _moment(at)]
+    if not before:
+        return None
+    seen = max(before, key=lambda version: (_moment(version["created_at"]), version["id"]))
+    return Approval(user["username"], seen["head_commit_sha"], known_as)
+
+
+def _told(user: int, notes: Iterable[Mapping[str, Any]]) -> str:
+    """Give when somebody last agreed, for a GitLab that says it in a note alone; notes come oldest first."""
+    said = [n["created_at"] for n in notes if n["system"] and n["author"]["id"] == user and n["body"] == APPROVED]
+    return said[-1] if said else ""
+
+
+def _moment(written: str) -> datetime:
+    return datetime.fromisoformat(written)
+
+
+def names(person: Mapping[str, Any]) -> frozenset[str]:
+    """Give all that somebody is known as."""
+    keys = ("username", "name", "email", "public_email", "commit_email")
+    return frozenset(str(person[key]).lower() for key in keys if person.get(key))
+
+
+def written_by(commit: Mapping[str, Any]) -> frozenset[str]:
+    """Give who wrote a commit and who made it, by name and mail, and by the user name that a hidden mail tells."""
+    keys = ("author_name", "author_email", "committer_name", "committer_email")
+    found = {str(commit[key]).lower() for key in keys if commit.get(key)}
+    return frozenset(found | {match[1] for word in found if (match := NO_REPLY.match(word))})
