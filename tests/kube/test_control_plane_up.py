@@ -104,6 +104,27 @@ def test_what_is_installed_is_there_and_speaks_as_itself(place):
     assert done.count("runs, pid") == len(ALL)
 
 
+def test_what_is_wished_of_the_api_server_gets_into_the_history(place):
+    wish = {
+        "apiVersion": "cdl.dev/v1alpha1",
+        "kind": "DataPipeline",
+        "metadata": {"name": "told"},
+        "spec": {"sources": [{"name": "none", "uri": "file://nowhere/none.tar", "unpack": "tar", "side": "train"}]},
+    }
+    place.kubectl("apply", "-f", "-", text=json.dumps(wish))
+    deadline = time.monotonic() + 60
+    told = []
+    while "became" not in told:
+        assert time.monotonic() < deadline, place.last_words()
+        done = place.cdl("history", "datapipeline", "told", "-o", "json")
+        assert done.returncode == 0, done.stderr
+        told = [json.loads(line)["verb"] for line in done.stdout.splitlines()]
+        time.sleep(0.2)
+    assert told[0] == "applied"
+    assert "unbroken" in place.cdl("audit", "verify").stdout
+    place.kubectl("delete", "datapipeline", "told")
+
+
 def test_everything_listens_on_loopback_only_and_keys_are_their_owners_alone(place):
     listening = {
         (name, one.laddr.ip.removeprefix("::ffff:"))

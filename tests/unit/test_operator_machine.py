@@ -6,6 +6,7 @@ may be lost, or somebody else may change a resource.
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -19,7 +20,10 @@ from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.ports.errors import PortError
+from cdl.reconcile.chain import follow
+from cdl.reconcile.history import stood
 from cdl.reconcile.protection import pinned_by, release_is_kept
+from cdl.reconcile.record import ABSENT, Verb
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, source_document
 from cdl.testing.memory import archive
 from cdl.testing.weather import Crash
@@ -33,7 +37,7 @@ DOCUMENTS = {
     ModelDeployment: deployment_document,
 }
 KIND = st.sampled_from(list(DOCUMENTS))
-ENGINE = st.sampled_from(["resources", "sources", "data", "training", "serving", "artifacts"])
+ENGINE = st.sampled_from(["resources", "sources", "data", "training", "serving", "artifacts", "ledger"])
 MOMENT = st.integers(0, 14)
 
 
@@ -303,10 +307,23 @@ class Operator(RuleBasedStateMachine):
             else:
                 assert not there.metadata.deleting, f"{kind.__name__} does not go away"
                 self.says_where_it_stands(there)
+                self.the_ledger_knows_how_each_answer_came_to_be(there)
+        assert follow(self.world.ledger.kept) is None
         data = self.stored(DataPipeline)
         self.data_was_removed |= data is None
         if not self.data_was_removed:
             self.released_data_is_kept_and_no_other(data)
+
+    def the_ledger_knows_how_each_answer_came_to_be(self, resource):
+        mine = [e for e in self.world.ledger.entries if e.uid == resource.metadata.uid and e.verb is Verb.BECAME]
+        told = stood(mine, {resource.metadata.uid: resource.status})
+        for condition in resource.status.conditions:
+            path = [entry.details for entry in told if entry.details["condition"] == condition.type]
+            assert path, f"nobody told of {condition}"
+            assert path[0]["from"] == [ABSENT, ""], f"the beginning of {condition.type} was not told: {path[0]}"
+            for before, after in itertools.pairwise(path):
+                assert before["to"] == after["from"], f"something between was not told: {before}, {after}"
+            assert path[-1]["to"] == [condition.status, condition.reason], f"{condition} was not told: {path[-1]}"
 
     def nothing_is_left_of(self, key):
         if key in self.left_behind:

@@ -10,7 +10,7 @@ import click
 from cdl.reconcile.conformance import Conformance, Role, Told, compare, released
 from cdl.reconcile.history import stood
 
-from .ledger import entries, opened
+from .ledger import entries, opened, statuses
 from .refusal import Refusal, one_sentence
 from .screen import table
 
@@ -39,7 +39,7 @@ def command(
     """Compare."""
     who = _roles(roles)
     with one_sentence():
-        told = [entry for entry in stood(entries(opened().rows())) if entry.namespace == namespace]
+        told = [entry for entry in stood(entries(opened().rows()), statuses()) if entry.namespace == namespace]
     chosen = _chosen(released(told, name or ""), everything=everything)
     if not chosen:
         known = ", ".join(sorted({entry.name for entry in released(told)})) or "none"

@@ -12,7 +12,7 @@ from cdl.reconcile.history import stood
 from cdl.reconcile.record import Entry, Verb
 
 from .get import kind_named
-from .ledger import entries, moment, opened, waiting
+from .ledger import entries, moment, opened, statuses, waiting
 from .refusal import Refusal, one_sentence
 from .screen import table
 
@@ -43,7 +43,7 @@ def command(
         for entry in found[-last:] if last else found:
             click.echo(entry.text())
         return
-    told = [entry for entry in stood(found) if entry.details.get("condition") != IN_BETWEEN]
+    told = [entry for entry in stood(found, statuses()) if entry.details.get("condition") != IN_BETWEEN]
     _show(told[-last:] if last else told, alone=about is not None)
     left = waiting()
     if left:

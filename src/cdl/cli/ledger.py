@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from cdl import compose
 from cdl.api.duration import length
+from cdl.api.v1alpha1 import KINDS
+from cdl.api.v1alpha1.resource import Status
+from cdl.ports.errors import PortError
 from cdl.reconcile.record import Entry
 
 from .context import settings_of
@@ -64,6 +67,20 @@ def _ago(text: str) -> timedelta:
         return length(text)
     message = f"--since: found {text!r}, allowed: a time as in 2026-01-31T12:00:00Z, or how long ago, as in 24h"
     raise Refusal(message)
+
+
+def statuses() -> dict[str, Status]:
+    """What the resources say now, by uid; nothing where they cannot be asked, or know more than the ledger."""
+    settings = settings_of()
+    if waiting() or (settings.kubeconfig is None and not settings.home.exists()):
+        return {}
+    try:
+        store = compose.store(settings)
+        found = [resource for kind in KINDS.values() for resource in store.list(kind)]
+    except PortError:
+        return {}
+    said = ((resource.metadata.uid, getattr(resource, "status", None)) for resource in found)
+    return {uid: status for uid, status in said if isinstance(status, Status)}
 
 
 def entries(rows: Iterable[Row]) -> Iterator[Entry]:

@@ -108,7 +108,7 @@ def test_who_wished_is_not_made_up(world):
     put(world, DataPipeline)
     world.settle()
     (applied,) = (entry for entry in world.ledger.entries if entry.verb is Verb.APPLIED)
-    assert (applied.who, applied.details) == (UNKNOWN, {})
+    assert (applied.who, applied.details.keys()) == (UNKNOWN, {"spec"})
 
 
 def test_what_no_person_did_was_done_by_the_platform(world):

@@ -172,6 +172,22 @@ def test_a_change_that_was_told_and_never_written_is_left_out(answers, gone):
     assert [n for n, entry in enumerate(told) if entry not in stood(told)] == gone
 
 
+def test_of_the_last_change_the_resource_itself_can_tell():
+    told = becomes("A", "B", "C")
+    said = status(TRAINING)
+    assert stood(told, {told[0].uid: said}) == tuple(told), "what led to that answer is not known yet"
+    never = [told[0].model_copy(update={"details": told[0].details | {"from": [ABSENT, ""]}})]
+    assert stood(never, {told[0].uid: said}) == (), "the resource has no such condition, and never had"
+    last = told[1].model_copy(
+        update={"details": {"condition": "Reconciling", "from": ["A"], "to": ["True", "Training"]}}
+    )
+    unwritten = last.model_copy(
+        update={"details": last.details | {"from": ["True", "Training"], "to": ["True", "Queued"]}}
+    )
+    assert stood([last, unwritten], {last.uid: said}) == (last,)
+    assert stood([last, unwritten], {"somebody else": said}) == (last, unwritten)
+
+
 def test_two_conditions_and_other_entries_do_not_disturb_each_other():
     first = becomes("A", "B")
     other = [entry.model_copy(update={"details": entry.details | {"condition": "Trained"}}) for entry in becomes("X")]
