@@ -53,11 +53,11 @@ class Place:
         """Write the archive the project collects, with so many notes a class and three odd ones."""
         write_notes(self.data, notes(count))
 
-    def cdl(self, *words, timeout=240):
-        """Run a verb; give what it printed."""
+    def cdl(self, *words, timeout=240, user=None):
+        """Run a verb as a user; give what it printed. Who made a model does not decide about it."""
         command = [sys.executable, "-m", "cdl.cli", *map(str, words)]
-        # who made a model does not decide about it
-        environment = self.environment | ({"CDL_USER": "vera"} if words[0] in {"approve", "reject"} else {})
+        who = user or ("vera" if words[0] in {"approve", "reject"} else self.environment["CDL_USER"])
+        environment = self.environment | {"CDL_USER": who}
         return subprocess.run(
             command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=timeout, check=False
         )

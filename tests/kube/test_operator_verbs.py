@@ -81,14 +81,15 @@ def test_a_plan_of_another_hyperparameter_trains(platform, verbs, project, tmp_p
     assert "| train | run | hyperparameters.weight.maxval: 2" in told
 
 
-def test_a_decision_is_signed_by_who_the_api_server_knows(verbs, platform):
-    own = platform.cdl("approve", "tiny-1", "--reason", "looks right")
-    assert "cdl-admin is an author of it" in own.stderr
-    bound = ("--clusterrole=cdl-model-validator", "--user=vera", "-n", NAMESPACE)
-    platform.kubectl("create", "rolebinding", "verbs-vera", *bound)
-    vera = str(platform.identity("vera"))
-    done = platform.cdl("approve", "tiny-1", "--reason", "looks right", CDL_KUBECONFIG=vera)
-    assert "tiny-1 approved at sha256:" in done.stdout, done.stderr
+def test_a_decision_is_signed_by_who_the_api_server_knows_and_is_no_authors(verbs, platform):
+    own = platform.cdl("approve", "tiny-1", "--reason", "mine")
+    assert "cdl-admin is an author of it (cdl-admin), so another validator must approve it" in own.stderr
+    binding = ("rolebinding", "vera", "--clusterrole=cdl-model-validator", "--user=vera", "-n", NAMESPACE)
+    platform.kubectl("create", *binding)
+    vera = {"CDL_KUBECONFIG": str(platform.identity("vera"))}
+    done = platform.cdl("approve", "tiny-1", "--reason", "looks right", **vera)
+    assert done.returncode == 0, done.stderr
+    assert "release tiny-1 approved at sha256:" in done.stdout
     approval = platform.resource("release", NAMESPACE, "tiny-1")["status"]["approval"]
     assert (approval["state"], approval["reason"]) == ("Approved", "looks right")
     assert approval["by"] == "vera"

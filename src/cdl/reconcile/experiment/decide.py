@@ -203,7 +203,7 @@ def _approval(
             )
             return (fact(ConditionType.APPROVED, holds=True, reason=reason, message=f"by {release.approved_by}"),), ()
         case ApprovalState.REJECTED:
-            message = f"release {release.name} was rejected by {release.approved_by}"
+            message = f"release {release.name} was {release.standing or f'rejected by {release.approved_by}'}"
             return _not_approved(Reason.REJECTED, message), ()
         case ApprovalState.VOID:
             message = f"release {release.name}: {release.standing}; to decide again: cdl approve {release.name}"
