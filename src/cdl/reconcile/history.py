@@ -37,7 +37,7 @@ def stood(entries: Iterable[Entry], now: Mapping[str, Status] | None = None) -> 
 
 
 def _unwritten(steps: Sequence[Entry], places: Sequence[int], answer: list[str]) -> set[int]:
-    """Find the changes after the last that led to an answer; none where nothing did: then more happened than is told."""
+    """Find the changes after the last that led to an answer; none where nothing did: more happened than is told."""
     ends = [steps[0].details.get("from"), *(step.details.get("to") for step in steps)]
     last = max((n for n, end in enumerate(ends) if end == answer), default=len(steps))
     return set(places[last:])
