@@ -49,10 +49,7 @@ def command(folder: Path, yes: bool, revision: str | None, look: bool) -> None: 
             click.confirm("Apply this?", abort=True)
         artifacts = DirectoryArtifacts(settings.home.resolve() / "artifacts")
         for document in documents:
-            plain = _of_revision(project.packed(document, artifacts), revision)
-            if settings.kubeconfig is None:  # an API server knows by itself who we are
-                plain = project.signed(plain, store, settings.user)
-            outcome, resource = store.apply(plain)
+            outcome, resource = store.apply(_of_revision(project.packed(document, artifacts), revision))
             if look:
                 store.annotate(resource.key, REQUESTED_AT_ANNOTATION, datetime.now(UTC).isoformat())
             click.echo(f"{resource.key} {outcome}")

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, REVISION_ANNOTATION
+from cdl.api.meta import AUTHORS_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.refusal import explain
 from cdl.api.v1alpha1 import KINDS, parse
-from cdl.ports.errors import Unreadable
 from cdl.stores.artifacts import DirectoryArtifacts, pack
 
 from .refusal import Refusal
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cdl.api.v1alpha1 import Resource
-    from cdl.ports.resources import ResourceStore
 
 LARGEST_FILE = 1_000_000
 """Bytes of one YAML file; a resource is far smaller."""
@@ -101,24 +99,6 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
         wrote = {AUTHORS_ANNOTATION: ",".join(sorted({*authors(folder), *said}))}  # a file may add one, and hide none
         plain["metadata"] = {**metadata, "annotations": {REVISION_ANNOTATION: commit, **given, **wrote}}
     return plain
-
-
-def signed(plain: dict[str, Any], store: ResourceStore, user: str) -> dict[str, Any]:
-    """Say who applies a document where no admission does; who applies again what is there already changes nothing."""
-    metadata = dict(plain["metadata"])
-    notes = dict(metadata.get("annotations") or {})
-    there = _there(store, plain["kind"], metadata)
-    same = there is not None and there.plain().get("spec") == parse(plain, KINDS).plain().get("spec")
-    before = there.metadata.annotations.get(APPLIED_BY_ANNOTATION) if there is not None and same else None
-    notes[APPLIED_BY_ANNOTATION] = before or user
-    return {**plain, "metadata": {**metadata, "annotations": notes}}
-
-
-def _there(store: ResourceStore, kind: str, metadata: dict[str, Any]) -> Resource | None:
-    try:
-        return store.get(KINDS[kind], str(metadata.get("namespace", "default")), str(metadata["name"]))
-    except Unreadable:
-        return None
 
 
 def revision(folder: Path) -> str:

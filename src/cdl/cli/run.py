@@ -51,7 +51,6 @@ def command(folder: Path, data: str | None, detach: bool, port: int | None, time
         for name in started:
             click.echo(f"[{time.monotonic() - begun:6.1f} s] started {name}")
         store = compose.store(settings)
-        plain = [project.signed(one, store, settings.user) for one in plain]
         keys = _apply(store, documents, plain, begun)
         if detach:
             click.echo("the platform works in the background; `cdl get` shows how far it is, `cdl stop` ends it")
