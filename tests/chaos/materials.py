@@ -14,7 +14,8 @@ from typing import Any
 from cdl.api.canonical import canonical
 from cdl.api.v1alpha1 import Release
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
-from cdl.loop.attest import attest
+from cdl.loop.attest import attest, attest_provenance
+from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.signing import made_once
 from cdl.testing.builders import COPY, deployment_document, experiment_document, pipeline_document, release_document
@@ -23,6 +24,9 @@ Document = dict[str, Any]
 MODEL = Path(__file__).parent / "model"
 NOTES = {f"{label}/{number}.txt": f"{label} note {number}" for label in ("up", "down") for number in range(6)}
 INTERVAL = "10m"
+PERSON = "a person"
+AT = datetime.now(UTC)
+"""When the person did so: lately, so that nobody looks after these Releases' members, which no engine knows."""
 
 
 def packed(files: dict[str, bytes]) -> bytes:
@@ -99,7 +103,7 @@ class Shelf:
         )
 
     def release(self, namespace: str, model: str, version: int) -> Document:
-        """Give a Release that a model server can load, as an Experiment would have written it."""
+        """Give a Release that a model server can load, as an Experiment would have written it, with a person's note."""
         code = self.code()
         checkpoint = self.home / "checkpoints-by-hand" / f"{model}-{version}"
         checkpoint.mkdir(parents=True, exist_ok=True)
@@ -126,17 +130,18 @@ class Shelf:
         )
         document: Any = dict(plain)
         uri = self._store.keep(canonical(document["spec"]), ".json")
-        document["metadata"] = {**document["metadata"], "annotations": {"cdl.dev/document": uri}}
+        note = {APPROVED_DIGEST: document["spec"]["digest"], DECIDED_BY: PERSON, DECIDED_AT: AT.isoformat()}
+        document["metadata"] = {**document["metadata"], "annotations": {"cdl.dev/document": uri, **note}}
         return _in(namespace, document)
 
     def approval(self, release: Document) -> Document:
-        """Give the status of a Release that a person has approved, signed with the key of the operator."""
-        state, digest = ApprovalState.APPROVED, release["spec"]["digest"]
-        decision = ApprovalStatus(state=state, by="a person", at=datetime.now(UTC), digest=digest)
-        signer = made_once(self.home / "keys" / "release.pem")
-        signed = attest(signer, self._store, Release.read(release), decision)
+        """Give the status that the operator would write: what the note says, both statements signed with its key."""
+        made, signer = Release.read(release), made_once(self.home / "keys" / "release.pem")
+        decision = ApprovalStatus(state=ApprovalState.APPROVED, by=PERSON, at=AT, digest=made.spec.digest)
+        signed = attest(signer, self._store, made, decision)
         said = decision.model_copy(update={"attestation": signed}).model_dump(mode="json", by_alias=True)
-        return {"status": {"observedGeneration": 1, "approval": said}}
+        provenance = attest_provenance(signer, self._store, made)
+        return {"status": {"observedGeneration": 1, "approval": said, "provenance": provenance}}
 
 
 def deployment(namespace: str, name: str, version: int) -> Document:
