@@ -12,12 +12,16 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import APPLIED_BY_ANNOTATION, AUTHORS_ANNOTATION, REQUESTED_AT_ANNOTATION, REVISION_ANNOTATION, Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.release import ApprovalState
+from cdl.loop import Reconciler
+from cdl.loop.datapipeline import controller
 from cdl.loop.release import AT_ONCE, Releases
+from cdl.ports.errors import Unreadable
 from cdl.reconcile.chain import follow
 from cdl.reconcile.history import stood
 from cdl.reconcile.record import ABSENT, PLATFORM, UNKNOWN, Verb
 from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, DECISION_REASON
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
+from cdl.testing.memory import MemoryResources
 from cdl.testing.weather import Crash
 from cdl.testing.world import World
 
@@ -226,3 +230,25 @@ def test_while_the_ledger_takes_nothing_nothing_is_said_that_it_does_not_know(wo
     world.settle()
     assert world.get(NEWS).status.condition(ConditionType.READY).status == "True"
     unbroken(world)
+
+
+class Spoilt(MemoryResources):
+    """Somebody wrote a spec past every check."""
+
+    def get(self, kind, namespace, name):
+        plain = super().get(kind, namespace, name).plain()
+        raise Unreadable("spec.interval: found 'soon'", plain | {"spec": {"interval": "soon"}})
+
+
+def test_what_is_wrong_with_a_spec_is_told_of_the_resource_it_is_in(world):
+    put(world, DataPipeline, **NOTES)
+    world.settle()
+    store = Spoilt(world.weather["resources"])
+    store._stored = world.resources._stored
+    reconciler = Reconciler(controller(world.engines), store, lambda: world.now, ledger=world.ledger)
+    reconciler.turn("default", "news")
+    reconciler.turn("default", "news")
+    unbroken(world)
+    told = [entry for entry in world.ledger.entries if "InvalidSpec" in entry.why]
+    assert {entry.what for entry in told} == {"Ready False", "Stalled True"}
+    assert {entry.uid for entry in told} == {world.get(NEWS).metadata.uid}
