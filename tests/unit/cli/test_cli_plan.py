@@ -210,4 +210,4 @@ def test_a_change_that_is_being_worked_on_is_not_called_done(worked, folder):
     cdl("apply", folder.place, "--yes")
     _, experiment, _ = plan_of(folder).resources
     assert {s.verdict for s in experiment.stages} <= {"run", "unknown", "wait"}
-    assert "its last change is still being worked on" in experiment.notes[-1]
+    assert "its last change did not come to its end" in experiment.notes[-1]

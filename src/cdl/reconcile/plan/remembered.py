@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cdl.api.conditions import ConditionType
-from cdl.api.v1alpha1.datapipeline import Side
+from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Side
 from cdl.api.v1alpha1.resource import DeletionPolicy
 from cdl.reconcile import datapipeline as data
 from cdl.reconcile import experiment as training
@@ -28,10 +28,14 @@ BY_SPEC = ("code", "data", "labels", "transforms")
 
 
 def settled(status: Status, generation: int) -> bool:
-    """The engines hold what the status says: nothing was going on when it was written."""
+    """The engines hold what the status says: nothing was going on when it was written.
+
+    A dataset that broke a check is not in the status of its pipeline, which still tells of the one before it.
+    """
     ready = status.condition(ConditionType.READY)
-    at_rest = ready is not None and ready.status != "Unknown"
-    return at_rest and status.observed_generation == generation
+    if ready is None or status.observed_generation != generation:
+        return False
+    return ready.status == "True" or (ready.status == "False" and not isinstance(status, DataPipelineStatus))
 
 
 def sources_seen(sources: Iterable[Source]) -> tuple[data.SourceSeen, ...]:

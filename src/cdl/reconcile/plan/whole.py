@@ -34,7 +34,7 @@ def resource_plan(
     """Put the plan of one resource together; what only a resting resource says truly is not claimed of another."""
     if not at_rest:
         stages = tuple(_doubted(stage) for stage in stages)
-        notes = (*notes, "its last change is still being worked on, so its status does not say what there is")
+        notes = (*notes, "its last change did not come to its end, so its status does not say what there is")
     warnings, over = over_budget(wanted.spec.budget, stages) if wanted.kind == "Experiment" else ((), False)
     meta = wanted.metadata
     return ResourcePlan(
