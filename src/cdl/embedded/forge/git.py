@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ZERO = "0" * 40
+SHA = re.compile(r"[0-9a-f]{40}")
 LARGE = 200_000
 """Characters of a file's diff beyond which it is not shown."""
 FORMAT = "%x1e%H%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cn%x1f%ce%x1f%cI%x1f%B"
@@ -92,7 +94,8 @@ class Repository:
         """Give the commit a branch, tag or id leads to; empty: none."""
         if not name or name.startswith("-"):
             return ""
-        for full in (f"refs/heads/{name}", f"refs/tags/{name}", name):
+        exact = name.startswith("refs/") or SHA.fullmatch(name)
+        for full in (name,) if exact else (f"refs/heads/{name}", f"refs/tags/{name}", name):
             try:
                 return self.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{full}^{{commit}}")
             except GitError:
@@ -124,18 +127,11 @@ class Repository:
 
     def base(self, one: str, other: str) -> str:
         """Give the newest commit that both come from; empty: none."""
-        try:
-            return self.text("merge-base", one, other)
-        except GitError:
-            return ""
+        return _known(self.folder, "base", one, other)
 
     def leads_to(self, old: str, new: str) -> bool:
         """Say whether `new` comes from `old`."""
-        try:
-            self.run("merge-base", "--is-ancestor", old, new)
-        except GitError:
-            return False
-        return True
+        return bool(old) and _known(self.folder, "leads to", old, new) == old
 
     def tree(self, sha: str, path: str = "", *, recursive: bool = False) -> list[tuple[str, str, str, str]]:
         """Give (mode, type, id, path) of what lies at a path."""
@@ -209,10 +205,19 @@ class Repository:
 
     def merged_tree(self, ours: str, theirs: str) -> str:
         """Give the tree of a merge; empty: the two do not go together."""
-        try:
-            return self.text("merge-tree", "--write-tree", ours, theirs).splitlines()[0]
-        except GitError:
-            return ""
+        return _known(self.folder, "merge", ours, theirs)
+
+
+QUESTIONS = {"base": ("merge-base",), "leads to": ("merge-base",), "merge": ("merge-tree", "--write-tree")}
+
+
+@functools.lru_cache(maxsize=10_000)
+def _known(folder: Path, question: str, one: str, other: str) -> str:
+    """Answer what is true of two commits for ever; a question costs a process, and lists ask it of each entry."""
+    try:
+        return Repository(folder).text(*QUESTIONS[question], one, other).splitlines()[0]
+    except GitError:
+        return ""
 
 
 def _commit(entry: str) -> Commit:
