@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cdl.embedded.forge import changes, views
 from cdl.embedded.forge.api.repository import pushing
 from cdl.embedded.forge.errors import ApiError, incomplete, invalid, missing
-from cdl.embedded.forge.git import GitError, Repository
+from cdl.embedded.forge.git import ZERO, GitError, Repository
 from cdl.embedded.forge.store import Tree
 from cdl.embedded.forge.web import Answer, Call, Routes
 
@@ -48,25 +48,30 @@ class Draft:
             self._write(path, _content(action), self._there(path)[0])
         elif kind == "delete":
             self._there(path)
-            self._git("update-index", "--force-remove", "--", path)
+            self._set(path, "0", ZERO)
         elif kind == "move":
             before = _path(action.get("previous_path"))
             mode, blob = self._there(before)
             self._absent(path)
-            self._git("update-index", "--force-remove", "--", before)
+            self._set(before, "0", ZERO)
             if action.get("content") is not None:
                 self._write(path, _content(action), mode)
             else:
-                self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+                self._set(path, mode, blob)
         elif kind == "chmod":
             _, blob = self._there(path)
             mode = "100755" if action.get("execute_filemode") in {True, "true"} else "100644"
-            self._git("update-index", "--cacheinfo", f"{mode},{blob},{path}")
+            self._set(path, mode, blob)
         else:
             raise incomplete("actions[0][action]", "does not have a valid value")
 
     def _git(self, *words: str) -> str:
         return self.repository.text(*words, env=self.env)
+
+    def _set(self, path: str, mode: str, blob: str) -> None:
+        """Put an entry into the index, or with mode 0 take it out."""
+        entry = f"{mode} {blob}\t{path}\0".encode()
+        self.repository.run("update-index", "-z", "--index-info", given=entry, env=self.env)
 
     def _entry(self, path: str) -> tuple[str, str] | None:
         said = self._git("ls-files", "--stage", "-z", "--", f":(literal){path}").split("\0")
@@ -84,7 +89,7 @@ class Draft:
 
     def _write(self, path: str, content: bytes, mode: str) -> None:
         blob = self.repository.run("hash-object", "-w", "--stdin", given=content).decode().strip()
-        self._git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
+        self._set(path, mode, blob)
 
 
 def _path(value: object) -> str:
