@@ -10,7 +10,10 @@ from cdl.reconcile.modeldeployment import ReleaseSeen, ServingWish
 from cdl.testing.builders import deployment
 
 OWNER = Key("ModelDeployment", "team", "news")
-WISH = ServingWish(ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1", attestation="file:///a"), deployment().spec)
+WISH = ServingWish(
+    ReleaseSeen("news-1", 1, "sha256:1", approved=True, document="file:///1", attestation="file:///a"),
+    deployment().spec,
+)
 OURS = {
     "apiVersion": "cdl.dev/v1alpha1",
     "kind": "ModelDeployment",
