@@ -120,7 +120,7 @@ class Receiver:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 status = 503 if outer.refuse else 200
                 outer.refuse = max(outer.refuse - 1, 0)
-                outer.got.append((dict(self.headers), content, status))
+                outer.got.append((self.headers, content, status))
                 self.send_response(status)
                 self.end_headers()
 
