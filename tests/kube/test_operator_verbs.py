@@ -73,6 +73,19 @@ def test_a_plan_of_what_rests_runs_nothing(platform, verbs, project):
     assert all(r["asked"] for r in told["resources"])
 
 
+def test_a_plan_from_elsewhere_asks_the_cluster_alone(platform, verbs, project, tmp_path):
+    there = {"CDL_HOME": str(tmp_path / "elsewhere"), "CDL_KUBECONFIG": str(platform.home / "kubeconfig")}
+    done = platform.cdl("plan", project, "-o", "json", **there)
+    assert done.returncode == 0, done.stderr
+    resources = {r["kind"]: r for r in json.loads(done.stdout)["resources"]}
+    assert [resources[kind]["asked"] for kind in ("DataPipeline", "Experiment")] == [False, False]
+    assert resources["ModelDeployment"]["asked"]
+    assert {s["verdict"] for s in resources["DataPipeline"]["stages"]} == {"reuse"}
+    stages = {s["name"]: s for s in resources["Experiment"]["stages"]}
+    assert (stages["train"]["verdict"], stages["evaluate"]["verdict"]) == ("reuse", "reuse")
+    assert stages["release"]["reasons"][0].startswith("code.archive.uri: "), "code would be kept elsewhere"
+
+
 def test_a_plan_of_another_hyperparameter_trains(platform, verbs, project, tmp_path):
     other = shutil.copytree(project, tmp_path / "other")
     path = next(p for p in (other / "resources").iterdir() if "kind: Experiment" in p.read_text())

@@ -231,8 +231,9 @@ def _release_changes(facts: ExperimentFacts) -> tuple[str, ...]:
     before, wanted = facts.before, facts.wanted
     if before is None:
         return ("there is no release yet",)
+    places = [r.spec.code.archive.uri if r.spec.code.archive else None for r in (before, wanted)]
     old, new = (r.spec.code.serve for r in (before, wanted))
-    found = changes(
+    found = changes(places[0], places[1], "code.archive.uri") + changes(
         old.model_dump(mode="json", by_alias=True) if old else None,
         new.model_dump(mode="json", by_alias=True) if new else None,
         "code.serve",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Side
 from cdl.api.v1alpha1.resource import DeletionPolicy
 from cdl.reconcile import datapipeline as data
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Dataset, Source
     from cdl.api.v1alpha1.resource import Status
 
+SOMEBODY_ELSE = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_RELEASE})
+"""What is waited for while no engine does anything."""
 GONE = "another program"
 """Stands for the code of a built-in program that is not here any more."""
 BY_SPEC = ("code", "data", "labels", "transforms")
@@ -35,7 +37,9 @@ def settled(status: Status, generation: int) -> bool:
     ready = status.condition(ConditionType.READY)
     if ready is None or status.observed_generation != generation:
         return False
-    return ready.status == "True" or (ready.status == "False" and not isinstance(status, DataPipelineStatus))
+    if ready.status == "False":
+        return not isinstance(status, DataPipelineStatus)
+    return ready.status == "True" or ready.reason in SOMEBODY_ELSE
 
 
 def sources_seen(sources: Iterable[Source]) -> tuple[data.SourceSeen, ...]:
