@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1 import Resource
     from cdl.settings import Settings
 
-PIPELINES = (".gitlab-ci.yml", ".gitlab-ci.yaml", ".github/workflows/*.yml", ".github/workflows/*.yaml")
-"""Where a CI service is told what to do."""
+PIPELINES = (
+    *(".gitlab-ci.yml", ".gitlab-ci.yaml", ".gitlab/**/*.yml"),
+    *(".github/workflows/*.yml", ".github/workflows/*.yaml"),
+)
+"""Where a CI service is told what to do, included files among it."""
 TESTS = re.compile(r"\bcdl validate\b|\bpytest\b|\bmake (test|check)\b|\btox\b|\bnox\b")
 DELIVERS = re.compile(r"\bcdl (apply|run)\b|\bkubectl apply\b|\bhelm upgrade\b")
 
