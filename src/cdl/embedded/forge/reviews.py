@@ -12,6 +12,7 @@ from cdl.embedded.forge.store import Tree, now
 if TYPE_CHECKING:
     from cdl.embedded.forge.forge import Forge
 
+HIDDEN = {"author_id", "base_sha", "start_sha", "remove_source_branch"}
 DRAFTS = ("draft:", "[draft]", "(draft)")
 
 
@@ -89,7 +90,7 @@ def written(forge: Forge, review: Tree, user: User | None = None, *, full: bool 
     project = forge.store.get("project", review["project_id"]) or {}
     found = standing(forge, review)
     people = {"author": review["author_id"], "merged_by": review["merged_by"], "closed_by": review["closed_by"]}
-    shown = {key: value for key, value in review.items() if key not in {"author_id", "base_sha", "start_sha"}}
+    shown = {key: value for key, value in review.items() if key not in HIDDEN}
     shown |= {key: views.person(forge, forge.user(number)) if number else None for key, number in people.items()}
     shown |= {
         key: [views.person(forge, forge.user(number)) for number in shown.pop(f"{key[:-1]}_ids")]
