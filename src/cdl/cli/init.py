@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 import cdl
 from cdl.api.meta import ModelName
 
-from .context import settings_of
 from .refusal import Refusal
 
 if TYPE_CHECKING:
@@ -70,23 +69,24 @@ def _checked(name: str) -> str:
 
 def _content(name: str, template: str) -> Iterator[tuple[Path, str]]:
     """Give each file of a project by its path; a template's own file stands for the shared one of the same name."""
-    shelf = templates()
-    for part in (shelf / EVERY, shelf / template):
+    shelf, jobs = shipped("templates"), shipped("pipelines") / "gitlab"
+    for part in (shelf / EVERY, shelf / template, jobs):
         if not part.is_dir():
-            message = f"{part}: the templates of this installation are missing; install cdl again"
+            message = f"{part}: not there, so this installation of cdl was made without its templates"
             raise Refusal(message)
+    for part in (shelf / EVERY, shelf / template):
         for path in _files(part):
             place = Path(*(_plain(word) for word in path.relative_to(part).parts))
             yield place, path.read_text(encoding="utf-8").replace(PLACEHOLDER, name)
-    for path in sorted((settings_of().programs / "gitlab").glob("*.yml")):
+    for path in sorted(jobs.glob("*.yml")):
         yield INCLUDES / path.name, path.read_text(encoding="utf-8")
 
 
-def templates() -> Path:
-    """Find the templates: beside the package when installed, else in the checkout."""
+def shipped(name: str) -> Path:
+    """Find a folder that travels with cdl: beside the package when installed, else in the checkout."""
     package = Path(cdl.__file__).parent
-    packaged = package / "_templates"
-    return packaged if packaged.is_dir() else package.parents[1] / "templates"
+    packaged = package / f"_{name}"
+    return packaged if packaged.is_dir() else package.parents[1] / name
 
 
 def _files(folder: Path) -> list[Path]:

@@ -44,7 +44,9 @@ class Wish:
     status: str = "True"
 
     def __str__(self) -> str:
-        """Say it as people write it."""
+        """Say it as people do."""
+        if self.name == DELETE:
+            return "deleted"
         return self.name if self.status == "True" else f"{self.name}={self.status}"
 
 

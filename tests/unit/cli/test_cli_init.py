@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cdl.cli import main
-from cdl.cli.init import DOT, EVERY, TEMPLATES, templates
+from cdl.cli.init import DOT, EVERY, TEMPLATES, shipped
 from cdl.kube.rbac import PEOPLE
 from tests.architecture.tree import ROOT
 
@@ -113,6 +113,6 @@ def test_every_role_is_asked_for_a_review_of_something(tmp_path):
 
 def test_the_wheel_holds_the_templates():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert templates() == ROOT / "templates"
+    assert shipped("templates") == ROOT / "templates"
     assert wheel["sources"]["templates"] == "cdl/_templates"
-    assert {path.name for path in templates().iterdir()} == {EVERY, *TEMPLATES}
+    assert {path.name for path in shipped("templates").iterdir()} == {EVERY, *TEMPLATES}

@@ -67,7 +67,7 @@ def wait(*words):
         (["cdlexp", "news", "--for", "released"], "Experiment default/news Released"),
         (["experiments", "--for", "condition=GatesPassed"], "Experiment default/news GatesPassed"),
         (["modeldeployment", "shop", "--for", "Ready=unknown"], "ModelDeployment default/shop Ready=Unknown"),
-        (["modeldeployment", "gone", "--for", "delete"], "ModelDeployment default/gone delete"),
+        (["modeldeployment", "gone", "--for", "delete"], "ModelDeployment default/gone deleted"),
     ],
 )
 def test_it_comes_back_when_the_condition_holds(world, words, said):
