@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 RECONCILED = ("DataPipeline", "Experiment", "ModelDeployment")
 LAPTOP_BEAT = timedelta(seconds=0.5)
 """A person is watching."""
+GITOPS = "cdl-gitops"
+"""Who applies what came from git."""
 OUTBOX = "outbox"
 """The folder of what the ledger could not be told yet, below the home."""
 LEASE_PATIENCE = 3
@@ -61,10 +63,19 @@ def store(settings: Settings) -> Shelf:
     return ClusterStore(settings.kubeconfig)
 
 
-def local_store(settings: Settings) -> LocalStore:
-    """Open the resources of `cdl run`."""
+def local_store(settings: Settings, user: str = "") -> LocalStore:
+    """Open the resources of `cdl run`, for who asks or for a user."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    return LocalStore(settings.home.resolve() / "resources.db", settings.user)
+    return LocalStore(settings.home.resolve() / "resources.db", user or settings.user)
+
+
+def gitops_store(settings: Settings) -> Shelf:
+    """Open the same resources for `cdl gitops`, whose writes carry its own name and no person's."""
+    if settings.kubeconfig is None:
+        return local_store(settings, GITOPS)
+    from cdl.kube.cluster import ClusterStore
+
+    return ClusterStore(settings.kubeconfig, GITOPS)
 
 
 def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = RECONCILED) -> Engines:

@@ -25,6 +25,12 @@ AUTHORS_ANNOTATION = "cdl.dev/authors"
 """Who wrote the git commit, by commas; never the ones who may approve what comes of it."""
 APPLIED_BY_ANNOTATION = "cdl.dev/applied-by"
 """Who applied the resource; on a cluster admission writes it over whatever was sent."""
+MANAGED_BY_LABEL = "cdl.dev/managed-by"
+"""Which repository, branch and path `cdl gitops` keeps the resource true to."""
+RENDERED_ANNOTATION = "cdl.dev/rendered"
+"""Digest of what git said when `cdl gitops` last wrote it: what differs from it now, somebody else changed."""
+PRUNE_ANNOTATION = "cdl.dev/prune"
+"""`disabled`: the resource stays when it leaves git."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=32)]

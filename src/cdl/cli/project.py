@@ -49,11 +49,11 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def read(folder: Path) -> tuple[Document, ...]:
+def read(folder: Path, *, empty: bool = False) -> tuple[Document, ...]:
     """Read and check every resource of a project; faults of all files are told together.
 
     Raises:
-        Refusal: there is nothing to read, or something in it is wrong.
+        Refusal: there is nothing to read and that is not expected, or something in it is wrong.
     """
     faults: list[str] = []
     documents: list[Document] = []
@@ -70,7 +70,7 @@ def read(folder: Path) -> tuple[Document, ...]:
         seen[key] = document.path
     if faults:
         raise Refusal("\n".join(faults))
-    if not documents:
+    if not documents and not empty:
         message = f"{folder}: found no resources, expected YAML files in {folder / 'resources'}"
         raise Refusal(message)
     return tuple(documents)
@@ -82,14 +82,7 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
     Raises:
         Refusal: a folder is not there.
     """
-    plain = dict(document.plain)
-    if document.resource.kind == "Experiment":
-        spec = dict(plain["spec"])
-        code = dict(spec["code"])
-        for part in ("archive", "serve"):
-            if code.get(part):
-                code[part] = _packed_part(document.path, f"spec.code.{part}.uri", dict(code[part]), artifacts)
-        plain["spec"] = {**spec, "code": code}
+    plain = built(document, artifacts)
     folder = _project(document.path)
     commit = revision(folder)
     if commit:
@@ -98,6 +91,24 @@ def packed(document: Document, artifacts: DirectoryArtifacts) -> dict[str, Any]:
         said = {name.strip() for name in str(given.get(AUTHORS_ANNOTATION, "")).split(",")} - {""}
         wrote = {AUTHORS_ANNOTATION: ",".join(sorted({*authors(folder), *said}))}  # a file may add one, and hide none
         plain["metadata"] = {**metadata, "annotations": {REVISION_ANNOTATION: commit, **given, **wrote}}
+    return plain
+
+
+def built(document: Document, artifacts: DirectoryArtifacts, within: Path | None = None) -> dict[str, Any]:
+    """Give the document with the folders its code names packed by content digest; `within` keeps them in a folder.
+
+    Raises:
+        Refusal: a folder is not there, or is elsewhere.
+    """
+    plain = dict(document.plain)
+    if document.resource.kind == "Experiment":
+        spec = dict(plain["spec"])
+        code = dict(spec["code"])
+        for part in ("archive", "serve"):
+            if code.get(part):
+                field = f"spec.code.{part}.uri"
+                code[part] = _packed_part(document.path, field, dict(code[part]), artifacts, within)
+        plain["spec"] = {**spec, "code": code}
     return plain
 
 
@@ -129,11 +140,16 @@ def _project(path: Path) -> Path:
     return folder.parent if folder.name == "resources" else folder
 
 
-def _packed_part(path: Path, field: str, part: dict[str, Any], artifacts: DirectoryArtifacts) -> dict[str, Any]:
+def _packed_part(
+    path: Path, field: str, part: dict[str, Any], artifacts: DirectoryArtifacts, within: Path | None
+) -> dict[str, Any]:
     uri = str(part["uri"])
     if not uri.startswith("file:"):
         return part
     place = (path.parent / uri.removeprefix("file:").removeprefix("//")).resolve()
+    if within is not None and not place.is_relative_to(within.resolve()):
+        message = f"{path}: {field}: found {uri!r}, which leads out of the project"
+        raise Refusal(message)
     if place.is_dir():
         content, suffix = pack(place), ".tar.gz"
     elif place.is_file():

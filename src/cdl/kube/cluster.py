@@ -23,8 +23,9 @@ MANAGER = "cdl"
 class ClusterStore(KubeStore):
     """Asks the server for every read: a command asks once."""
 
-    def __init__(self, kubeconfig: Path | None) -> None:
-        """Reach the cluster a kubeconfig names; nothing is asked yet."""
+    def __init__(self, kubeconfig: Path | None, manager: str = MANAGER) -> None:
+        """Reach the cluster a kubeconfig names, as this manager of fields; nothing is asked yet."""
+        self._manager = manager
         self._server = Api.connect(kubeconfig)
         super().__init__(self._server, Live(self._server))
 
@@ -42,7 +43,7 @@ class ClusterStore(KubeStore):
         body: dict[str, Any] = {"apiVersion": wanted.api_version, "kind": key.kind, "spec": document["spec"]}
         given = {"labels": wanted.metadata.labels, "annotations": wanted.metadata.annotations}
         body["metadata"] = {"name": key.name, "namespace": key.namespace, **{k: v for k, v in given.items() if v}}
-        after = self._server.apply(paths.resource(key), body, MANAGER)
+        after = self._server.apply(paths.resource(key), body, self._manager)
         outcome: Outcome = "created" if before is None else "unchanged" if _same(before, after) else "configured"
         return outcome, KINDS[key.kind].read(after)
 
