@@ -59,10 +59,21 @@ def test_a_commit_does_all_its_actions_or_none(project):
     assert project.commits.list(get_all=True)[0].id == made.id
 
 
-@pytest.mark.parametrize("path", ["../x", ".git/config", "a//b", "/etc/x", ""])
+@pytest.mark.parametrize("path", ["../x", ".git/config", "a//b", "/etc/x", "", "a\0b", ".GIT/hooks/x"])
 def test_a_file_lies_where_files_may(project, path):
     actions = [{"action": "create", "file_path": path, "content": "x"}]
     assert refusal(project.commits.create, {"branch": "main", "commit_message": "x", "actions": actions})[0] == 400
+
+
+def test_a_number_that_no_database_holds_is_not_found(server):
+    headers = {"PRIVATE-TOKEN": token("validator")}
+    for number in ("9" * 40, "²", "-1"):
+        assert httpx.get(f"{server.url}/api/v4/projects/{number}", headers=headers).status_code == 404
+    assert httpx.get(f"{server.url}/api/v4/users/{'9' * 40}", headers=headers).status_code == 400
+    assert httpx.get(f"{server.url}/api/v4/nothing", headers=headers).json() == {"message": "404 Not found"}
+    assert httpx.patch(f"{server.url}/api/v4/projects", headers=headers).status_code == 405
+    nul = httpx.get(f"{server.url}/api/v4/projects?search=a%00b", headers=headers)
+    assert (nul.status_code, "null byte" in nul.text) == (400, True)
 
 
 @pytest.mark.parametrize("ref", ["--output=x", "none", "-", "main..", "@{u}"])

@@ -15,7 +15,7 @@ from typing import IO
 import uvicorn
 
 from cdl.embedded.forge import app
-from cdl.embedded.forge.accounts import BadUsers
+from cdl.embedded.forge.accounts import BadUsers, User
 from cdl.embedded.forge.forge import Forge
 
 
@@ -36,8 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         except (BadUsers, sqlite3.Error) as error:
             print(f"forge: {error}", file=sys.stderr)
             return 2
-        app.catch_up(forge)
-        asyncio.run(_serve(forge, listener))
+        asyncio.run(_serve(forge, app.catch_up(forge), listener))
     return 0
 
 
@@ -75,8 +74,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(forge: Forge, listener: socket.socket) -> None:
-    config = uvicorn.Config(app.build(forge), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+async def _serve(forge: Forge, unsure: dict[int, User], listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app.build(forge, unsure), log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Accounts:
     def of_job_token(self, token: str) -> User | None:
         """Say for whom a running job speaks."""
         number = token.partition("-")[2].partition("_")[0]
-        job = self._store.get("job", int(number)) if token.startswith("glcbt-") and number.isdigit() else None
+        job = self._store.get("job", int(number)) if re.fullmatch(r"[0-9]{1,15}", number) else None
         if job is None or job["status"] != "running" or not secrets.compare_digest(job["token"], _digest(token)):
             return None
         owner = self.by_id.get(job["user_id"])

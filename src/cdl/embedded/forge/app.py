@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cdl.embedded.forge import changes, pages
+from cdl.embedded.forge.accounts import User
 from cdl.embedded.forge.api import committing, mergerequests, notes, projects, repository, settings, statuses
 from cdl.embedded.forge.forge import Forge
 from cdl.embedded.forge.smart import Smart
@@ -21,7 +22,11 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 GIT = "info/refs|git-upload-pack|git-receive-pack"
 
 
-def build(forge: Forge) -> Starlette:
+SECOND_LOOKS = (1.0, 5.0, 20.0)
+"""Seconds after a start at which to look again where a push was under way when the server before us died."""
+
+
+def build(forge: Forge, unsure: Mapping[int, User]) -> Starlette:
     """Put the endpoints together; messages go out as long as the server runs."""
     routes = Routes(forge)
     for subject in (projects, repository, committing, statuses, mergerequests, notes, settings):
@@ -30,11 +35,12 @@ def build(forge: Forge) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        sending = asyncio.create_task(forge.outbox.run())
+        tasks = [asyncio.create_task(forge.outbox.run()), asyncio.create_task(_look_again(forge, unsure))]
         yield
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sending
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         forge.store.close()
 
     return Starlette(
@@ -64,9 +70,24 @@ async def healthy(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def catch_up(forge: Forge) -> None:
-    """Tell what moved while nobody was here to tell of it."""
+def catch_up(forge: Forge) -> dict[int, User]:
+    """Tell what moved while nobody was here to tell of it; give who was pushing where when the server died."""
+    unsure = {}
     for project in forge.store.all("project"):
-        if forge.repository(project).folder.exists():
-            projects.hooks(forge, project)
-            changes.settle(forge, project)
+        if not forge.repository(project).folder.exists():
+            continue
+        if pusher := forge.store.pusher(project["id"]):
+            unsure[project["id"]] = forge.user(pusher)
+        projects.hooks(forge, project)
+        changes.settle(forge, project)
+    return unsure
+
+
+async def _look_again(forge: Forge, unsure: Mapping[int, User]) -> None:
+    """Settle what git programs did that outlived the server that had started them."""
+    for seconds in SECOND_LOOKS if unsure else ():
+        await asyncio.sleep(seconds)
+        for number, user in unsure.items():
+            if project := await asyncio.to_thread(forge.store.get, "project", number):
+                await asyncio.to_thread(changes.settle, forge, project, user)
+        forge.outbox.wake()

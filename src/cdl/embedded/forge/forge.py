@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from cdl.embedded.forge.store import Store, Tree
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+
+NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class Forge:
@@ -36,7 +39,7 @@ class Forge:
 
     def project(self, name: str) -> Tree | None:
         """Give a project by its number or its path."""
-        if name.isdigit():
+        if NUMBER.fullmatch(name):
             return self.store.get("project", int(name))
         return self.store.by("project", 0, name)
 
@@ -80,8 +83,7 @@ class Forge:
             name, _, token = base64.b64decode(header.partition(" ")[2]).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise unauthorized() from error
-        with self.store.lock:
-            job = self.accounts.of_job_token(token) if name == "gitlab-ci-token" else None
+        job = self.accounts.of_job_token(token) if name == "gitlab-ci-token" else None
         user = job or self.accounts.of_token(token)
         if user is None:
             raise unauthorized()

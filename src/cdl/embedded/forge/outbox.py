@@ -71,7 +71,7 @@ class Outbox:
         async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
             while True:
                 self._more.clear()
-                waiting = self._store.all("delivery", lookup=WAITING)
+                waiting = await asyncio.to_thread(self._store.all, "delivery", None, WAITING)
                 due = [found for found in waiting if found["next_at"] <= time.time()]
                 by_hook: dict[int, list[Tree]] = {}
                 for found in due:
@@ -90,11 +90,14 @@ class Outbox:
     async def _send_all(self, client: httpx.AsyncClient, found: list[Tree]) -> None:
         """In order, so that a receiver that is well hears of things as they happened."""
         for delivery in found:
-            hook = self._store.get("hook", delivery["hook_id"])
+            hook = await asyncio.to_thread(self._store.get, "hook", delivery["hook_id"])
             result = await self._attempt(client, hook, delivery) if hook else {"state": FAILED, "error": "no hook"}
-            with self._store.transaction():
-                self._store.put("delivery", delivery | result)
-                self._forget_old(delivery["id"])
+            await asyncio.to_thread(self._write_down, delivery | result)
+
+    def _write_down(self, delivery: Tree) -> None:
+        with self._store.transaction():
+            self._store.put("delivery", delivery)
+            self._forget_old(delivery["id"])
 
     async def _attempt(self, client: httpx.AsyncClient, hook: Tree, delivery: Tree) -> Tree:
         attempts = delivery["attempts"] + 1

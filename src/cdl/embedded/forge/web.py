@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -26,6 +28,7 @@ from cdl.embedded.forge.store import Tree
 if TYPE_CHECKING:
     from cdl.embedded.forge.forge import Forge
 
+NUMBER = re.compile(r"[0-9]{1,15}")
 API = "/api/v4"
 LARGEST_PAGE = 100
 LARGEST_BODY = 64 << 20
@@ -55,7 +58,7 @@ class Call:
         Raises:
             ApiError: it is none.
         """
-        if not self.names[name].isdigit():
+        if not NUMBER.fullmatch(self.names[name]):
             raise incomplete(name, "is invalid")
         return int(self.names[name])
 
@@ -83,7 +86,7 @@ class Call:
             ApiError: it is no number.
         """
         value = self.text(name)
-        if value and not value.isdigit():
+        if value and not NUMBER.fullmatch(value):
             raise incomplete(name, "is invalid")
         return int(value) if value else default
 
@@ -186,12 +189,17 @@ class Routes:
             given = dict(request.query_params) | await _body(request)
             user = self._forge.caller(request)
             names = {name: unquote(value) for name, value in match.groupdict().items()}
+            if any("\0" in word for word in _words([names, given])):
+                raise ApiError(400, {"message": "400 Bad request - string contains null byte"})
             call = Call(self._forge, request.method, path, user, names, given)
             return await run_in_threadpool(self._run, call, handler)
         except ApiError as error:
             return JSONResponse(error.body, status_code=error.status)
         except ClientDisconnect:
             return Response(status_code=499)
+        except (sqlite3.Error, OSError) as error:
+            print(f"forge: {request.method} {request.url.path}: {error}", file=sys.stderr)
+            return JSONResponse({"message": "500 Internal Server Error"}, status_code=500)
 
     def _run(self, call: Call, handler: Handler) -> Response:
         store = self._forge.store
@@ -219,6 +227,17 @@ def _response(answer: Answer, call: Call) -> Response:
         return Response(status_code=204)
     body = dict(answer) if isinstance(answer, Mapping) else list(answer)
     return JSONResponse(body, status_code=201 if call.method == "POST" else 200, headers=call.headers)
+
+
+def _words(given: object) -> Iterator[str]:
+    """Give every text that was sent, however deep."""
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, dict):
+        yield from _words([*given, *given.values()])
+    elif isinstance(given, list | tuple):
+        for part in given:
+            yield from _words(part)
 
 
 def _insufficient() -> ApiError:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import gitlab
 
-from cdl.ports.errors import Conflict, Rejected
+from cdl.ports.errors import Conflict, Rejected, Unavailable
 from cdl.ports.forge import CommitState, CommitStatus, MergeRequest
 
 from . import reading
@@ -171,8 +171,22 @@ class GitLabForge:
                 raise Conflict(f"merge of !{number}: its head is {done.sha[:12]} by now, not {sha[:12]}")
             if not done.open:
                 raise Rejected(f"merge of !{number}: it is closed; reopen it first")
-            answer = review.merge(sha=sha, **WRITE)
-        return reading.merge_request(dict(answer)).merged_as
+            try:
+                answer = review.merge(sha=sha, **WRITE)
+            except gitlab.GitlabMRClosedError as error:
+                raise self._not_merged(number, error) from error
+        if not (merged := reading.merge_request(dict(answer)).merged_as):
+            raise Unavailable(f"merge of !{number}: GitLab has begun and not said that it is done")
+        return merged
+
+    def _not_merged(self, number: int, error: gitlab.GitlabMRClosedError) -> Exception:
+        """Say what keeps it from being merged: GitLab answers the same to what it is still looking at."""
+        if error.response_code not in {405, 406, 422}:
+            return error
+        standing = self._project.mergerequests.get(number, **READ).attributes.get("detailed_merge_status", "")
+        if standing in reading.UNDECIDED:
+            return Unavailable(f"merge of !{number}: GitLab has not yet found out whether it can be merged")
+        return Rejected(f"merge of !{number}: it cannot be merged: {standing or error.error_message}")
 
 
 def _says(known: CommitStatus, wanted: CommitStatus) -> bool:

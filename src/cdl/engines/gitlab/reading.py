@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 APPROVED = "approved this merge request"
 NO_REPLY = re.compile(r"(?:\d+-)?([^@+]+)@users\.noreply\.")
 """The address GitLab gives who hides their own; the user name is in it."""
+UNDECIDED = {"unchecked", "checking", "preparing", "approvals_syncing"}
+"""What GitLab says of a merge request that it has not looked at to the end."""
 STATES = {
     "created": CommitState.PENDING,
     "waiting_for_resource": CommitState.PENDING,

@@ -105,7 +105,8 @@ def create(call: Call) -> Answer:
 
 
 def _people(call: Call, name: str) -> list[int]:
-    return [int(word) for word in call.words(name) if word.isdigit() and int(word) in call.forge.accounts.by_id]
+    known = {str(number) for number in call.forge.accounts.by_id}
+    return [int(word) for word in call.words(name) if word in known]
 
 
 def get(call: Call) -> Answer:
