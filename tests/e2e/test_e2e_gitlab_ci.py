@@ -107,7 +107,10 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path, gitlab_ci_local):
-    return Project(tmp_path, gitlab_ci_local)
+    made = Project(tmp_path, gitlab_ci_local)
+    yield made
+    if (made.folder / ".cdl-ci").exists():  # of a pipeline that did not come to its end
+        made.run("env", "CDL_HOME=.cdl-ci/rehearsal", "cdl", "stop", cwd=made.folder)
 
 
 def test_the_first_pipeline_is_green_and_says_what_it_leaves_out(project):
@@ -228,6 +231,8 @@ def _the_way_to_production(project, home, data):
     status, said, ended = project.pipeline(*there)
     assert status == 0, said
     assert ended["apply-production"] == "PASS"
+    planned = json.loads((project.folder / "plan.json").read_text())
+    assert {stage["verdict"] for one in planned["resources"] for stage in one["stages"]} == {"reuse"}
     assert [one["metadata"]["name"] for one in known("release")] == ["news-1"]
 
     project.main_was(project.git("rev-parse", "HEAD"))

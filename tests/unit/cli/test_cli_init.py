@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cdl.cli import main
 from cdl.cli.init import DOT, EVERY, TEMPLATES, shipped
 from cdl.kube.rbac import PEOPLE
-from tests.architecture.tree import ROOT
+from tests.architecture.tree import ROOT, imports, modules, offenders
 
 KNOWN = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"} | {
     f"GIT_{role}_{what}": value
@@ -116,3 +116,13 @@ def test_the_wheel_holds_the_templates():
     assert shipped("templates") == ROOT / "templates"
     assert wheel["sources"]["templates"] == "cdl/_templates"
     assert {path.name for path in shipped("templates").iterdir()} == {EVERY, *TEMPLATES}
+
+
+def test_a_new_project_imports_the_training_kit_at_most():
+    def others(path):
+        return {
+            name for name in imports(path) if name.startswith("cdl.") and not f"{name}.".startswith("cdl.training.")
+        }
+
+    assert len(modules("templates")) > 8
+    assert offenders(modules("templates"), others) == {}
