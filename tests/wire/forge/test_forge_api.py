@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import tarfile
+import zipfile
 
 import gitlab
 import httpx
@@ -151,6 +152,41 @@ def test_a_pipeline_waits_for_somebody_to_say_what_became_of_it(people, project)
     assert project.pipelines.get(pipeline.id).status == "success"
     (seen,) = pipeline.jobs.list(get_all=True)
     assert project.jobs.get(seen.id).trace() == b"epoch 1\ndone\n"
+
+
+def test_a_job_leaves_files_behind(people, project):
+    pipeline = project.pipelines.create({"ref": "main"})
+    client = people("validator")
+    path = f"/projects/{project.id}/pipelines/{pipeline.id}/jobs"
+    begun = client.http_post(path, post_data={"name": "train", "state": "running"})
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("out/report.json", "{}")
+    url = f"{client.api_url}/projects/{project.id}/jobs/{begun['id']}/artifacts"
+    files = {"file": ("artifacts.zip", packed.getvalue())}
+    assert httpx.post(url, files=files, headers={"PRIVATE-TOKEN": token("developer")}).status_code == 403
+    assert httpx.post(url, files={"file": ("x", b"x")}, headers={"JOB-TOKEN": begun["token"]}).status_code == 400
+    assert httpx.post(url, files=files, headers={"JOB-TOKEN": begun["token"]}).status_code == 201
+    job = project.jobs.get(begun["id"], lazy=True)
+    assert job.artifact("out/report.json") == b"{}"
+    assert job.artifacts() == packed.getvalue()
+    assert refusal(job.artifact, "../x")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("train:\n  script: [cdl apply]\n  rules: [!reference [.a, rules]]\n", ""),
+        ("include: [{local: x.yml}]\n", ""),
+        (".hidden: {script: [x]}\n", "at least one visible job"),
+        ("train: {stage: test}\n", "should implement the script"),
+        ("a: [\n", "Invalid configuration format"),
+    ],
+)
+def test_a_pipelines_file_is_read(project, content, error):
+    found = project.ci_lint.create({"content": content})
+    assert found.valid is (not error)
+    assert error in "".join(found.errors)
 
 
 def test_variables_environments_and_deployments(project):

@@ -173,8 +173,9 @@ class Routes:
         self._found: list[tuple[str, re.Pattern[str], Handler]] = []
 
     def add(self, method: str, path: str, handler: Handler) -> None:
-        """Serve `method path` below the API; {name} stands for one part of the path."""
+        """Serve `method path` below the API; {name} stands for one part of the path, {name*} for all the rest."""
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(API + path))
+        pattern = re.sub(r"\\{(\w+)\\\*\\}", r"(?P<\1>.+)", pattern)
         self._found.append((method, re.compile(pattern), handler))
 
     async def serve(self, request: Request) -> Response:
