@@ -36,6 +36,8 @@ QUIETLY = (
     *("-c", "http.lowSpeedLimit=1000"),
     *("-c", "http.lowSpeedTime=30"),
 )
+LIMITED = f'trap \'\' {int(signal.SIGXFSZ)}; ulimit -f "$0"; exec git "$@"'
+"""Who writes too large a file is told so, and says it, instead of being killed."""
 BLOCK = 512
 """What `ulimit -f` counts in."""
 ANSWER = 64 << 20
@@ -145,7 +147,7 @@ class Git:
         self, words: Sequence[str], complaints: object, *, at: bool = True, stdin: int = subprocess.DEVNULL
     ) -> Iterator[subprocess.Popen[bytes]]:
         place = ("--git-dir", str(self.folder)) if at else ()
-        limited = ("sh", "-c", 'ulimit -f "$0"; exec git "$@"', str(self._limits.pack // BLOCK))
+        limited = ("sh", "-c", LIMITED, str(self._limits.pack // BLOCK))
         command = [*limited, *QUIETLY, *place, *words]
         try:
             running = subprocess.Popen(
