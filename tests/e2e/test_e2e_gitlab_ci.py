@@ -100,7 +100,9 @@ class Project:
 
     def jobs(self, *words):
         """Name the jobs that a pipeline would have."""
-        status, said = self.run(self._program, "--list-json", *words, cwd=self.folder)
+        status, said = self.run(
+            self._program, "--list-json", "--ignore-predefined-vars=CI_PIPELINE_SOURCE", *words, cwd=self.folder
+        )
         assert status == 0, said
         return {j["name"] for j in json.loads(said[said.index("[") : said.rindex("]") + 1]) if j["when"] != "never"}
 
@@ -150,10 +152,10 @@ def test_a_change_of_the_readme_plans_nothing(project):
     everywhere = ("--variable", "CDL_DEV_HOME=/nowhere", "--variable", "CDL_PRODUCTION_HOME=/nowhere")
     assert project.jobs(*everywhere) == {"outlook", "validate", "test"}
     project.edit("model/classifier.py", "STEPS = 50", "STEPS = 60")
-    assert project.jobs(*everywhere) == {
-        *("outlook", "validate", "test", "rehearse", "plan"),
-        *("apply-dev", "evaluate", "report"),
-    }
+    whole = {"outlook", "validate", "test", "rehearse", "plan", "apply-dev", "evaluate", "report"}
+    assert project.jobs(*everywhere) == whole
+    request = ("--variable", "CI_PIPELINE_SOURCE=merge_request_event", "--unset-variable", "CI_COMMIT_BRANCH")
+    assert project.jobs(*everywhere, *request) == whole
 
 
 def test_what_may_never_change_is_refused_in_a_merge_request(project):
@@ -231,6 +233,8 @@ def _the_way_to_production(project, home, data):
     status, said, ended = project.pipeline(*there)
     assert status == 0, said
     assert ended["apply-production"] == "PASS"
+    (served,) = known("modeldeployment")
+    assert (project.folder / "report" / "address.env").read_text() == f"CDL_URL={served['status']['url']}\n"
     planned = json.loads((project.folder / "plan.json").read_text())
     assert {stage["verdict"] for one in planned["resources"] for stage in one["stages"]} == {"reuse"}
     assert [one["metadata"]["name"] for one in known("release")] == ["news-1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,7 +54,7 @@ def command(name: str, template: str, into: Path | None, no_git: bool) -> None: 
     told = "" if no_git else _committed(folder, MESSAGE.format(name=name, template=template))
     if told:
         click.echo(told)
-    click.echo(f"next: cd {folder} && cdl run . --data synthetic")
+    click.echo(f"next: cd {shlex.quote(str(folder))} && cdl run . --data synthetic")
 
 
 def _checked(name: str) -> str:
