@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import gitlab
 import pytest
@@ -178,6 +179,19 @@ def test_a_key_cannot_end_its_comment(forge, project):
     assert note.body.count("-->") == 1
     with pytest.raises(Rejected):
         forge.note(review.iid, "empty", "x" * 1_000_001)
+
+
+def test_two_of_us_at_once_leave_one_note(server, project):
+    fields = {"branch": "b", "start_branch": "main", "commit_message": "x"}
+    project.commits.create(fields | {"actions": [{"action": "create", "file_path": "f", "content": "x"}]})
+    review = project.mergerequests.create({"source_branch": "b", "target_branch": "main", "title": "b"})
+    both = [GitLabForge(server.url, token("platform"), project.path_with_namespace) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        addresses = list(pool.map(lambda forge: forge.note(review.iid, "report", "same"), both))
+    for forge in both:
+        forge._gitlab.session.close()
+    (note,) = [n for n in review.notes.list(get_all=True) if not n.system]
+    assert set(addresses) == {f"{review.web_url}#note_{note.id}"}
 
 
 def test_the_client_is_the_real_one():

@@ -7,6 +7,7 @@ again finds what is there. Statuses are told by name and commit, notes by a mark
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -139,20 +140,26 @@ class GitLabForge:
         """Have there be exactly one note of ours with this key, saying this."""
         marker = f"<!-- cdl:note {quote(key, safe='/').replace('--', '-%2D')} -->"
         with door(f"note {key} of !{number}"):
-            review, us = self._review(number), self._ourselves()
-            listed = review.notes.list(order_by="created_at", sort="asc", **ALL)
-            mine = [n for n in listed if n.author["id"] == us and not n.system and n.body.startswith(marker)]
-            wanted = f"{marker}\n{body}"
-            for doubled in mine[1:]:
-                there(lambda gone=doubled.id: review.notes.delete(gone, **WRITE))  # type: ignore[misc]  # a default binds it now
+            review, wanted = self._review(number), f"{marker}\n{body}"
+            mine = self._our_notes(review, marker)
             if not mine:
-                kept = review.notes.create({"body": wanted}, **WRITE).id
-            else:
-                kept = mine[0].id
-                if mine[0].body != wanted:
-                    review.notes.update(kept, {"body": wanted}, **WRITE)
+                made = review.notes.create({"body": wanted}, **WRITE)
+                # Another of us may have done the same in this moment; both keep the first.
+                mine = self._our_notes(review, marker) or [made]
+            first, *doubled = mine
+            for note in doubled:
+                there(partial(review.notes.delete, note.id, **WRITE))
+            if first.body != wanted:
+                review.notes.update(first.id, {"body": wanted}, **WRITE)
             address = self._project.mergerequests.get(number, **READ).web_url
-        return f"{address}#note_{kept}"
+        return f"{address}#note_{first.id}"
+
+    def _our_notes(self, review: ProjectMergeRequest, marker: str) -> list[Any]:
+        """Give our notes with a marker, oldest first; anybody may write a marker, but not as us."""
+        us = self._ourselves()
+        listed = review.notes.list(order_by="created_at", sort="asc", **ALL)
+        found = [n for n in listed if n.author["id"] == us and not n.system and n.body.startswith(marker)]
+        return sorted(found, key=lambda note: int(note.id))
 
     def _ourselves(self) -> int:
         """Give the number of the user whose token this is; it is asked for once."""
