@@ -207,7 +207,7 @@ def test_a_document_that_is_no_resource_still_has_a_stamp(spec):
         assert stamp_of({"kind": kind, "metadata": meta, "spec": spec}).subject == Key(kind, "team", "odd")
 
 
-def test_an_experiment_that_follows_the_data_holds_none_of_it_even_while_suspended(world):
+def test_an_experiment_that_is_suspended_keeps_the_data_it_works_with_until_it_takes_the_next(world):
     put(world, DataPipeline, pipeline_document())
     gate = {"gates": [{"metric": "accuracy", "min": 1}]}
     put(world, Experiment, experiment_document(evaluation=gate))
@@ -216,5 +216,11 @@ def test_an_experiment_that_follows_the_data_holds_none_of_it_even_while_suspend
     put(world, Experiment, experiment_document(evaluation=gate, suspend=True))
     put(world, DataPipeline, pipeline_document(steps=[{"name": "tidy", "uses": "text/clean"}]))
     world.settle()
-    strays = world.data.look(DATA, world.get(DATA).spec).strays
-    assert strays == ()
+    assert {s.name for s in world.data.look(DATA, world.get(DATA).spec).strays} == {
+        "news-clean-train",
+        "news-clean-test",
+    }
+    put(world, Experiment, experiment_document(evaluation=gate))
+    world.settle()
+    assert world.get(LEARN).status.data.train.repo == "news-tidy-train"
+    assert world.data.look(DATA, world.get(DATA).spec).strays == ()
