@@ -22,7 +22,7 @@ from cdl.api.meta import (
 )
 from cdl.api.v1alpha1 import KINDS, DataPipeline, Release, Resource, parse
 from cdl.ports.errors import Conflict, PortError, Rejected, Unavailable
-from cdl.reconcile.gitops import ORDER, Plan, Policy, State, Stored, Wanted, decide, inventory
+from cdl.reconcile.gitops import ORDER, Plan, Policy, State, Stored, Wanted, correction, decide, inventory
 from cdl.reconcile.protection import data_is_kept, pinned_by
 
 from .record import Book, Record
@@ -62,6 +62,9 @@ class Shelf(Protocol):
 
     def apply(self, document: Mapping[str, object]) -> tuple[str, Resource]:
         """Make the stored resource as the document says."""
+
+    def change(self, key: Key, part: Mapping[str, object]) -> Resource:
+        """Change some fields as a merge patch does."""
 
     def delete(self, key: Key) -> bool:
         """Ask for a resource to go."""
@@ -237,8 +240,11 @@ class Controller:
             if before is not None and before.deleting:
                 raise Conflict(f"{key}: is being deleted; it is applied again once it is gone")
             since = before.annotations.get(REVISION_ANNOTATION, "") if before is not None else ""
+            patch = correction(one, before) if before is not None else {}
+            if patch:
+                self._shelf.change(key, {"spec": patch})
             outcome, _ = self._shelf.apply(self._signed(document, one, head, since))
-            changes += [f"{key} {outcome}"] if outcome != "unchanged" else []
+            changes += [f"{key} {'configured' if patch else outcome}"] if patch or outcome != "unchanged" else []
         return changes
 
     def _signed(self, document: Document, one: Wanted, head: str, since: str) -> Document:
@@ -251,7 +257,8 @@ class Controller:
             AUTHORS_ANNOTATION: ",".join(sorted(names)),
             RENDERED_ANNOTATION: one.rendered,
         }
-        return {**document, "metadata": {**document["metadata"], "annotations": {**given, **ours}}}
+        metadata = {**document["metadata"], "annotations": {**given, **ours}}
+        return {**document, "metadata": metadata, "spec": one.spec}
 
 
 def _wanted(document: Document) -> Wanted:

@@ -192,6 +192,36 @@ def differences(one: Wanted, before: Stored, without: Sequence[str] = ()) -> tup
     return tuple(found)
 
 
+def correction(one: Wanted, before: Stored) -> Mapping[str, object]:
+    """Give the merge patch after which the stored spec is git's, if it has fields that git does not have; else none.
+
+    An apply on the server's side leaves what others set; one patch takes it away without an invalid moment between.
+    """
+    if not isinstance(one.spec, Mapping) or not isinstance(before.spec, Mapping):
+        return {}
+    extra = _extra(one.spec, before.spec)
+    return _both(one.spec, extra) if extra else {}
+
+
+def _extra(ours: Mapping[str, object], theirs: Mapping[str, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in theirs.items():
+        mine = ours.get(name)
+        if mine is None and value is not None:
+            found[name] = None
+        elif isinstance(mine, Mapping) and isinstance(value, Mapping) and (inner := _extra(mine, value)):
+            found[name] = inner
+    return found
+
+
+def _both(ours: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
+    made = dict(ours)
+    for name, value in extra.items():
+        mine = ours.get(name)
+        made[name] = _both(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
+    return made
+
+
 def _less(spec: object, without: Sequence[str]) -> object:
     if not without or not isinstance(spec, Mapping):
         return spec

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdl.api.meta import MANAGED_BY_LABEL, PRUNE_ANNOTATION, RENDERED_ANNOTATION, Key
-from cdl.reconcile.gitops import ORDER, Policy, Stored, Wanted, decide, inventory, pinned
+from cdl.local.patch import patched
+from cdl.reconcile.gitops import ORDER, Policy, Stored, Wanted, correction, decide, inventory, pinned
 
 OURS, THEIRS = "ours", "theirs"
 KEYS = [Key(kind, "default", name) for kind in ORDER for name in "ab"]
@@ -105,6 +106,22 @@ def test_data_comes_first_and_goes_last(wanted, stored, policy):
     plan = decide(wanted, stored, policy, known=frozenset())
     assert [ORDER.index(key.kind) for key in plan.apply] == sorted(ORDER.index(key.kind) for key in plan.apply)
     assert [-ORDER.index(key.kind) for key in plan.prune] == sorted(-ORDER.index(key.kind) for key in plan.prune)
+
+
+values = st.recursive(
+    st.integers(0, 2), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=6
+)
+trees = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
+
+
+@given(trees, trees)
+def test_after_a_correction_the_spec_is_gits(ours, theirs):
+    key = KEYS[0]
+    patch = correction(Wanted(key, ours), Stored(key, theirs))
+    if patch:
+        assert patched(theirs, patch) == ours
+    else:
+        assert patched(theirs, ours) == ours
 
 
 DEPLOYMENT = Key("ModelDeployment", "default", "news")

@@ -10,7 +10,7 @@ from cdl.gitops.mirror import Mirror
 from cdl.reconcile.gitops import State
 from tests.unit.gitops import gitops_rig
 
-CALLS = {"head", "fetch", "descends", "authors", "export", "list", "documents", "apply", "delete"}
+CALLS = {"head", "fetch", "descends", "authors", "export", "list", "documents", "apply", "change", "delete"}
 
 
 class KilledError(BaseException):
