@@ -1,5 +1,6 @@
 """What a branch says is what is stored: applied, corrected, pruned, and said in one sentence when it cannot be."""
 
+import fcntl
 import json
 import shutil
 
@@ -9,6 +10,7 @@ from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, PRUNE_ANNOTATION,
 from cdl.api.v1alpha1 import Experiment, ModelDeployment
 from cdl.cli import project
 from cdl.gitops.git import Limits
+from cdl.ports.errors import Rejected
 from cdl.reconcile.gitops import Policy, State
 from cdl.stores.artifacts import DirectoryArtifacts
 from tests.unit.gitops.gitops_rig import NAME, git, stored
@@ -308,3 +310,37 @@ def test_too_much_is_refused(follower):
     record = follower.look()
     assert (record.state, record.last_applied) == (State.REFUSED, first)
     assert "the largest is model/weights.bin, 3000000 bytes" in record.message
+
+
+def test_a_second_follower_of_the_same_is_turned_away(follower):
+    follower.origin.push()
+    follower.look()
+    with (follower.place / "lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Rejected, match="another cdl gitops looks after this"):
+            follower.look()
+    assert follower.look().state is State.APPLIED
+
+
+def test_what_is_being_deleted_comes_back_once_it_is_gone(follower):
+    follower.origin.push()
+    follower.look()
+    resource = follower.store.get(Experiment, "default", "tiny")
+    follower.store.write_finalizers(EXPERIMENT, ("cdl.dev/engines",), resource.metadata.resource_version)
+    follower.store.delete(EXPERIMENT)
+    record = follower.look()
+    assert record.state is State.WAITING
+    assert "Experiment default/tiny: is being deleted; it is applied again once it is gone" in record.message
+    resource = follower.store.get(Experiment, "default", "tiny")
+    follower.store.write_finalizers(EXPERIMENT, (), resource.metadata.resource_version)
+    assert follower.look().changes == (f"{EXPERIMENT} created",)
+
+
+def test_a_report_that_cannot_be_read_is_as_good_as_none(follower):
+    commit = follower.origin.push()
+    follower.look()
+    before = version_of(follower.store)
+    (follower.place / "status.json").write_text("{")
+    record = follower.look()
+    assert (record.state, record.last_applied) == (State.APPLIED, commit)
+    assert version_of(follower.store) == before
