@@ -47,11 +47,12 @@ check: $(VENV)/.tests  ## Format, lint, types and import layers, without the tes
 	@$(BIN)/ruff format --check .
 	@printf '\n==> lint (ruff check)\n'
 	@$(BIN)/ruff check .
-	@printf '\n==> types (mypy --strict: the package, the steps, each use case)\n'
+	@printf '\n==> types (mypy --strict: the package, the steps, each use case and template)\n'
 	@$(BIN)/mypy
 	@MYPYPATH=pipelines $(BIN)/mypy --explicit-package-bases pipelines
 	@$(BIN)/mypy --explicit-package-bases benchmarks
 	@for case in $(USE_CASES); do MYPYPATH=$$case/model:src $(BIN)/mypy $(LENIENT) $$(git ls-files "$$case/*.py"); done
+	@for kind in text image table; do MYPYPATH=templates/$$kind/model:templates/$$kind:templates/every/model:src $(BIN)/mypy $(LENIENT) templates/$$kind templates/every/model templates/every/serve; done
 	@printf '\n==> layers (lint-imports)\n'
 	@$(BIN)/lint-imports
 

@@ -21,6 +21,7 @@ from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, RunS
 from cdl.reconcile.modeldeployment import ServingPhase, ServingSeen
 from cdl.testing.builders import signer
 
+from .history import NoDataHistory, NoHashes, NoTrainingHistory
 from .kept import Kept
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class StubSources:
         return Path(side)
 
 
-class StubData:
+class StubData(NoDataHistory):
     """A DataEngine. Somebody else pushes to a pipeline without sources, and has done so before the first look."""
 
     def __init__(self, kept: Kept) -> None:
@@ -137,7 +138,7 @@ class StubData:
         return self._kept.changes("DataPipeline")
 
 
-class StubTraining:
+class StubTraining(NoTrainingHistory):
     """A TrainingEngine whose runs succeed at once."""
 
     def __init__(self, kept: Kept) -> None:
@@ -211,7 +212,7 @@ class StubServing:
         return self._kept.changes("ModelDeployment")
 
 
-class StubArtifacts:
+class StubArtifacts(NoHashes):
     """An ArtifactStore that only counts on being written to."""
 
     @property

@@ -78,8 +78,8 @@ def _pins(store: ResourceStore, pipeline: Key) -> tuple[str, ...]:
 def _pinned(store: ResourceStore, namespace: str) -> Iterator[str]:
     """Repositories that somebody still needs, whatever a DataPipeline's steps are called by now.
 
-    A Release names commits for good; an Experiment those of the dataset it works with, until it takes the next one. With
-    `retrain.onData: false`, which somebody may say at any time, it never does.
+    A Release names commits for good; an Experiment those of the dataset it works with, until it takes the next one.
+    With `retrain.onData: false`, which somebody may say at any time, it never does.
     """
     for release in store.list(Release, namespace):
         yield from _repos(release.spec.members.get("data"))
