@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -77,7 +78,8 @@ def command(interval: str, *, once: bool, webhook: str, webhook_token_file: Path
             sys.exit(0 if record.state is State.APPLIED else 1)
         bell = Bell()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: bell.end())
+            # In a thread of its own: a handler that runs while the sleeper holds the bell's lock would wait for itself.
+            signal.signal(number, lambda *_: threading.Thread(target=bell.end).start())
         with ExitStack() as open_door:
             if webhook:
                 open_door.enter_context(_listening(webhook, webhook_token_file, bell))

@@ -1,5 +1,6 @@
 """`cdl gitops` as a process beside a forge: pushes, hooks, an outage, a kill, and no secret in anything it leaves."""
 
+import http.client
 import json
 import os
 import shutil
@@ -114,6 +115,24 @@ def test_a_push_is_applied_by_its_webhook_also_after_a_kill_and_an_outage(story,
     left = everything(following.home) + following.log.read_bytes()
     assert HOOK.encode() not in left
     assert token("reader").encode() not in left
+
+
+def test_two_hundred_webhooks_write_each_commit_once(story):
+    following, folder = story
+    first = push(folder, "README.md", "one\n")
+    following.start().applied(first)
+    said = until(following.log.read_text)
+    headers = {"X-Gitlab-Token": HOOK, "X-Gitlab-Event": "Push Hook"}
+    for _ in range(200):  # doubled, late and out of order are all the same to who only wakes
+        connection = http.client.HTTPConnection("127.0.0.1", following.port, timeout=20)
+        connection.request("POST", "/", b'{"after": "0000", "ref": "refs/heads/other"}', headers)
+        assert connection.getresponse().status == 202
+        connection.close()
+    assert following.log.read_text() == said
+    second = push(folder, "model/more.py", "x = 2\n")
+    following.applied(second)
+    assert [line["revision"] for line in following.status()["history"]] == [second, first]
+    assert following.end() == 0
 
 
 def test_a_wrong_password_is_one_sentence_without_it(story):
