@@ -212,8 +212,7 @@ class Bench:
                 span = self._meters.since(before)
                 took = sorted(seen.ready[one] - begun[one] for one in wanted)
                 if not keep:
-                    await client.each(documents, client.delete)
-                    await seen.all_in(seen.gone, wanted)
+                    await _deleted(client, seen, namespace)
         return Burst(
             objects=len(documents),
             seconds=end - start,
@@ -303,10 +302,7 @@ class Bench:
         """Delete everything there is, and say how long that took."""
         async with Client(self._place.api) as client, Readiness(client, KINDS) as seen:
             begun = time.monotonic()
-            for kind in DELETED:
-                if there := await _listed(client, kind):
-                    await client.each(there, client.delete)
-                    await seen.all_in(seen.gone, {identity(document) for document in there})
+            await _deleted(client, seen)
             return time.monotonic() - begun
 
     async def _quiet(self, process: psutil.Process) -> float:
@@ -322,6 +318,15 @@ class Bench:
     async def _versions(self, client: Client) -> dict[str, str]:
         listed = [document for kind in KINDS for document in await _listed(client, kind)]
         return {str(d["metadata"]["uid"]): str(d["metadata"]["resourceVersion"]) for d in listed}
+
+
+async def _deleted(client: Client, seen: Readiness, namespace: str = "") -> None:
+    """Delete everything there is, in a namespace or in all of them, Releases that the operator wrote among it."""
+    for kind in DELETED:
+        there = [d for d in await _listed(client, kind) if namespace in {"", d["metadata"]["namespace"]}]
+        if there:
+            await client.each(there, client.delete)
+            await seen.all_in(seen.gone, {identity(document) for document in there})
 
 
 async def _listed(client: Client, kind: str) -> list[Document]:
