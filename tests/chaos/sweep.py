@@ -120,13 +120,15 @@ class Sweep:
     open_lines: list[dict[str, Any]] = field(default_factory=list)
     """Faults after which it was not calm yet."""
     tally: Tally = field(default_factory=Tally)
+    usual: set[tuple[str, str]] = field(default_factory=set)
+    """Phase and signature of every call of this run."""
     _engine: str = START
     _said: str = START
     _life: int = 0
 
     def begin(self) -> None:
         """Start a run."""
-        self.fresh, self.tally = 0, Tally()
+        self.fresh, self.tally, self.usual = 0, Tally(), set()
 
     def enter(self, phase: str) -> None:
         """Start a phase."""
@@ -139,6 +141,7 @@ class Sweep:
         if point is None:
             return None
         self.tally.add(call)
+        self.usual.add((self.phase, call.signature))
         done = self.covered.setdefault(point, self.shared.setdefault(point, []) if point.phase == ANY else [])
         self.known.setdefault(call.signature, call)
         if call.writes:
@@ -184,15 +187,20 @@ class Sweep:
             self.token in call.path or self.token in call.detail or call.door == "determined"
         )
 
-    def lacking(self) -> list[str]:
-        """Name calls that came by in some phase and were not a victim of everything on the menu, in whatever state."""
+    def lacking(self, *, usual: bool = False) -> list[str]:
+        """Name calls that came by in some phase and were not a victim of everything on the menu, in whatever state.
+
+        With `usual` only calls of the last run are named. When nothing went wrong in it, these are the calls that
+        belong to the course itself; others came of a fault, and nobody can say whether they come again.
+        """
         met: dict[tuple[str, str], set[str]] = {}
         for point, done in self.covered.items():
             call = self.known[point.signature]
             if not is_passing(call):  # what belongs to no resource need not come by in every phase
                 met.setdefault((ANY if call.background else point.phase, point.signature), set()).update(done)
         lacks = {key: {f.kind + f.code for f in self.menu(self.known[key[1]])} - done for key, done in met.items()}
-        return [f"{phase} {signature}: {sorted(lack)}" for (phase, signature), lack in lacks.items() if lack]
+        named = {key: lack for key, lack in lacks.items() if lack and (not usual or key[0] == ANY or key in self.usual)}
+        return [f"{phase} {signature}: {sorted(lack)}" for (phase, signature), lack in named.items()]
 
     def table(self) -> str:
         """Show every point and what went wrong there."""

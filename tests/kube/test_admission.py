@@ -154,7 +154,7 @@ def test_a_change_is_judged_by_what_is_stored(cluster, namespace, old, new, path
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=yaml.safe_dump(old))
     done = cluster.run("replace", "-n", namespace, "-f", "-", input=yaml.safe_dump(new))
     assert (done.returncode != 0) is bool(message), done.stderr
-    assert f"{path}: {message}" in done.stderr if message else "denied" not in done.stderr
+    assert f"{path}: {message}" in done.stderr if message else "denied" not in done.stderr, done.stderr
     now = stored(cluster, namespace, old["kind"].lower(), old["metadata"]["name"])["spec"]
     if message:
         assert now.items() >= {k: old["spec"][k] for k in ("model", "digest") if k in old["spec"]}.items()

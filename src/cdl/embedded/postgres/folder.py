@@ -127,6 +127,9 @@ def _run(name: str, *arguments: str, told: str = "") -> None:
     # the server alone says of a statement that it failed, and exits with success
     failed = [line for line in (done.stdout + done.stderr).splitlines() if "ERROR:" in line or "FATAL:" in line]
     if done.returncode or failed:
+        if "No space left on device" in done.stdout + done.stderr:
+            message = f"{name} could not go on: the disk is full"
+            raise PostgresError(message)
         last = failed or done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         message = f"{name} ended with {done.returncode}: {last[0]}"
         raise PostgresError(message)

@@ -151,8 +151,10 @@ class Checkpoints:
 
     def _by_score(self, parent: Experiment, found: Iterable[Checkpoint], metric: str, sign: int) -> list[Checkpoint]:
         scores = [(views.checkpoint_score(self.ledger, parent, c, metric), c) for c in found]
-        scored = [(score * sign, c) for score, c in scores if score is not None]
-        return [c for _, c in sorted(scored, key=lambda pair: pair[0])] + [c for score, c in scores if score is None]
+        scored = [(score * sign, c.report_time, c) for score, c in scores if score is not None]
+        # of equals the first: which trial reached it, and when, does not depend on how long the others went on
+        ordered = sorted(scored, key=lambda found: found[:2])
+        return [c for *_, c in ordered] + [c for score, c in scores if score is None]
 
     def _remove(self, uuids: list[str], globs: list[str]) -> Answer:
         found = [self.ledger.checkpoint(uuid) for uuid in uuids]
