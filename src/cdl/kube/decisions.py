@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cdl.api.meta import GROUP
+from cdl.api.rules import RELEASE_STAYS
 from cdl.reconcile.release import (
     APPROVAL_ROLE,
     APPROVED_DIGEST,
@@ -40,7 +41,8 @@ def refusal(old: Document, new: Document, user: str, may: Callable[[str], bool])
     """Say in one sentence why a change of a Release is refused; None: it is not. `may` tells of the user's verbs."""
     name = new["metadata"]["name"]
     if old.get("spec") != new.get("spec"):
-        return f"release {name}: spec: a Release is never changed; a new one is written by the platform"
+        # in the words of the webhook that judges every kind: either may be the first to answer
+        return f"release {name}: {RELEASE_STAYS.place}: {RELEASE_STAYS.message}"
     if _decides(old, new):
         refused = _wrong_digest(new) or _no_right(old, new, user, may)
         if refused:

@@ -57,7 +57,9 @@ def test_taking_a_decision_back_is_a_decision():
 def test_nobody_changes_the_spec():
     new = deepcopy(OLD)
     new["spec"]["version"] = 9
-    assert "spec: a Release is never changed" in refusal(OLD, new, "admin", may(APPROVE, UPDATE))
+    assert "spec: a Release never changes: what is different is another Release" in refusal(
+        OLD, new, "admin", may(APPROVE, UPDATE)
+    )
 
 
 @pytest.mark.parametrize(
