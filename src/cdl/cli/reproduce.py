@@ -18,6 +18,7 @@ from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.api.v1alpha1.experiment import Archive
+from cdl.loop.papers import document
 from cdl.reconcile import reproduce
 from cdl.reconcile.experiment import RunPhase
 
@@ -113,8 +114,7 @@ def _engines(settings: Settings, home: Path) -> Iterator[Engines]:
 
 def _rebuilt(then: Engines, now: Engines, release: Release, tolerance: float, timeout: int) -> Comparison:
     members: dict[str, Any] = dict(release.spec.members)
-    kept = members["experiment"]["config"]
-    config = json.loads(then.artifacts.fetch(kept["uri"], _bare(kept["digest"])).read_bytes())
+    config = document(then.artifacts, release, "experiment", "config")
     model = members["code"]["model"]
     code = then.artifacts.fetch(model["uri"], _bare(model["digest"])).read_bytes()
     archive = Archive(uri=now.artifacts.keep(code, ".tar.gz"), sha256=_bare(model["digest"]))

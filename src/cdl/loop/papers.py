@@ -34,15 +34,20 @@ def gathered(resources: ResourceStore, artifacts: ArtifactStore, release: Releas
     return Papers(
         release=release,
         builder_version=builder_version(),
-        report=_document(artifacts, release, "evaluation", "report"),
-        config=_document(artifacts, release, "experiment", "config"),
-        lock=_document(artifacts, release, "environment", "lock"),
+        report=document(artifacts, release, "evaluation", "report"),
+        config=document(artifacts, release, "experiment", "config"),
+        lock=document(artifacts, release, "environment", "lock"),
         statements=tuple(_statement(artifacts, release, what, uri) for what, uri in signed if uri),
         experiment=_experiment(resources, release),
     )
 
 
-def _document(artifacts: ArtifactStore, release: Release, *path: str) -> dict[str, JsonValue]:
+def document(artifacts: ArtifactStore, release: Release, *path: str) -> dict[str, JsonValue]:
+    """Read the document that a member names by address and digest; empty when it names none.
+
+    Raises:
+        Rejected: it is missing, or is not what its digest says.
+    """
     said = member(release, *path)
     uri, digest = said.get("uri"), said.get("digest")
     if not isinstance(uri, str) or not isinstance(digest, str):
