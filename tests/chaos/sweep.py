@@ -24,6 +24,7 @@ Limits, said plainly:
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 START = "-"
 ANY = "*"
+SHARED_STATUS = re.compile(r"/releases/[^/]+/status$")
 NO_NEWS = "status"
 """A status that was written without another answer in it: only progress."""
 
@@ -95,6 +97,14 @@ def is_passing(call: Call) -> bool:
     return is_event(call) or (call.path.endswith("/status") and not call.detail.startswith(("True/", "served")))
 
 
+def demanded(call: Call) -> str:
+    """Name what must have been a victim.
+
+    Several controllers write to the status of a Release; which of their facts such a write finds there is chance.
+    """
+    return f"{call.door} {call.method} {call.path}" if SHARED_STATUS.search(call.path) else call.signature
+
+
 @dataclass(slots=True)
 class Sweep:
     """What has gone wrong where, for one scenario."""
@@ -120,15 +130,17 @@ class Sweep:
     open_lines: list[dict[str, Any]] = field(default_factory=list)
     """Faults after which it was not calm yet."""
     tally: Tally = field(default_factory=Tally)
+    quiet: bool = False
+    """Let nothing go wrong, and learn the usual course: the calls that come whenever nothing goes wrong."""
     usual: set[tuple[str, str]] = field(default_factory=set)
-    """Phase and signature of every call of this run."""
+    """Phase and signature of every call of the usual course."""
     _engine: str = START
     _said: str = START
     _life: int = 0
 
     def begin(self) -> None:
         """Start a run."""
-        self.fresh, self.tally, self.usual = 0, Tally(), set()
+        self.fresh, self.tally = 0, Tally()
 
     def enter(self, phase: str) -> None:
         """Start a phase."""
@@ -141,11 +153,13 @@ class Sweep:
         if point is None:
             return None
         self.tally.add(call)
-        self.usual.add((self.phase, call.signature))
         done = self.covered.setdefault(point, self.shared.setdefault(point, []) if point.phase == ANY else [])
         self.known.setdefault(call.signature, call)
         if call.writes:
             self.writes.add(point)
+        if self.quiet:
+            self.usual.add((self.phase, demanded(call)))
+            return None
         fault = next((f for f in self.menu(call) if f.kind + f.code not in done), None)
         if fault is None:
             return None
@@ -190,15 +204,18 @@ class Sweep:
     def lacking(self, *, usual: bool = False) -> list[str]:
         """Name calls that came by in some phase and were not a victim of everything on the menu, in whatever state.
 
-        With `usual` only calls of the last run are named. When nothing went wrong in it, these are the calls that
-        belong to the course itself; others came of a fault, and nobody can say whether they come again.
+        With `usual` only calls of the usual course are named, which a quiet run has taught; others came of a fault,
+        and nobody can say whether they come again.
         """
         met: dict[tuple[str, str], set[str]] = {}
+        menus: dict[tuple[str, str], set[str]] = {}
         for point, done in self.covered.items():
             call = self.known[point.signature]
             if not is_passing(call):  # what belongs to no resource need not come by in every phase
-                met.setdefault((ANY if call.background else point.phase, point.signature), set()).update(done)
-        lacks = {key: {f.kind + f.code for f in self.menu(self.known[key[1]])} - done for key, done in met.items()}
+                key = (ANY if call.background else point.phase, demanded(call))
+                met.setdefault(key, set()).update(done)
+                menus.setdefault(key, set()).update(f.kind + f.code for f in self.menu(call))
+        lacks = {key: menus[key] - done for key, done in met.items()}
         named = {key: lack for key, lack in lacks.items() if lack and (not usual or key[0] == ANY or key in self.usual)}
         return [f"{phase} {signature}: {sorted(lack)}" for (phase, signature), lack in named.items()]
 

@@ -175,6 +175,34 @@ def test_a_call_that_was_not_a_victim_of_everything_is_named(gate):
     assert sweep.lacking() == []
 
 
+def test_a_quiet_run_shows_which_calls_must_have_been_victims(gate):
+    sweep = sweep_of()
+    gate.plan, gate.answered = sweep.plan, sweep.answered
+    sweep.quiet = True
+    make(gate)
+    assert gate.life == 0
+    sweep.quiet = False
+    look(gate)
+    assert "CreateRepo" in " ".join(sweep.lacking(usual=True))
+    make(gate)
+    make(gate)
+    assert sweep.lacking(usual=True) == []
+    happens(gate, "pachd", "RPC", "/pfs_v2.API/DeleteRepo", "k7-train")
+    assert sweep.lacking(usual=True) == [], "it came of a fault"
+    assert "DeleteRepo" in " ".join(sweep.lacking())
+
+
+def test_what_a_release_was_told_before_makes_no_other_call_of_it(gate):
+    sweep = sweep_of()
+    gate.plan = sweep.plan
+    path = "/apis/x/namespaces/n/releases/k7/status"
+    for told in ("served by ", "served by ", "served by  Approved"):
+        happens(gate, "api", "PATCH", path, told)
+    assert sweep.lacking() == []
+    happens(gate, "api", "PATCH", path.replace("releases", "others"), "served by ")
+    assert "kill-after" in " ".join(sweep.lacking())
+
+
 def test_polling_is_one_point_and_other_peoples_calls_are_none(gate):
     sweep = sweep_of()
     gate.plan = sweep.plan

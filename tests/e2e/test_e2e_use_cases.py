@@ -30,7 +30,8 @@ def test_bbc_news_is_built_again_bit_for_bit(shared_place):
     answer = shared_place.cdl("reproduce", "bbc-news@1", "-o", "json", timeout=200)
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
-    assert found["verdict"] == "bit-equal", found
+    unlike = sorted(name for name, same in found["files"].items() if not same)
+    assert found["verdict"] == "bit-equal", f"{found['reason']}: {unlike}"
     assert found["files"]["state_dict.pth"]
     released, rebuilt = found["metrics"]["accuracy"]
     assert released == rebuilt

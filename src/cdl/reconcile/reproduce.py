@@ -26,7 +26,7 @@ LEGACY = re.compile(r"[\w.]+:\w+")
 LAUNCHER = ("python3", "-m", "determined.launch.torch_distributed", "--", "--trial")
 WHOLE_SPACE = frozenset({"grid", "single"})
 """Searches that do not draw, or draw once: they are repeated as they are."""
-BOOKKEEPING = frozenset({"metadata.json", "load_data.json", "trial.json"})
+BOOKKEEPING = frozenset({"metadata.json", "load_data.json", "trial.json", "trial_state.pkl"})
 """What a framework notes beside the weights: numbers of trials, times, versions."""
 
 

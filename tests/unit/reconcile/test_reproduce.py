@@ -80,10 +80,11 @@ def test_the_evaluation_is_the_released_one_in_the_same_environment():
     assert wish.code == CODE
 
 
-def test_what_is_equal_in_each_byte_is_bit_equal_whatever_was_noted_beside_it():
-    found = verdict(measured({"weights.h5": "sha256:1", "metadata.json": "sha256:other"}))
+@pytest.mark.parametrize("note", ["metadata.json", "load_data.json", "trial.json", "trial_state.pkl"])
+def test_what_is_equal_in_each_byte_is_bit_equal_whatever_was_noted_beside_it(note):
+    found = verdict(measured({"weights.h5": "sha256:1", note: "sha256:other"}))
     assert found.verdict is Verdict.BIT_EQUAL
-    assert found.files == {"metadata.json": False, "weights.h5": True}
+    assert found.files == {"metadata.json": False, "weights.h5": True, note: False}
 
 
 @pytest.mark.parametrize(
