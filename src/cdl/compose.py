@@ -71,7 +71,7 @@ def local_store(settings: Settings, user: str = "") -> LocalStore:
 
 def gitops_store(settings: Settings) -> Shelf:
     """Open the same resources for `cdl gitops`, whose writes carry its own name and no person's."""
-    if settings.kubeconfig is None:
+    if settings.kubeconfig is None and not settings.in_cluster:
         return local_store(settings, GITOPS)
     from cdl.kube.cluster import ClusterStore
 

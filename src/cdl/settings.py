@@ -67,9 +67,30 @@ class Settings(BaseSettings):
         "", description="API server that holds the SeldonDeployments, scheme included; empty: the cluster's own."
     )
     ingress: str = Field("", description="Where served models are asked, scheme included; empty: where Seldon says.")
+    forge: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+.*)?$",
+        description="GitLab's address, scheme included: where `approval.policy: MergeRequest` asks; empty: nowhere.",
+    )
+    forge_token: str = Field("", description="What the driver shows GitLab; it needs the scope api.", repr=False)
+    forge_projects: str = Field(
+        "",
+        description="Projects of GitLab that may be asked and told, by commas, as in team/news; of an annotation that "
+        "names another one the token is kept.",
+    )
+    forge_roles: str = Field(
+        "validator=maintainer",
+        pattern=r"^\s*[a-z0-9][-a-z0-9]*=[^=,]*(,\s*[a-z0-9][-a-z0-9]*=[^=,]*)*\s*$",
+        description="Who in a project stands for an approval role, where no approval rule is called so, by commas: "
+        "role=guest, reporter, developer, maintainer or owner (and whoever may more), or a rule's name; `role=` alone: "
+        "only the rule of that name.",
+    )
     steps_image: str = Field("cdl/steps:0.1.0", description="Image of the built-in steps.")
     kubeconfig: Path | None = Field(
         None, description="Which cluster, and who we are; none: where we run, or kubectl's."
+    )
+    in_cluster: bool = Field(
+        False, description="`cdl gitops` runs in a pod and is about the cluster around it, as its service account."
     )
     namespaces: str = Field("", description="Namespaces to look after, by commas; empty: all of the cluster.")
     lease_namespace: str = Field("cdl-system", description="Where operators agree on who acts.")
@@ -96,6 +117,17 @@ class Settings(BaseSettings):
     def watched(self) -> tuple[str, ...]:
         """The namespaces to look after; none stands for all."""
         return tuple(name.strip() for name in self.namespaces.split(",") if name.strip())
+
+    @property
+    def lent_to(self) -> tuple[str, ...]:
+        """The projects of the forge that its token may be used for."""
+        return tuple(name.strip() for name in self.forge_projects.split(",") if name.strip())
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Who in a project of the forge stands for an approval role."""
+        pairs = (pair.partition("=") for pair in self.forge_roles.split(","))
+        return {role.strip(): held.strip() for role, _, held in pairs if held.strip()}
 
     @property
     def data_roots(self) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from .context import settings_of
 from .refusal import Refusal, one_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cdl.settings import Settings
 
@@ -83,6 +83,8 @@ def command(interval: str, *, once: bool, webhook: str, webhook_token_file: Path
         with ExitStack() as open_door:
             if webhook:
                 open_door.enter_context(_listening(webhook, webhook_token_file, bell))
+            if settings.metrics_port:
+                open_door.enter_context(_probed(settings))
             watch(controller, bell, length(interval).total_seconds(), _tell)
 
 
@@ -135,6 +137,25 @@ def _listening(at: str, token_file: Path | None, bell: Bell) -> Any:  # noqa: AN
     if token_file is None:
         raise Refusal("--webhook: needs --webhook-token-file; nobody may knock without a secret")
     return listening(host.strip("[]"), int(port), _secret("--webhook-token-file", token_file), bell.ring)
+
+
+@contextmanager
+def _probed(settings: Settings) -> Iterator[None]:
+    """Answer the probes of a pod while the block runs: who answers is alive, for a look has an end whatever happens."""
+    from cdl.kube.probes import Probes
+
+    def alive() -> tuple[bool, str]:
+        return True, "following"
+
+    try:
+        probes = Probes(None, settings.metrics_address, settings.metrics_port, alive, alive)
+    except OSError as error:
+        message = f"CDL_METRICS_PORT: cannot listen on {settings.metrics_address}:{settings.metrics_port}: {error}"
+        raise Refusal(message) from error
+    try:
+        yield
+    finally:
+        probes.close()
 
 
 def _secret(option: str, path: Path) -> str:

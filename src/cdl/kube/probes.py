@@ -31,8 +31,10 @@ log = logging.getLogger(__name__)
 class Probes:
     """A small server in threads of its own; `port` is where it listens, `close` ends it."""
 
-    def __init__(self, registry: CollectorRegistry, host: str, port: int, healthy: Question, ready: Question) -> None:
-        """Listen at once; port 0 takes a free one.
+    def __init__(
+        self, registry: CollectorRegistry | None, host: str, port: int, healthy: Question, ready: Question
+    ) -> None:
+        """Listen at once; port 0 takes a free one. Without a registry there are no metrics.
 
         Raises:
             OSError: the port is taken or not ours to take.
@@ -54,7 +56,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 32
 
-    def __init__(self, address: tuple[str, int], registry: CollectorRegistry, questions: dict[str, Question]) -> None:
+    def __init__(
+        self, address: tuple[str, int], registry: CollectorRegistry | None, questions: dict[str, Question]
+    ) -> None:
         self.registry = registry
         self.questions = questions
         self._free = threading.BoundedSemaphore(AT_ONCE)
@@ -93,8 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/metrics":
-            self._metrics()
+        if path == "/metrics" and self.server.registry is not None:
+            self._metrics(self.server.registry)
         elif path in self.server.questions:
             self._ask(self.server.questions[path])
         else:
@@ -102,10 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 - http.server's name
 
-    def _metrics(self) -> None:
+    def _metrics(self, registry: CollectorRegistry) -> None:
         encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
         try:
-            page = encoder(self.server.registry)
+            page = encoder(registry)
         except Exception as error:
             log.exception("the metrics could not be read")
             self._say(500, TEXT, f"a metric could not be read: {type(error).__name__}\n".encode())
