@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cdl.api.duration import length
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
+from cdl.loop.forges import Forges
 from cdl.loop.observer import SILENT, timed
 from cdl.loop.plan import Planner
 from cdl.loop.planned import announced, nobody
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
     from cdl.ports.data import DataEngine, DataHistory
+    from cdl.ports.forge import Forge
     from cdl.ports.ledger import Ledger
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
@@ -99,7 +101,26 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         artifacts=shelf,
         signer=signs,
         ledger=ledger(settings),
+        forge=Forges(partial(forge, settings), settings.roles),
     )
+
+
+def forge(settings: Settings, project: str) -> Forge | None:
+    """Reach a project of the forge; None: no forge is configured.
+
+    Raises:
+        Rejected: the token is not lent to this project, or there is none.
+    """
+    if not settings.forge:
+        return None
+    if project not in settings.lent_to:
+        known = ", ".join(settings.lent_to) or "no project"
+        raise Rejected(f"project {project} may not be asked: CDL_FORGE_PROJECTS allows {known}")
+    if not settings.forge_token:
+        raise Rejected("CDL_FORGE_TOKEN: found nothing, expected a token of the scope api")
+    from cdl.engines.gitlab import GitLabForge
+
+    return GitLabForge(settings.forge, settings.forge_token, project)
 
 
 def planner(settings: Settings, resources: ResourceStore, why_not: str = "") -> Planner:

@@ -41,5 +41,6 @@ def test_what_is_secret_is_named_and_never_shown(monkeypatch):
         assert secret not in f"{settings} {settings!r}"
     assert {n for n in Settings.model_fields if "password" in n or "token" in n} == {
         "determined_password",
+        "forge_token",
         "pachd_token",
     }

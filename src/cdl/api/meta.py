@@ -20,6 +20,8 @@ GROUP = "cdl.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 REVISION_ANNOTATION = "cdl.dev/revision"
+PROJECT_ANNOTATION = "cdl.dev/forge-project"
+"""Path of the forge's project that the commit is of, as in team/news: where people review it."""
 REQUESTED_AT_ANNOTATION = "cdl.dev/requestedAt"
 AUTHORS_ANNOTATION = "cdl.dev/authors"
 """Who wrote the git commit, by commas; never the ones who may approve what comes of it."""
@@ -65,6 +67,11 @@ class Metadata(BaseModel):
     def revision(self) -> str:
         """The git commit this resource was applied from; empty when nobody said."""
         return self.annotations.get(REVISION_ANNOTATION, "")
+
+    @property
+    def project(self) -> str:
+        """The forge's project this resource was applied from; empty when nobody said."""
+        return self.annotations.get(PROJECT_ANNOTATION, "").strip()
 
     @property
     def authors(self) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cdl.api.v1alpha1.resource import Resource, Status
 
+from .forges import NOWHERE, Forges
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -41,6 +43,8 @@ class Engines:
     signer: Signer
     ledger: Ledger | None = None
     """Where it is written down what happens; none where nobody wants to know."""
+    forge: Forges = NOWHERE
+    """Where merge requests are asked for who agreed to what."""
 
 
 @dataclass(frozen=True, slots=True)
