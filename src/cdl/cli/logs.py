@@ -10,11 +10,11 @@ from cdl.api.v1alpha1 import KINDS, Release
 
 from .context import settings_of
 from .get import kind_named
-from .platform import ENGINES, OPERATOR, log_of, reached
+from .platform import ENGINES, OPERATOR, forge, log_of, reached
 from .platform.processes import ADMISSION, LAST
 from .refusal import Refusal, one_sentence
 
-PROCESSES = (OPERATOR, *ENGINES, ADMISSION, *LAST)
+PROCESSES = (OPERATOR, *ENGINES, ADMISSION, *LAST, forge.FORGE)
 
 
 @click.command(
@@ -27,7 +27,7 @@ PROCESSES = (OPERATOR, *ENGINES, ADMISSION, *LAST)
 def command(kind: str, name: str | None, namespace: str) -> None:
     """Print a log."""
     settings = settings_of()
-    if kind in PROCESSES:
+    if kind in PROCESSES or kind in forge.doors(settings):
         log = log_of(settings, kind)
         if not log.exists():
             message = f"{kind} never ran here; `cdl run FOLDER` or `cdl up` starts it"

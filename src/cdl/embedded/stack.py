@@ -14,7 +14,7 @@ import shutil
 import signal
 import socket
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,8 @@ class Service:
     ready: str | Callable[[], bool]
     """How the line begins that it prints then, or a question that is asked until the answer is yes."""
     environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """More of the environment that nothing is written down of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Stack:
         pid = os.posix_spawn(
             service.command[0],
             service.command,
-            {**os.environ, **dict(service.environment)},
+            {**os.environ, **dict(service.environment), **dict(service.secrets)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),

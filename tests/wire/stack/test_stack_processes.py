@@ -230,3 +230,13 @@ def test_a_server_that_was_asked_for_and_never_started_does_not_run(stack, tmp_p
     record = tmp_path / "processes" / "ghost.json"
     record.write_text(json.dumps({"name": "ghost", "pid": 0, "started": 0, "command": ["nobody", str(tmp_path)]}))
     assert stack.running() == {}
+
+
+def test_what_is_secret_reaches_the_service_and_is_written_nowhere(stack, tmp_path):
+    text = "import os, time; print('sleeper ready', len(os.environ['PROOF']), flush=True); time.sleep(600)"
+    told = Service("sleeper", (sys.executable, "-c", text), "sleeper ready", (), (("PROOF", "open sesame"),))
+    stack.start([told])
+    assert "sleeper ready 11" in stack.log("sleeper").read_text()
+    assert stack.start([told]) == ()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"sesame" in path.read_bytes()]
+    assert "sesame" not in repr(told)

@@ -4,7 +4,7 @@
 """
 
 from .keeping import held_for_backup
-from .local import bring_up, bring_up_engines
+from .local import bring_up, bring_up_engines, bring_up_forge, follow
 from .processes import ENGINES, OPERATOR, answering, ended, expected, history, log_of, reached, running, take_down
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "answering",
     "bring_up",
     "bring_up_engines",
+    "bring_up_forge",
     "ended",
     "expected",
+    "follow",
     "held_for_backup",
     "history",
     "log_of",

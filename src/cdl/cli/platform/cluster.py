@@ -14,7 +14,7 @@ from cdl.embedded.controlplane.find import at_hand, find
 from cdl.embedded.controlplane.servers import ADMIN, LOOPBACK, ControlPlane
 from cdl.embedded.stack import Service, StackError, ports
 
-from . import database, installation
+from . import database, forge, installation
 from .processes import ADMISSION, CLUSTER_OPERATOR, NAMES, OPERATOR, engines, is_local, one_at_a_time, told_of_engines
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def raise_cluster(settings: Settings, say: Say, wished: Mapping[str, int] | None
         plane = ControlPlane(home, binaries, audited=settings.audit)
         plane.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keep(_record(settings), binaries)
-        started = _start(settings, plane, stack, ports(home, PORTS, wished), say)
+        started = _start(settings, plane, stack, ports(home, (*PORTS, *forge.ports_needed(settings)), wished), say)
         kubeconfig = plane.kubeconfig(*ADMIN, home / CLUSTER)
     return Cluster(plane.server, kubeconfig, started)
 
@@ -78,7 +78,9 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
 
     start(plane.etcd())
     admin = plane.kubeconfig(*ADMIN, plane.folder / "admin.kubeconfig")
-    start(plane.apiserver(), *engines(settings, at, admin), *database.service(settings, at))
+    start(
+        plane.apiserver(), *engines(settings, at, admin), *database.service(settings, at), *forge.service(settings, at)
+    )
     database.ready(settings, at)
     start(plane.controller_manager())
     admission = _admission(plane, at)
@@ -89,6 +91,8 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
     )
     say(f"{done} are installed")
     start(admission, _operator(settings, plane, at))
+    told = {**told_of_engines(settings, at), **forge.told(settings, at), "CDL_KUBECONFIG": str(admin)}
+    start(*forge.followers(settings, at, told))
     return tuple(started)
 
 
@@ -97,12 +101,13 @@ def _operator(settings: Settings, plane: ControlPlane, at: Mapping[str, int]) ->
     port = at["operator"]
     told = {
         **told_of_engines(settings, at),
+        **forge.told(settings, at),
         "CDL_SELDON": "",
         "CDL_KUBECONFIG": str(config),
         "CDL_METRICS_PORT": str(port),
     }
     ready = _answers(f"http://{LOOPBACK}:{port}/readyz")
-    return Service(OPERATOR, CLUSTER_OPERATOR, ready, tuple(told.items()))
+    return Service(OPERATOR, CLUSTER_OPERATOR, ready, tuple(told.items()), forge.hidden(settings))
 
 
 def _admission(plane: ControlPlane, at: Mapping[str, int]) -> Service:

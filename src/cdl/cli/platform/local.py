@@ -9,8 +9,8 @@ from cdl.cli.context import CLUSTER
 from cdl.cli.refusal import Refusal
 from cdl.embedded.stack import Service, ports
 
-from . import database
-from .processes import NAMES, OPERATOR, addresses, engines, is_cluster, one_at_a_time, told_of_engines
+from . import database, forge
+from .processes import NAMES, OPERATOR, addresses, engines, is_cluster, one_at_a_time, ports_of, told_of_engines
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,12 +31,39 @@ def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tup
             )
             raise Refusal(message)
         (settings.home.resolve() / CLUSTER).unlink(missing_ok=True)  # of a cluster that crashed
-        at = ports(settings.home.resolve(), NAMES, wished)
+        at = ports_of(settings, wished)
         command = (sys.executable, "-m", "cdl.cli.operate")
-        started = stack.start((*engines(settings, at), *database.service(settings, at)))
+        started = stack.start((*engines(settings, at), *database.service(settings, at), *forge.service(settings, at)))
         database.ready(settings, at)
-        operator = Service(OPERATOR, command, "operator ready", tuple(told_of_engines(settings, at).items()))
-        return started + stack.start((operator,))
+        told = told_of_engines(settings, at) | forge.told(settings, at)
+        operator = Service(OPERATOR, command, "operator ready", tuple(told.items()), forge.hidden(settings))
+        return started + stack.start((operator, *forge.followers(settings, at, told)))
+
+
+def bring_up_forge(settings: Settings, port: int | None = None) -> str:
+    """Make sure the forge of a home folder runs, the first time with users and tokens made for it; give its address.
+
+    Raises:
+        Refusal: it did not come up, or the port is taken.
+    """
+    with one_at_a_time(settings) as stack:
+        forge.found(settings)
+        at = ports_of(settings, {forge.FORGE: port} if port else None)
+        stack.start(forge.service(settings, at))
+    return forge.address(at)
+
+
+def follow(settings: Settings, wanted: forge.Followed) -> str:
+    """Have a project on the running forge, and note that it is followed; `bring_up` then sees to it.
+
+    Raises:
+        Refusal: the forge does not want it, or another project goes by its name.
+    """
+    with one_at_a_time(settings):
+        at = ports_of(settings)
+        url = forge.project_of(settings, at, wanted.project)
+        forge.remember(settings, wanted)
+        return url
 
 
 def bring_up_engines(settings: Settings, names: Collection[str]) -> Settings:

@@ -11,7 +11,7 @@ from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
 from cdl.embedded.stack import Running, Service, Stack, StackError, ports
 
-from . import database
+from . import database, forge
 from .database import POSTGRES
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def take_down(settings: Settings) -> tuple[str, ...]:
         return ended
 
 
+def ports_of(settings: Settings, wished: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Give every server of `cdl run` its port."""
+    return ports(settings.home.resolve(), (*NAMES, *forge.ports_needed(settings)), wished)
+
+
 def reached(settings: Settings) -> Settings:
     """Fill in where the engines of this machine answer, unless the settings name others.
 
@@ -98,7 +103,9 @@ def expected(settings: Settings) -> tuple[str, ...]:
     alive = _servers(settings)
     # where it could not be started nobody misses it: `cdl history` says so
     ledger = (POSTGRES,) if database.kept(settings) else ()
-    return (*NEEDED, *ENGINES, *ledger, OPERATOR, ADMISSION) if is_cluster(alive) else (*ENGINES, *ledger, OPERATOR)
+    people = (forge.FORGE, *forge.doors(settings)) if forge.kept(settings) else ()
+    ours = (*ENGINES, *ledger, *people, OPERATOR)
+    return (*NEEDED, *ours, ADMISSION) if is_cluster(alive) else ours
 
 
 def is_cluster(alive: Mapping[str, Running]) -> bool:
