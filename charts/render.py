@@ -23,7 +23,7 @@ SAMPLES = Path("manifests") / "samples"
 NAMESPACE = "cdl-system"
 CASES = ("bbc_news", "fashion_mnist")
 MADE = "# Made from charts/cdl by `python charts/render.py`; change that.\n"
-GROUPS = ("admission", "engines", "network", "operator", "rights")
+GROUPS = ("admission", "engines", "gitops", "network", "operator", "rights")
 
 Node = dict[str, object]
 

@@ -218,7 +218,7 @@ def test_every_server_is_watched(documents):
 
 def test_only_who_asks_the_api_server_has_a_token(documents):
     holders = {name for name, _, spec in pods(documents) if spec["automountServiceAccountToken"]}
-    assert {name.split("-")[1] for name in holders} <= {"operator", "admission"}
+    assert {name.split("-")[1] for name in holders} <= {"operator", "admission", "gitops"}
     for account in of_kind(documents, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
 

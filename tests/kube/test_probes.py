@@ -43,6 +43,16 @@ def url(asked, metrics):
         httpx.get(f"http://127.0.0.1:{probes.port}/healthz")
 
 
+def test_who_counts_nothing_answers_probes_alone():
+    probes = Probes(None, "127.0.0.1", 0, lambda: (True, "following"), lambda: (True, ""))
+    try:
+        answers = [httpx.get(f"http://127.0.0.1:{probes.port}/{page}") for page in ("healthz", "readyz", "metrics")]
+        assert [answer.status_code for answer in answers] == [200, 200, 404]
+        assert answers[0].text == "following\n"
+    finally:
+        probes.close()
+
+
 def test_yes_is_200_and_no_is_503_with_the_sentence(url, asked):
     assert httpx.get(f"{url}/healthz").status_code == 200
     asked.ready = (False, "the cache lags 90 s behind the API server")

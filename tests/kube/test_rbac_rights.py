@@ -138,6 +138,25 @@ def test_admission_may_ask_and_nothing_else(cluster, rights, namespace):
     assert allowed(api, resources, namespace) == {asking: {"create"}}
 
 
+GITOPS = {f"cdl.dev/{kind}": {"get", "list", "create", "patch", "delete"} for kind in rbac.WISHES} | {
+    "cdl.dev/releases": {"list"}
+}
+
+
+@pytest.mark.parametrize("previews", [False, True], ids=["a branch", "merge requests too"])
+def test_who_follows_git_may_do_this_and_nothing_else(cluster, rights, namespace, previews):
+    text = yaml.safe_dump_all(rbac.followed("news", namespace, previews=previews))
+    cluster.apply(text)
+    try:
+        api = Api.connect(cluster.account(rbac.SYSTEM, "cdl-gitops-news"))
+        resources = sorted({*OPERATOR, *NOBODYS, *BESIDE, "pods/log"})
+        making = {"namespaces": {"get", "create"}} if previews else {}
+        assert allowed(api, resources, namespace) == GITOPS | making
+        assert allowed(api, resources, "default") == (GITOPS | making if previews else {})
+    finally:
+        cluster.kubectl("delete", "-f", "-", input=text)
+
+
 def test_an_operator_of_two_namespaces_is_none_elsewhere(cluster, namespace):
     text = yaml.safe_dump_all(rbac.documents("default", (namespace,)))
     cluster.apply(text)

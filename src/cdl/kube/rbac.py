@@ -42,6 +42,8 @@ class Where(StrEnum):
     """In the namespace of the platform."""
     CLUSTER = "cluster"
     """Everywhere, however an installation is limited: what is asked about has no namespace."""
+    PREVIEWS = "previews"
+    """Everywhere, and only for who gives merge requests namespaces of their own."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,20 @@ ADMISSION = (
     ),
 )
 
-TABLE: Mapping[str, tuple[Row, ...]] = {**PEOPLE, "reader": READER, "operator": OPERATOR, "admission": ADMISSION}
+GITOPS = (
+    _ours(WISHES, ("get", "list", "create", "patch", "delete"), "makes what git says, and takes away what left it"),
+    _ours((RELEASES,), ("list",), "leaves the data that a Release needs"),
+    Row("", ("namespaces",), ("get", "create"), "gives each open merge request a namespace", Where.PREVIEWS),
+)
+"""Who follows one repository, in the one namespace it goes to."""
+
+TABLE: Mapping[str, tuple[Row, ...]] = {
+    **PEOPLE,
+    "reader": READER,
+    "operator": OPERATOR,
+    "admission": ADMISSION,
+    "gitops": GITOPS,
+}
 """Every role, without the prefix `cdl-` that it has in a cluster."""
 
 
@@ -198,6 +213,15 @@ def documents(platform: str = SYSTEM, namespaces: Iterable[str] = ()) -> list[No
         made += _bound(name, _rows(name, Where.CLUSTER), "", platform, f"-{platform}" if limited else "")
         made += _bound(name, _rows(name, Where.PLATFORM), platform, platform, "-platform")
     return made
+
+
+def followed(name: str, namespace: str, platform: str = SYSTEM, *, previews: bool = False) -> list[Node]:
+    """Give the role and the binding of one followed repository, whose ServiceAccount is `cdl-gitops-<name>`.
+
+    With previews it holds everywhere: the namespace of a merge request has a name that nobody knows beforehand.
+    """
+    rows = _rows("gitops", Where.RESOURCES) + (_rows("gitops", Where.PREVIEWS) if previews else ())
+    return _bound(f"gitops-{name}", rows, "" if previews else namespace, platform)
 
 
 def _rows(name: str, where: Where) -> tuple[Row, ...]:

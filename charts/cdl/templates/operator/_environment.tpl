@@ -18,6 +18,7 @@
     secretKeyRef: {name: {{ $determined.credentials.secret }}, key: {{ $determined.credentials.key }}}
 {{- end }}
 {{- include "cdl.databaseEnvironment" . }}
+{{- include "cdl.forgeEnvironment" . }}
 {{- if .Values.signing.secret }}
 - {name: CDL_SIGNING_KEY, value: {{ printf "/etc/cdl/signing/%s" .Values.signing.key | quote }}}
 {{- end }}
@@ -41,6 +42,22 @@
 - name: CDL_DATABASE
   valueFrom:
     secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where merge requests are reviewed; nothing where they are not. */}}
+{{- define "cdl.forgeEnvironment" -}}
+{{- with .Values.forge }}
+{{- if .url }}
+{{- $roles := list }}
+{{- range $role, $there := .roles }}{{ $roles = append $roles (printf "%s=%s" $role $there) }}{{ end }}
+- {name: CDL_FORGE, value: {{ .url | quote }}}
+- {name: CDL_FORGE_PROJECTS, value: {{ join "," .projects | quote }}}
+- {name: CDL_FORGE_ROLES, value: {{ join "," $roles | quote }}}
+- name: CDL_FORGE_TOKEN
+  valueFrom:
+    secretKeyRef: {name: {{ .tokenSecret.name }}, key: {{ .tokenSecret.key }}}
 {{- end }}
 {{- end }}
 {{- end }}
