@@ -249,10 +249,16 @@ class TestMemoryForge(ForgeContract):
     def pushed(self, engine, branch, author="developer"):
         return engine.push(branch, author)
 
-    def proposed(self, engine, branch, sha, *, draft=False):
-        seen = engine.propose(branch, sha)
+    def proposed(self, engine, branch, sha, *, draft=False, target="main"):
+        seen = engine.propose(branch, sha, target=target)
         engine.reviews[seen.number].draft = draft
         return seen
+
+    def ruled(self, engine, name, *people):
+        engine.rules[name] = set(people)
+
+    def shown(self, engine, markdown):
+        return engine.files[markdown.partition("](")[2].removesuffix(")")]
 
     def approved(self, engine, number, *, back=False):
         review = engine.reviews[number]

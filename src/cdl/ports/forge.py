@@ -27,6 +27,10 @@ class CommitStatus:
     url: str = ""
 
 
+LEVELS = ("guest", "reporter", "developer", "maintainer", "owner")
+"""How much a person may do in a project; each of these may what the ones before it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class MergeRequest:
     """A merge request as it stands; `sha` is its head, `merged_as` what the target got by it."""
@@ -39,6 +43,8 @@ class MergeRequest:
     sha: str
     open: bool
     merged_as: str = ""
+    fork: bool = False
+    """It comes from a repository that the project's people do not look after; or nobody knows from where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Approval:
     """The head of the merge request when they agreed, not what it may be by now."""
     known_as: frozenset[str] = frozenset()
     """User name, name and mail addresses as far as the forge tells, in small letters."""
+    roles: frozenset[str] = frozenset()
+    """Names of the project's approval rules that count it, and every access level (LEVELS) up to the person's own."""
 
     def is_by(self, authors: frozenset[str]) -> bool:
         """Say whether one of the authors gave it; a name that both go by is enough."""
@@ -83,8 +91,12 @@ class MergeRequests(Protocol):
     def merge_request_of(self, name: str) -> MergeRequest | None:
         """Give the merge request that holds a commit (forty digits) or comes from a branch; changes nothing.
 
-        An open one comes before a closed one, a newer before an older. None: there is none.
+        It holds its head, every commit that it brings, and what merging or squashing it made. The one that made a
+        commit comes first, then an open one, then a newer one. None: there is none.
         """
+
+    def open_merge_requests(self, target: str) -> tuple[MergeRequest, ...]:
+        """Give what is to be merged into a branch now, drafts too, the oldest first; changes nothing."""
 
     def approvals(self, number: int) -> tuple[Approval, ...]:
         """Give who agreed, each to the commit that was the head when they did; what was taken back is not given."""
@@ -92,10 +104,23 @@ class MergeRequests(Protocol):
     def authors(self, number: int) -> frozenset[str]:
         """Give who opened it and who wrote or made its commits: user names, names, mail addresses, in small letters."""
 
+
+class Words(Protocol):
+    """What we say and do about merge requests."""
+
     def note(self, number: int, key: str, body: str) -> str:
         """Have there be exactly one note of ours with this key, saying this; give its address.
 
         It is changed where it stands. Nobody else's note is ever taken for ours. What was doubled is made one.
+        """
+
+    def attach(self, name: str, content: bytes) -> str:
+        """Keep a file beside the project, and give the Markdown by which a note shows it or links to it.
+
+        Every call keeps another file: whoever shows the same picture again remembers the Markdown.
+
+        Raises:
+            Rejected: it is too large.
         """
 
     def merge(self, number: int, sha: str) -> str:
@@ -108,5 +133,5 @@ class MergeRequests(Protocol):
         """
 
 
-class Forge(CommitStatuses, MergeRequests, Protocol):
+class Forge(CommitStatuses, MergeRequests, Words, Protocol):
     """One project of a forge."""

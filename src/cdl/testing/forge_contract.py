@@ -19,6 +19,9 @@ RUNNING, SUCCESS, FAILED = CommitState.RUNNING, CommitState.SUCCESS, CommitState
 class ForgeContract:
     """One test a promise of `cdl.ports.forge`; what people do is done by the methods before the tests."""
 
+    too_large = 11 << 20
+    """Bytes of a file that the forge does not take."""
+
     @pytest.fixture
     def engine(self) -> Forge:
         """Give the forge under test; a subclass knows which."""
@@ -28,8 +31,18 @@ class ForgeContract:
         """Have somebody push a new commit to a branch, and give it."""
         raise NotImplementedError
 
-    def proposed(self, engine: Forge, branch: str, sha: str, *, draft: bool = False) -> MergeRequest:
+    def proposed(
+        self, engine: Forge, branch: str, sha: str, *, draft: bool = False, target: str = "main"
+    ) -> MergeRequest:
         """Have the developer ask to merge a branch."""
+        raise NotImplementedError
+
+    def ruled(self, engine: Forge, name: str, *people: str) -> None:
+        """Have the project count, by a rule of this name, the approvals of these people."""
+        raise NotImplementedError
+
+    def shown(self, engine: Forge, markdown: str) -> bytes:
+        """Give what somebody gets who follows this Markdown in a note of the project."""
         raise NotImplementedError
 
     def approved(self, engine: Forge, number: int, *, back: bool = False) -> None:
@@ -112,6 +125,45 @@ class ForgeContract:
         assert engine.merge_request_of("nowhere") is None
         assert engine.merge_request_of(NOWHERE) is None
 
+    def test_every_commit_of_a_merge_request_leads_to_it(self, engine: Forge) -> None:
+        """Not its head alone; and what merging it made, even while somebody asks to merge that elsewhere."""
+        first = self.pushed(engine, "grown")
+        number = self.proposed(engine, "grown", first).number
+        head = self.pushed(engine, "grown")
+        for sha in (first, head):
+            found = engine.merge_request_of(sha)
+            assert found is not None
+            assert (found.number, found.sha) == (number, head)
+        commit = engine.merge(number, head)
+        self.pushed(engine, "stable")
+        self.proposed(engine, "main", commit, target="stable")
+        made = engine.merge_request_of(commit)
+        assert made is not None
+        assert (made.number, made.merged_as) == (number, commit)
+
+    def test_open_merge_requests_are_those_into_the_branch_at_their_heads(self, engine: Forge) -> None:
+        """Drafts too; none that is closed, merged, or goes elsewhere."""
+        assert engine.open_merge_requests("main") == ()
+        merged, closed = self.review(engine, "one"), self.review(engine, "two")
+        engine.merge(merged.number, merged.sha)
+        self.closed(engine, closed.number)
+        self.pushed(engine, "stable")
+        self.proposed(engine, "stray", self.pushed(engine, "stray"), target="stable")
+        draft = self.proposed(engine, "three", self.pushed(engine, "three"), draft=True)
+        last = self.review(engine, "four")
+        head = self.pushed(engine, "three")
+        found = [(seen.number, seen.sha, seen.open, seen.fork) for seen in engine.open_merge_requests("main")]
+        assert found == [(draft.number, head, True, False), (last.number, last.sha, True, False)]
+
+    def test_an_approval_says_by_which_rules_and_as_what(self, engine: Forge) -> None:
+        """The names of the rules that count it, and every level up to the person's own."""
+        self.ruled(engine, "model-validators", "validator")
+        self.ruled(engine, "data-stewards", "developer")
+        seen = self.review(engine, "ruled")
+        self.approved(engine, seen.number)
+        (found,) = engine.approvals(seen.number)
+        assert found.roles == {"model-validators", "guest", "reporter", "developer", "maintainer"}
+
     def test_an_approval_is_of_the_commit_that_was_there(self, engine: Forge) -> None:
         """What is pushed afterwards was not agreed to."""
         seen = self.review(engine, "agreed")
@@ -172,6 +224,15 @@ class ForgeContract:
         self.say(engine, number, body, ours=True)
         engine.note(number, "report", "two")
         assert [said.splitlines()[-1] for said in self.heard(engine, number)] == ["two"]
+
+    def test_a_file_is_shown_as_it_was_given(self, engine: Forge) -> None:
+        """Each call keeps one of its own; a picture stands in the note, not behind a link."""
+        pictures = [b"\x89PNG\r\n\x1a\n one", b"\x89PNG\r\n\x1a\n two"]
+        said = [engine.attach("roc curve.png", content) for content in pictures]
+        assert [self.shown(engine, markdown) for markdown in said] == pictures
+        assert all(markdown.startswith("![") for markdown in said)
+        with pytest.raises(Rejected):
+            engine.attach("film.png", bytes(self.too_large))
 
     def test_what_is_merged_is_merged_once(self, engine: Forge) -> None:
         """Again is a success and gives the same commit, which leads back to the merge request."""

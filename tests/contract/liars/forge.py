@@ -57,6 +57,56 @@ class FindsSomethingAlways(MemoryForge):
         return super().merge_request_of(name) or next((r.seen for r in self.reviews.values()), None)
 
 
+class KnowsOnlyHeads(MemoryForge):
+    def merge_request_of(self, name):
+        mine = [r.seen for r in self.reviews.values() if name in {r.seen.source, r.seen.merged_as, r.seen.sha}]
+        return max(mine, key=lambda seen: (seen.merged_as == name, seen.open, seen.number), default=None)
+
+
+class PrefersOpenToWhatMadeIt(MemoryForge):
+    def merge_request_of(self, name):
+        mine = [r.seen for r in self.reviews.values() if name in {r.seen.source, r.seen.merged_as, *r.commits}]
+        return max(mine, key=lambda seen: (seen.open, seen.number), default=None)
+
+
+class ListsWhatIsClosed(MemoryForge):
+    def open_merge_requests(self, target):
+        return tuple(r.seen for r in self.reviews.values() if r.seen.target == target)
+
+
+class ListsEveryTarget(MemoryForge):
+    def open_merge_requests(self, target):
+        return tuple(r.seen for r in self.reviews.values() if r.seen.open)
+
+
+class LeavesDraftsOut(MemoryForge):
+    def open_merge_requests(self, target):
+        drafts = {r.seen.number for r in self.reviews.values() if r.draft}
+        return tuple(seen for seen in super().open_merge_requests(target) if seen.number not in drafts)
+
+
+class NamesEveryRule(MemoryForge):
+    def _roles(self, who):
+        return super()._roles(who) | set(self.rules)
+
+
+class KnowsNoLevels(MemoryForge):
+    def _roles(self, who):
+        return super()._roles(who) & set(self.rules)
+
+
+class KeepsOneFileAName(MemoryForge):
+    def attach(self, name, content):
+        said = super().attach(name, content)
+        self.files = dict.fromkeys(self.files, content)
+        return said
+
+
+class TakesFilesOfAnySize(MemoryForge):
+    def attach(self, name, content):
+        return super().attach(name, content[:100])
+
+
 class ApprovesWhateverIsThere(MemoryForge):
     def approvals(self, number):
         head = self.reviews[number].seen.sha
@@ -136,6 +186,10 @@ class CallsEveryRefusalAConflict(MemoryForge):
 
 DOUBLED = "test_what_was_doubled_is_made_one"
 STRANGER = "test_a_note_of_somebody_else_is_left_alone"
+HELD = "test_every_commit_of_a_merge_request_leads_to_it"
+OPEN = "test_open_merge_requests_are_those_into_the_branch_at_their_heads"
+ROLES = "test_an_approval_says_by_which_rules_and_as_what"
+SHOWN = "test_a_file_is_shown_as_it_was_given"
 FOUND = "test_a_merge_request_is_found_by_branch_and_by_commit"
 LIARS = {
     ForgetsWhatElseWasSaid: {"test_a_commit_says_what_it_was_told"},
@@ -146,6 +200,15 @@ LIARS = {
     SpeaksOfWhatIsNotThere: {"test_no_commit_no_status"},
     FindsTheOldestFirst: {FOUND},
     FindsSomethingAlways: {FOUND},
+    KnowsOnlyHeads: {HELD},
+    PrefersOpenToWhatMadeIt: {HELD},
+    ListsWhatIsClosed: {OPEN},
+    ListsEveryTarget: {OPEN},
+    LeavesDraftsOut: {OPEN},
+    NamesEveryRule: {ROLES},
+    KnowsNoLevels: {ROLES},
+    KeepsOneFileAName: {SHOWN},
+    TakesFilesOfAnySize: {SHOWN},
     ApprovesWhateverIsThere: {"test_an_approval_is_of_the_commit_that_was_there"},
     ForgetsNoApproval: {"test_what_is_taken_back_is_no_approval"},
     KnowsOnlyWhoOpenedIt: {"test_who_wrote_a_commit_is_an_author"},

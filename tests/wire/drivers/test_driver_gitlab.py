@@ -35,7 +35,7 @@ def deaf(server):
 @pytest.fixture
 def project(server):
     fields = {"name": f"p{next(NAMES)}", "namespace_path": "team", "initialize_with_readme": True}
-    return server.client().projects.create(fields)
+    return server.client("platform").projects.create(fields)
 
 
 @pytest.fixture
@@ -75,10 +75,21 @@ class TestGitLab(ForgeContract):
         start = {} if branch in names else {"start_branch": "main"}
         return project.commits.create(fields | start).id
 
-    def proposed(self, engine, branch, sha, *, draft=False):
-        fields = {"source_branch": branch, "target_branch": "main", "title": "Draft: it" if draft else "It"}
+    def proposed(self, engine, branch, sha, *, draft=False, target="main"):
+        fields = {"source_branch": branch, "target_branch": target, "title": "Draft: it" if draft else "It"}
         self.person("developer").mergerequests.create(fields)
         return engine.merge_request_of(branch)
+
+    def ruled(self, engine, name, *people):
+        fields = {"name": name, "approvals_required": 1, "usernames": list(people)}
+        self.person("validator").approvalrules.create(fields)
+
+    def shown(self, engine, markdown):
+        secret, name = markdown.partition("](/uploads/")[2].removesuffix(")").split("/")
+        project = self.person("guest")
+        return project.manager.gitlab.http_get(
+            f"/projects/{project.encoded_id}/uploads/{secret}/{name}", raw=True
+        ).content
 
     def review_of(self, number, who="validator"):
         return self.person(who).mergerequests.get(number)

@@ -13,7 +13,17 @@ from starlette.routing import Route
 
 from cdl.embedded.forge import changes, pages
 from cdl.embedded.forge.accounts import User
-from cdl.embedded.forge.api import artifacts, committing, mergerequests, notes, projects, repository, settings, statuses
+from cdl.embedded.forge.api import (
+    approvals,
+    artifacts,
+    committing,
+    mergerequests,
+    notes,
+    projects,
+    repository,
+    settings,
+    statuses,
+)
 from cdl.embedded.forge.forge import Forge
 from cdl.embedded.forge.smart import Smart
 from cdl.embedded.forge.web import API, Routes
@@ -29,7 +39,8 @@ SECOND_LOOKS = (1.0, 5.0, 20.0)
 def build(forge: Forge, unsure: Mapping[int, User]) -> Starlette:
     """Put the endpoints together; messages go out as long as the server runs."""
     routes = Routes(forge)
-    for subject in (projects, repository, committing, statuses, artifacts, mergerequests, notes, settings):
+    reviewing = (mergerequests, notes, approvals)
+    for subject in (projects, repository, committing, statuses, artifacts, *reviewing, settings):
         subject.add_to(routes)
     smart = Smart(forge)
 

@@ -33,6 +33,7 @@ LOOKUP = {
     "version": "merge_request_id",
     "note": "noteable_iid",
     "approval": "merge_request_id",
+    "approval_rule": "name",
     "pipeline": "sha",
     "job": "pipeline_id",
     "variable": "key",

@@ -60,6 +60,16 @@ def there(ask: Callable[[], T]) -> T | None:
         raise
 
 
+def allowed(ask: Callable[[], T]) -> T | None:
+    """Give the answer; None when it is not there, or not for us: what a GitLab of another tier does not have."""
+    try:
+        return there(ask)
+    except sdk.GitlabError as error:
+        if error.response_code == 403:
+            return None
+        raise
+
+
 def _translated(doing: str, error: sdk.GitlabError) -> PortError:
     status = error.response_code
     said = str(error.error_message).strip().splitlines()

@@ -17,7 +17,7 @@ from cdl.ports.errors import Conflict, Rejected, Unavailable
 from cdl.ports.forge import CommitState, CommitStatus, MergeRequest
 
 from . import reading
-from .door import door, there
+from .door import allowed, door, there
 
 if TYPE_CHECKING:
     from gitlab.v4.objects import Project, ProjectMergeRequest
@@ -99,13 +99,35 @@ class GitLabForge:
         """Give the merge request of a commit or a branch."""
         with door(f"merge request of {name}"):
             if SHA.fullmatch(name):
-                commit = self._project.commits.get(name, lazy=True)
-                found = there(lambda: list(commit.merge_requests(**ALL))) or []
+                found = self._holding(name)
             else:
                 kept = self._project.mergerequests.list(source_branch=name, state="all", **ALL)
                 found = [one.attributes for one in kept]
-        seen = [reading.merge_request(one) for one in found]
-        return max(seen, key=lambda one: (one.open, one.number), default=None)
+        seen = [(reading.made(one, name), reading.merge_request(one)) for one in found]
+        first = max(seen, key=lambda one: (one[0], one[1].open, one[1].number), default=None)
+        return first[1] if first else None
+
+    def _holding(self, sha: str) -> list[dict[str, Any]]:
+        """Give the merge requests that hold a commit, as GitLab shows them.
+
+        GitLab has known no merge commits here, and leaves out a second merge request of a commit: then those that
+        changed last are looked through, which a commit that was merged just now is among.
+        """
+        commit = self._project.commits.get(sha, lazy=True)
+        found = there(lambda: [dict(one) for one in commit.merge_requests(**ALL)])
+        if found is None or found:
+            return found or []
+        newest: dict[str, Any] = {"order_by": "updated_at", "per_page": 100, "get_all": False}
+        kept = self._project.mergerequests.list(state="all", **newest, **READ)
+        listed = [one.attributes for one in kept]
+        return [one for one in listed if one["sha"] == sha or reading.made(one, sha)]
+
+    def open_merge_requests(self, target: str) -> tuple[MergeRequest, ...]:
+        """Give what is to be merged into a branch now."""
+        with door(f"merge requests into {target}"):
+            kept = self._project.mergerequests.list(state="opened", target_branch=target, **ALL)
+            found = [reading.merge_request(one.attributes) for one in kept]
+        return tuple(sorted(found, key=lambda one: one.number))
 
     def approvals(self, number: int) -> tuple[Approval, ...]:
         """Give who agreed, each to the commit that was the head when they did."""
@@ -116,12 +138,20 @@ class GitLabForge:
                 return ()
             versions = [version.attributes for version in review.diffs.list(**ALL)]
             notes = [note.attributes for note in review.notes.list(order_by="created_at", sort="asc", **ALL)]
-            people = {entry["user"]["id"]: self._person(entry["user"]) for entry in given}
+            state = allowed(lambda: review.approval_state.get(**READ).attributes) or {}
+            people = {entry["user"]["id"]: self._approver(entry["user"], state) for entry in given}
         return tuple(
             approval
             for entry in given
             if (approval := reading.approval(entry, people[entry["user"]["id"]], versions, notes)) is not None
         )
+
+    def _approver(self, shown: dict[str, Any], state: dict[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+        """Give what somebody is known as, and the roles in which they agree."""
+        user = int(shown["id"])
+        member = allowed(lambda: self._project.members_all.get(user, **READ).attributes) or {}
+        levels = reading.levels(int(member.get("access_level") or 0))
+        return self._person(shown), levels | reading.rules(state, user)
 
     def _person(self, shown: dict[str, Any]) -> frozenset[str]:
         """Give what somebody is known as; more than the list shows, where GitLab lets us ask."""
@@ -153,6 +183,12 @@ class GitLabForge:
                 review.notes.update(first.id, {"body": wanted}, **WRITE)
             address = self._project.mergerequests.get(number, **READ).web_url
         return f"{address}#note_{first.id}"
+
+    def attach(self, name: str, content: bytes) -> str:
+        """Keep a file beside the project; give the Markdown that shows it."""
+        with door(f"upload of {name}"):
+            kept = self._project.upload(name, filedata=content, **WRITE)
+        return str(kept["markdown"])
 
     def _our_notes(self, review: ProjectMergeRequest, marker: str) -> list[Any]:
         """Give our notes with a marker, oldest first; anybody may write a marker, but not as us."""

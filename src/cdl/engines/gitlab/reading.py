@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cdl.ports.forge import Approval, CommitState, CommitStatus, MergeRequest
+from cdl.ports.forge import LEVELS, Approval, CommitState, CommitStatus, MergeRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 APPROVED = "approved this merge request"
 NO_REPLY = re.compile(r"(?:\d+-)?([^@+]+)@users\.noreply\.")
 """The address GitLab gives who hides their own; the user name is in it."""
+ACCESS = dict(zip((10, 20, 30, 40, 50), LEVELS, strict=True))
+"""GitLab's numbers; those between them, as a planner's, may what the next lower one may."""
 UNDECIDED = {"unchecked", "checking", "preparing", "approvals_syncing"}
 """What GitLab says of a merge request that it has not looked at to the end."""
 STATES = {
@@ -47,17 +49,46 @@ def merge_request(found: Mapping[str, Any]) -> MergeRequest:
         sha=found["sha"] or "",
         open=found["state"] in {"opened", "locked"},
         merged_as=commit if merged else "",
+        fork=found.get("source_project_id") is None or found["source_project_id"] != found.get("target_project_id"),
+    )
+
+
+def made(found: Mapping[str, Any], sha: str) -> bool:
+    """Say whether a commit is what merging or squashing this made."""
+    commits = {found.get("merge_commit_sha"), found.get("squash_commit_sha")}
+    return sha in commits or (found["state"] == "merged" and merge_request(found).merged_as == sha)
+
+
+def levels(access: int) -> frozenset[str]:
+    """Name every access level up to a person's own."""
+    return frozenset(name for number, name in ACCESS.items() if number <= access)
+
+
+def rules(state: Mapping[str, Any], user: int) -> frozenset[str]:
+    """Name the project's approval rules that count a person's approval.
+
+    Where a merge request has rules of its own, its author may have written them: only those that are still as the
+    project has them say anything.
+    """
+    own = bool(state.get("approval_rules_overwritten"))
+    return frozenset(
+        rule["name"]
+        for rule in state.get("rules") or ()
+        if rule.get("rule_type") == "regular"
+        and any(person["id"] == user for person in rule.get("approved_by") or ())
+        and (not own or (rule.get("source_rule") and not rule.get("overridden")))
     )
 
 
 def approval(
     entry: Mapping[str, Any],
-    known_as: frozenset[str],
+    person: tuple[frozenset[str], frozenset[str]],
     versions: Iterable[Mapping[str, Any]],
     notes: Iterable[Mapping[str, Any]],
 ) -> Approval | None:
     """Say to which commit somebody agreed: GitLab keeps when, and since when each version was the head.
 
+    `person` is what they are known as, and their roles.
     What was agreed to in the very moment of a push is taken as agreement to what was there before. None: nothing was.
     """
     user = entry["user"]
@@ -66,7 +97,7 @@ def approval(
     if not before:
         return None
     seen = max(before, key=lambda version: (_moment(version["created_at"]), version["id"]))
-    return Approval(user["username"], seen["head_commit_sha"], known_as)
+    return Approval(user["username"], seen["head_commit_sha"], *person)
 
 
 def _told(user: int, notes: Iterable[Mapping[str, Any]]) -> str:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from cdl.api.canonical import digest
 from cdl.ports.errors import Conflict, NotPermitted, Rejected
-from cdl.ports.forge import Approval, CommitState, CommitStatus, MergeRequest
+from cdl.ports.forge import LEVELS, Approval, CommitState, CommitStatus, MergeRequest
 from cdl.testing.weather import Weather
 
 US = "cdl"
+LARGEST = 10 << 20
+"""Bytes of a file."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,11 @@ class MemoryForge:
         self.reviews: dict[int, Review] = {}
         self.written: dict[str, int] = {}
         """How often a status was really written, by name."""
+        self.levels = {"developer": "developer", "validator": "maintainer"}
+        """What people may do in the project; whoever is not named is no member."""
+        self.rules: dict[str, set[str]] = {}
+        """The project's approval rules, and whose approval each counts."""
+        self.files: dict[str, bytes] = {}
 
     # --- what people do ---
 
@@ -58,11 +65,11 @@ class MemoryForge:
                 review.commits[sha] = author
         return sha
 
-    def propose(self, branch: str, sha: str, author: str = "developer") -> MergeRequest:
+    def propose(self, branch: str, sha: str, author: str = "developer", target: str = "main") -> MergeRequest:
         """Open a merge request."""
         number = len(self.reviews) + 1
         url = f"https://forge.test/project/-/merge_requests/{number}"
-        seen = MergeRequest(number, f"Take {branch}", url, branch, "main", sha, open=True)
+        seen = MergeRequest(number, f"Take {branch}", url, branch, target, sha, open=True)
         self.reviews[number] = Review(seen, author, commits={sha: author})
         return seen
 
@@ -96,12 +103,23 @@ class MemoryForge:
         """Give the merge request of a commit or a branch."""
         with self.weather.call("look for a merge request"):
             mine = [r.seen for r in self.reviews.values() if name in {r.seen.source, r.seen.merged_as, *r.commits}]
-            return max(mine, key=lambda seen: (seen.open, seen.number), default=None)
+            return max(mine, key=lambda seen: (seen.merged_as == name, seen.open, seen.number), default=None)
+
+    def open_merge_requests(self, target: str) -> tuple[MergeRequest, ...]:
+        """Give what is to be merged into a branch now."""
+        with self.weather.call("look for open merge requests"):
+            return tuple(r.seen for r in self.reviews.values() if r.seen.open and r.seen.target == target)
 
     def approvals(self, number: int) -> tuple[Approval, ...]:
         """Give who agreed to what."""
         with self.weather.call("look at approvals"):
-            return tuple(Approval(who, sha, frozenset({who})) for who, sha in self._review(number).approvals.items())
+            given = self._review(number).approvals.items()
+            return tuple(Approval(who, sha, frozenset({who}), self._roles(who)) for who, sha in given)
+
+    def _roles(self, who: str) -> frozenset[str]:
+        rules = {name for name, people in self.rules.items() if who in people}
+        own = self.levels.get(who)
+        return frozenset(rules | set(LEVELS[: LEVELS.index(own) + 1] if own else ()))
 
     def authors(self, number: int) -> frozenset[str]:
         """Give who made it."""
@@ -120,6 +138,16 @@ class MemoryForge:
             else:
                 review.notes.append(Note(US, marker + body))
             return f"{review.seen.url}#{key}"
+
+    def attach(self, name: str, content: bytes) -> str:
+        """Keep a file."""
+        with self.weather.call(f"attach {name}"):
+            if len(content) > LARGEST:
+                message = f"{name} is too large"
+                raise Rejected(message)
+            address = f"/uploads/{len(self.files) + 1:032x}/{name}"
+            self.files[address] = content
+            return f"![{name}]({address})"
 
     def merge(self, number: int, sha: str) -> str:
         """Merge exactly this commit."""

@@ -1,18 +1,17 @@
-"""What people say about merge requests: notes, threads, approvals."""
+"""What people say about merge requests: notes and threads."""
 
 from __future__ import annotations
 
 import secrets
 
-from cdl.embedded.forge import changes, events, reviews, views
-from cdl.embedded.forge.accounts import DEVELOPER, MAINTAINER, REPORTER, User
+from cdl.embedded.forge import events, reviews, views
+from cdl.embedded.forge.accounts import DEVELOPER, MAINTAINER, REPORTER
 from cdl.embedded.forge.api.mergerequests import found
-from cdl.embedded.forge.errors import conflict, forbidden, incomplete, invalid, missing, unauthorized
+from cdl.embedded.forge.errors import forbidden, incomplete, invalid, missing
 from cdl.embedded.forge.store import Tree, now
 from cdl.embedded.forge.web import Answer, Call, Routes
 
 LONGEST = 1_000_000
-WORDS = {"approve": "approved this merge request", "unapprove": "unapproved this merge request"}
 
 
 def add_to(routes: Routes) -> None:
@@ -28,10 +27,6 @@ def add_to(routes: Routes) -> None:
     routes.add("GET", f"{one}/discussions/{{thread}}", discussion)
     routes.add("PUT", f"{one}/discussions/{{thread}}", resolve)
     routes.add("POST", f"{one}/discussions/{{thread}}/notes", answer)
-    routes.add("GET", f"{one}/approvals", approvals)
-    routes.add("GET", f"{one}/approval_state", approval_state)
-    routes.add("POST", f"{one}/approve", approve)
-    routes.add("POST", f"{one}/unapprove", unapprove)
 
 
 def _speaks(call: Call) -> tuple[Tree, Tree]:
@@ -177,118 +172,3 @@ def resolve(call: Call) -> Answer:
         }
         call.forge.store.put("note", note)
     return _thread(call, name, kept)
-
-
-def _may_approve(call: Call, project: Tree, review: Tree, user: User) -> bool:
-    """Say whether somebody's approval counts: developers and above, not the author, not twice."""
-    if call.forge.accounts.access(user, project) < DEVELOPER or user.job or review["state"] == "merged":
-        return False
-    if user.id == review["author_id"] and not project["merge_requests_author_approval"]:
-        return False
-    if project["merge_requests_disable_committers_approval"]:
-        repository = call.forge.repository(project)
-        mails = {seen.committer[1] for seen in repository.log(review["sha"], stop=review["base_sha"])}
-        return user.email not in mails
-    return True
-
-
-def _given(call: Call, review: Tree) -> list[Tree]:
-    return [
-        {"user": views.person(call.forge, call.forge.user(a["user_id"])), "approved_at": a["created_at"]}
-        for a in reviews.approvals(call.forge, review)
-    ]
-
-
-def approvals(call: Call) -> Answer:
-    """GET /approvals."""
-    project, review = found(call)
-    given, wanted = _given(call, review), reviews.required(call.forge, review)
-    mine = any(a["user"]["id"] == call.user.id for a in given)
-    standing = reviews.standing(call.forge, review)
-    return {
-        "id": review["id"],
-        "iid": review["iid"],
-        "project_id": project["id"],
-        "title": review["title"],
-        "description": review["description"],
-        "state": review["state"],
-        "created_at": review["created_at"],
-        "updated_at": review["updated_at"],
-        "merge_status": "cannot_be_merged" if standing == "conflict" else "can_be_merged",
-        "approved": len(given) >= max(wanted, 1),
-        "approvals_required": wanted,
-        "approvals_left": max(wanted - len(given), 0),
-        "require_password_to_approve": False,
-        "approved_by": given,
-        "suggested_approvers": [],
-        "approvers": [],
-        "approver_groups": [],
-        "user_has_approved": mine,
-        "user_can_approve": not mine and _may_approve(call, project, review, call.user),
-        "approval_rules_left": [],
-        "has_approval_rules": False,
-        "merge_request_approvers_available": False,
-        "multiple_approval_rules_available": False,
-    }
-
-
-def approval_state(call: Call) -> Answer:
-    """GET /approval_state."""
-    project, review = found(call)
-    given, wanted = _given(call, review), reviews.required(call.forge, review)
-    people = call.forge.accounts.by_id.values()
-    eligible = [views.person(call.forge, user) for user in people if _may_approve(call, project, review, user)]
-    rule = {
-        "id": review["id"],
-        "name": "All Members",
-        "rule_type": "any_approver",
-        "report_type": None,
-        "eligible_approvers": eligible,
-        "approvals_required": wanted,
-        "users": [],
-        "groups": [],
-        "contains_hidden_groups": False,
-        "section": None,
-        "source_rule": None,
-        "overridden": False,
-        "code_owner": False,
-        "approved_by": [a["user"] for a in given],
-        "approved": len(given) >= wanted,
-    }
-    return {"approval_rules_overwritten": False, "rules": [rule]}
-
-
-def approve(call: Call) -> Answer:
-    """POST /approve."""
-    project, review = found(call)
-    if call.text("sha") and call.text("sha") != review["sha"]:
-        raise conflict(f"SHA does not match HEAD of source branch: {review['sha']}")
-    mine = any(a["user_id"] == call.user.id for a in reviews.approvals(call.forge, review))
-    if mine or not _may_approve(call, project, review, call.user):
-        raise unauthorized()
-    document = {"project_id": project["id"], "merge_request_id": review["id"], "user_id": call.user.id}
-    call.forge.store.add("approval", document | {"sha": review["sha"], "created_at": now()})
-    _said(call, review, "approve")
-    return approvals(call)
-
-
-def unapprove(call: Call) -> Answer:
-    """POST /unapprove."""
-    _, review = found(call)
-    mine = [a for a in reviews.approvals(call.forge, review) if a["user_id"] == call.user.id]
-    if not mine:
-        raise missing()
-    call.forge.store.remove("approval", mine[0]["id"])
-    _said(call, review, "unapprove")
-    return approvals(call)
-
-
-def _said(call: Call, review: Tree, what: str) -> None:
-    reviews.add_note(call.forge, review, call.user, WORDS[what], system=True)
-    review["updated_at"] = now()
-    call.forge.store.put("merge_request", review)
-    enough = len(reviews.approvals(call.forge, review)) >= max(reviews.required(call.forge, review), 1)
-    # `approved` and `unapproved` are said when all that is required is there, or no longer; the others of one person.
-    whole = enough if what == "approve" else not enough
-    action = {"approve": ("approval", "approved"), "unapprove": ("unapproval", "unapproved")}[what][whole]
-    changes.tell(call.forge, review, call.user, action)
