@@ -85,12 +85,13 @@ def says_nothing_after_trouble(monkeypatch):
 
 
 def decides_by_the_clock(monkeypatch):
-    honest = datapipeline._success
+    status = importlib.import_module("cdl.reconcile.datapipeline.status")
+    honest = status._success
 
     def success(dataset, seen):
         return f"{honest(dataset, seen)} at {seen.at}"
 
-    monkeypatch.setattr(datapipeline, "_success", success)
+    monkeypatch.setattr(status, "_success", success)
 
 
 def old_steps_stay(monkeypatch):

@@ -1,0 +1,53 @@
+"""What a decision about a DataPipeline may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdl.api.v1alpha1.datapipeline import Side, Source, Split
+
+    from .wishes import StepWish
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSource:
+    """Fetch a source and check it."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Write the files of a side to its input repository, as one commit called by the key."""
+
+    side: Side
+    key: str
+    sources: tuple[Source, ...]
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureStep:
+    """Make the step's pipeline over a side be as wished, reading from `reads`."""
+
+    side: Side
+    wish: StepWish
+    reads: str
+    """Name of the step before it; empty: the side's input repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStray:
+    """Remove a pipeline that no step asks for, and its output with it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetData:
+    """Remove everything this resource made at the data engine."""
+
+
+Action = CollectSource | Ingest | EnsureStep | RemoveStray | ForgetData

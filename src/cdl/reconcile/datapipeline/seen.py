@@ -1,0 +1,111 @@
+"""What a decision about a DataPipeline is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cdl.api.v1alpha1.datapipeline import JobStatus, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSeen:
+    """A source as it is now."""
+
+    name: str
+    digest: str | None
+    """sha256 of the bytes at hand; None while they are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideSeen:
+    """The input repository of one side."""
+
+    side: Side
+    repo: str
+    head: str | None = None
+    """Newest finished commit that is not errored; None: nothing has arrived."""
+    ingest: str | None = None
+    """Key of the ingest that made the head; None: somebody else pushed it."""
+    files: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step says of its output."""
+
+    accepted: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    label_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepSeen:
+    """One step over one side at the data engine."""
+
+    step: str
+    side: Side
+    wish: str | None
+    """Digest of the wish its pipeline was made from; None: no such pipeline."""
+    input: str = ""
+    """The commit of the repository before it that its newest output is made from."""
+    head: str = ""
+    """Its newest output commit, finished or not."""
+    job: JobStatus | None = None
+    done: bool = False
+    failure: str = ""
+    """One sentence when its newest job failed."""
+    report: Report = Report()
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSeen:
+    """The files of a side as training will read them."""
+
+    side: Side
+    repo: str
+    commit: str
+    digest: str
+    files: int
+    label_digest: str
+    label_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class StraySeen:
+    """A pipeline of this resource that no step of its spec asks for."""
+
+    name: str
+    """In the engine's own words; its output repository has the same name."""
+    reads: str = ""
+    """The repository it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSeen:
+    """What the data engine has of a DataPipeline."""
+
+    sides: tuple[SideSeen, ...] = ()
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Digest of the code of every built-in program there is."""
+    steps: tuple[StepSeen, ...] = ()
+    manifests: tuple[ManifestSeen, ...] = ()
+    strays: tuple[StraySeen, ...] = ()
+    """Each before those it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(DataSeen):
+    """Everything a decision about a DataPipeline may depend on."""
+
+    at: datetime = field(kw_only=True)
+    sources: tuple[SourceSeen, ...] = ()
+    pinned: frozenset[str] = frozenset()
+    """Repositories that a Release, or an Experiment on its way to one, names a commit of."""
+    pinned_by: tuple[str, ...] = ()
+    """Releases made from this pipeline's commits; only asked for when it is to go."""
