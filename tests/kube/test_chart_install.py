@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tomllib
+import urllib.error
 import urllib.request
 
 import helm_python as helm
@@ -21,6 +22,7 @@ from cdl.kube import rbac
 from tests.architecture.tree import ROOT
 from tests.kube.chart import NAMES, values_of
 from tests.kube.conftest import Cluster
+from tests.unit.gitops.gitops_rig import Origin, project_in
 
 CLUSTER_WIDE = "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations"
 OURS = (
@@ -293,3 +295,71 @@ def test_admission_answers_with_the_certificate_of_the_chart(cluster, namespace,
         ):
             assert ("DNS", host) in secured.getpeercert()["subjectAltName"]
     assert "forbidden" not in log.read_text().lower()
+
+
+# --- what follows git, with the words, the rights and the probes that the chart gives it
+
+
+@pytest.fixture
+def origin(tmp_path):
+    made = Origin(tmp_path)
+    project_in(made)
+    return made
+
+
+SECRET = "canary-that-is-long-enough"
+
+
+def test_a_repository_is_followed_as_the_chart_says(cluster, namespace, release, teams, origin, tmp_path):
+    release.install(CHART, "cdl", values_of("ci/gitops.yaml"))
+    (tmp_path / "token").write_text(SECRET)
+    port, hook = free_port(), free_port()
+    config = cluster.account(namespace, "cdl-gitops-news")
+    # In a pod nobody names a kubeconfig; here the cluster around us is kubectl's.
+    here = {"KUBECONFIG": str(config), "CDL_METRICS_PORT": str(port), "CDL_HOME": str(tmp_path / "home")}
+    command, environment = told(cluster, namespace, "cdl-gitops-news", **here)
+    assert "CDL_KUBECONFIG" not in environment
+    moved = {
+        "--repo": origin.url,
+        "--path": ".",
+        "--branch": "main",
+        "--git-token-file": str(tmp_path / "token"),
+        "--webhook-token-file": str(tmp_path / "token"),
+        "--webhook": f"127.0.0.1:{hook}",
+    }
+    words = [command[0]]
+    for word in command[1:]:
+        option, _, value = word.partition("=")
+        words.append(f"{option}={moved.get(option, value)}" if value else word)
+    assert set(moved) <= {word.partition("=")[0] for word in words}
+    first = origin.push()
+    log = tmp_path / "gitops.log"
+
+    def revision(kind):
+        found = json.loads(cluster.kubectl("get", kind, "-n", "team-one", "-o", "json"))["items"]
+        return {item["metadata"]["annotations"]["cdl.dev/revision"] for item in found}
+
+    with started(words, environment, log):
+        cluster.until("it answers its probes", lambda: "following" in answer(port, "/healthz"), 60)
+        assert "following" in answer(port, "/readyz")
+        cluster.until("the branch is applied", lambda: revision("modeldeployments") == {first}, 60)
+        origin.change("resources/experiment.yaml", "epochs: 4", "epochs: 5")
+        second = origin.push()
+        assert knocked(hook, "wrong-and-long-enough") == 401
+        assert knocked(hook, SECRET) == 202
+        cluster.until("the push is applied long before its interval", lambda: revision("experiments") == {second}, 60)
+    assert "forbidden" not in log.read_text().lower()
+    assert SECRET not in log.read_text()
+    for kind in ("modeldeployments", "experiments", "datapipelines"):
+        cluster.kubectl("delete", kind, "--all", "-n", "team-one", "--wait=false")
+
+
+def knocked(port, secret):
+    """Knock as GitLab does; give the status."""
+    headers = {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/", b"{}", headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as said:
+            return said.status
+    except urllib.error.HTTPError as error:
+        return error.code

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
+from cdl.kube import rbac
 from cdl.kube.client import Api
 from cdl.kube.store import listed
 from cdl.reconcile.gitops import ORDER
@@ -19,16 +21,16 @@ def origin(tmp_path):
     return made
 
 
-def followed(cluster, namespace, origin, home, *words):
+def followed(cluster, namespace, origin, home, *words, as_=None, status=0):
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "CDL_HOME": str(home),
-        "CDL_KUBECONFIG": str(cluster.kubeconfig),
+        "CDL_KUBECONFIG": str(as_ or cluster.kubeconfig),
     }
     command = [sys.executable, "-m", "cdl.cli", "gitops", "--repo", origin.url, "--once", "-n", namespace, *words]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
 
@@ -63,3 +65,66 @@ def test_a_branch_becomes_resources_and_nothing_else(cluster, namespace, origin,
     origin.push()
     assert f"ModelDeployment {namespace}/tiny pruned" in followed(cluster, namespace, origin, tmp_path)
     assert set(there(cluster, namespace)) == {"DataPipeline", "Experiment"}
+
+
+# --- with the rights of its service account
+
+
+def granted(cluster, namespace, rules=None):
+    """A service account that follows into a namespace, with the rules of the table or others; its kubeconfig."""
+    documents = rbac.followed("tiny", namespace, namespace)
+    if rules is not None:
+        documents[0] = {**documents[0], "rules": rules}
+    cluster.apply(yaml.safe_dump_all(documents))
+    return cluster.account(namespace, "cdl-gitops-tiny")
+
+
+def test_every_right_is_used_and_none_is_missed(cluster, namespace, origin, tmp_path):
+    account = granted(cluster, namespace)
+    origin.push()
+    followed(cluster, namespace, origin, tmp_path, as_=account)
+    for kind in ("cdldp", "cdlexp", "cdlmd"):
+        assert cluster.kubectl("get", kind, "tiny", "-n", namespace, "--no-headers").startswith("tiny")
+    edit = '{"spec":{"interval":"99m"}}'
+    cluster.kubectl("patch", "cdlexp", "tiny", "-n", namespace, "--type=merge", "-p", edit)
+    assert "corrected" in followed(cluster, namespace, origin, tmp_path, as_=account)
+    for name in ("datapipeline", "experiment", "modeldeployment"):
+        (origin.work / "resources" / f"{name}.yaml").unlink()
+    origin.push()
+    assert followed(cluster, namespace, origin, tmp_path, "--allow-empty", as_=account).count("pruned") == 3
+    assert there(cluster, namespace) == {}
+
+    name = f"system:serviceaccount:{namespace}:cdl-gitops-tiny"
+    asked = [event for event in cluster.audit() if event["user"]["username"] == name]
+    assert {event["responseStatus"]["code"] for event in asked} <= {200, 201, 404}
+    rows = [(event, rbac.covers("gitops", event)) for event in asked if "resource" in event.get("objectRef", {})]
+    assert [event["requestURI"] for event, row in rows if row is None] == []
+    used = {(event["objectRef"]["resource"], event["verb"]) for event, _ in rows}
+    assert {"pods", "secrets"}.isdisjoint({resource for resource, _ in used})
+    here = [row for row in rbac.TABLE["gitops"] if row.where is rbac.Where.RESOURCES]
+    pairs = {(resource, verb) for row in here for resource in row.resources for verb in row.verbs}
+    # An apply that makes something is told as `patch`, and needs `create` all the same: the next test.
+    assert pairs - used == {(kind, "create") for kind in rbac.WISHES}
+
+
+@pytest.mark.parametrize("verb", ["get", "list", "create", "patch"])
+def test_without_one_of_its_rights_nothing_is_made_and_the_reason_is_said(cluster, namespace, origin, tmp_path, verb):
+    rows = [row for row in rbac.GITOPS if row.where is rbac.Where.RESOURCES]
+    rules = [{**row.rule, "verbs": [word for word in row.verbs if word != verb]} for row in rows]
+    account = granted(cluster, namespace, [rule for rule in rules if rule["verbs"]])
+    origin.push()
+    said = followed(cluster, namespace, origin, tmp_path, as_=account, status=1)
+    assert said.startswith("Waiting: ")
+    assert "datapipelines" in said
+    assert "is forbidden" in said
+    assert there(cluster, namespace) == {}
+    granted(cluster, namespace)
+    assert followed(cluster, namespace, origin, tmp_path, as_=account).startswith("Applied: ")
+    assert len(there(cluster, namespace)) == 3
+
+
+def test_a_repository_reaches_no_other_namespace(cluster, namespace, origin, tmp_path):
+    account = granted(cluster, namespace)
+    origin.push()
+    assert "forbidden" in followed(cluster, "default", origin, tmp_path, as_=account, status=1)
+    assert there(cluster, "default") == {}
