@@ -10,6 +10,8 @@ from pydantic import Field
 
 from cdl.api.meta import Frozen
 
+from .interval import Interval, of_pairs, of_shares
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -44,6 +46,9 @@ class MetricDiff(Frozen):
     examples: int | None = Field(None, description="Test examples that the judgement stands on.")
     p: float | None = Field(None, description="Probability of so large a difference by chance alone.")
     significant: bool | None = Field(None, description="p is below 0.05; absent: not judged.")
+    interval: Interval | None = Field(
+        None, description="Between these the true difference lies in 95 of 100 cases; absent: not judged."
+    )
     words: str = Field("", description="The same in one sentence.")
 
 
@@ -99,7 +104,8 @@ def _metric(name: str, a: Mapping[str, JsonValue], b: Mapping[str, JsonValue], *
         said = "the same test commit; the reports do not say how many examples it has"
         return known.model_copy(update={"words": said})
     p = two_proportions(x, y, n, m)
-    return _judged(known, Judge.PROPORTIONS, min(n, m), p, f"{min(n, m)} test examples")
+    judged = _judged(known, Judge.PROPORTIONS, min(n, m), p, f"{min(n, m)} test examples")
+    return judged.model_copy(update={"interval": of_shares(x, y, n, m)})
 
 
 def _is_about(right: Sequence[bool], figure: float) -> bool:
@@ -112,7 +118,10 @@ def _paired(known: MetricDiff, a: Sequence[bool], b: Sequence[bool]) -> MetricDi
     only_a = sum(x and not y for x, y in zip(a, b, strict=True))
     only_b = sum(y and not x for x, y in zip(a, b, strict=True))
     told = f"of {len(a)} test examples {only_a} only A, {only_b} only B answers rightly"
-    return _judged(known, Judge.PAIRED, len(a), mcnemar(only_a, only_b), told)
+    judged = _judged(known, Judge.PAIRED, len(a), mcnemar(only_a, only_b), told)
+    low, high = of_pairs(only_a, only_b, len(a))
+    right = known.a is None or abs(sum(a) / len(a) - known.a) < 1 / (2 * len(a))  # else it is the share of wrong ones
+    return judged.model_copy(update={"interval": (low, high) if right else (-high, -low)})
 
 
 def _judged(known: MetricDiff, test: Judge, examples: int, p: float, told: str) -> MetricDiff:
