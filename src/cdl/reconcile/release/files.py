@@ -92,8 +92,10 @@ def _lines(content: bytes | None) -> list[str] | None:
         return None
 
 
-def data_files(side: str, commits: tuple[str, str], a: Mapping[str, str], b: Mapping[str, str]) -> DataDiff:
-    """Compare the files of two commits: path to digest."""
+def data_files(
+    side: str, commits: tuple[str, str], a: Mapping[str, str], b: Mapping[str, str], listed: int = LISTED
+) -> DataDiff:
+    """Compare the files of two commits: path to digest; at most so many are named."""
     gone, come = {p: a[p] for p in a.keys() - b.keys()}, {p: b[p] for p in b.keys() - a.keys()}
     moved = dict(_relabelled(gone, come))
     added = sorted(come.keys() - set(moved.values()))
@@ -113,7 +115,7 @@ def data_files(side: str, commits: tuple[str, str], a: Mapping[str, str], b: Map
         removed=len(removed),
         changed=len(changed),
         relabelled=len(moved),
-        first=tuple(named[:LISTED]),
+        first=tuple(named[:listed]),
         classes_a=_classes(a),
         classes_b=_classes(b),
     )
