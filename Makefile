@@ -13,6 +13,7 @@ UPGRADE ?=
 SEED ?= 7
 MINUTES ?= 30
 BENCH ?=
+STORY ?=
 USE_CASES := use_cases/bbc_news use_cases/fashion_mnist
 # A customer subclasses and decorates with what its framework left untyped.
 LENIENT := --allow-subclassing-any --allow-untyped-decorators
@@ -23,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
-.PHONY: help demo demo-bbc test test-slow check format pytest control-plane chaos bench coverage generate lock setup clean distclean
+.PHONY: help demo demo-bbc demo-gitops test test-slow check format pytest control-plane chaos bench coverage generate lock setup clean distclean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ demo: $(VENV)/.demo  ## Set up, then Fashion-MNIST from raw files to a served pr
 
 demo-bbc: $(VENV)/.bbc  ## Set up, then BBC news (PyTorch) the same way
 	@$(BIN)/cdl run use_cases/bbc_news
+
+demo-gitops: $(VENV)/.demo $(VENV)/.bbc  ## Set up, then both use cases by merge requests (STORY="--only bbc-news --keep")
+	@$(BIN)/python -m demos.gitops $(STORY)
 
 test: check pytest  ## Set up, then format, lint, types, layers and every test
 
@@ -50,7 +54,7 @@ check: $(VENV)/.tests  ## Format, lint, types and import layers, without the tes
 	@printf '\n==> types (mypy --strict: the package, the steps, each use case and template)\n'
 	@$(BIN)/mypy
 	@MYPYPATH=pipelines $(BIN)/mypy --explicit-package-bases pipelines
-	@$(BIN)/mypy --explicit-package-bases benchmarks
+	@$(BIN)/mypy --explicit-package-bases benchmarks demos
 	@for case in $(USE_CASES); do MYPYPATH=$$case/model:src $(BIN)/mypy $(LENIENT) $$(git ls-files "$$case/*.py"); done
 	@for kind in text image table; do MYPYPATH=templates/$$kind/model:templates/$$kind:templates/every/model:src $(BIN)/mypy $(LENIENT) templates/$$kind templates/every/model templates/every/serve; done
 	@printf '\n==> layers (lint-imports)\n'

@@ -1,0 +1,102 @@
+"""How long it took from a push to its end, and whose time that was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cdl.api.v1alpha1 import Experiment
+
+Interval = tuple[float, float]
+TARGET, SHARE = 60.0, 10.0
+"""Seconds from a push to a served model, and what of them may be the platform's own."""
+
+
+@dataclass
+class Turn:
+    """One merge request from its push to its end; moments in Unix time."""
+
+    project: str
+    number: int
+    title: str
+    outcome: str = ""
+    pushed: float = 0
+    told: float = 0
+    """The merge request says how the candidate stands."""
+    decided: float = 0
+    """The validator's word counts: the candidate is approved, or the merge request closed."""
+    merged: float = 0
+    ended: float = 0
+    """The release answers in production; or the merge request is closed."""
+    worked: list[Interval] = field(default_factory=list)
+    """When a program of the team ran: a trial, the evaluation, a model server that loads."""
+
+    @property
+    def wall(self) -> float:
+        """Seconds in all."""
+        return self.ended - self.pushed
+
+    @property
+    def team(self) -> float:
+        """Seconds in which a program of the team ran."""
+        return together(self.worked, self.pushed, self.ended)
+
+    @property
+    def own(self) -> float:
+        """Everything else: what the platform, the engines' own work and the forge took."""
+        return self.wall - self.team
+
+
+def ran(experiment: Experiment) -> list[Interval]:
+    """Give when trials and the evaluation of an Experiment ran."""
+    status = experiment.status
+    spans = [(trial.started_at, trial.finished_at) for trial in status.trial_table]
+    if status.evaluation is not None:
+        spans.append((status.evaluation.started_at, status.evaluation.finished_at))
+    return [(begun.timestamp(), ended.timestamp()) for begun, ended in spans if begun and ended]
+
+
+def together(spans: Iterable[Interval], begun: float, ended: float) -> float:
+    """Length of what the intervals cover within a window."""
+    total, reached = 0.0, begun
+    for start, stop in sorted(spans):
+        low, high = max(start, reached), min(stop, ended)
+        if high > low:
+            total += high - low
+            reached = high
+    return total
+
+
+def table(turns: Sequence[Turn]) -> list[str]:
+    """Give the lines of a table, a row a turn."""
+    head = (
+        "PROJECT",
+        "MR",
+        "OUTCOME",
+        "PUSH-TOLD",
+        "APPROVED",
+        "MERGE-SERVED",
+        "PUSH-END",
+        "TRAIN+EVAL+LOAD",
+        "PLATFORM",
+    )
+    rows: list[tuple[str, ...]] = [head]
+    for turn in turns:
+        served = f"{turn.ended - turn.merged:.1f} s" if turn.merged else "-"
+        spans = (f"{seconds:.1f} s" for seconds in (turn.told - turn.pushed, turn.decided - turn.told))
+        whole = (f"{seconds:.1f} s" for seconds in (turn.wall, turn.team, turn.own))
+        rows.append((turn.project, f"!{turn.number}", turn.outcome, *spans, served, *whole))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def verdict(turn: Turn) -> str:
+    """Say of a turn whether it took no longer than it should."""
+    parts = (("push to served", turn.wall, TARGET), ("the platform's own share", turn.own, SHARE))
+    told = (
+        f"{what} {took:.1f} s, {'within' if took <= most else 'MORE THAN'} {most:g} s" for what, took, most in parts
+    )
+    return f"{turn.project} !{turn.number}: {'; '.join(told)}"
