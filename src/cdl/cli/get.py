@@ -51,8 +51,11 @@ def command(kind: str | None, name: str | None, output: str, namespace: str | No
     elif output == "yaml":
         click.echo(yaml.safe_dump_all(documents, sort_keys=False), nl=False)
     elif documents:
-        columns = ("KIND", "NAME", "READY", "STATUS", "PROGRESS", "REVISION", "AGE")
-        table("", columns, (_row(d) for d in documents))
+        spaces = [str(_meta(d).get("namespace", "default")) for d in documents]
+        columns = ("NAMESPACE", "KIND", "NAME", "READY", "STATUS", "PROGRESS", "REVISION", "AGE")
+        rows = [(space, *_row(d)) for space, d in zip(spaces, documents, strict=True)]
+        several = len({*spaces}) > 1
+        table("", columns if several else columns[1:], (row if several else row[1:] for row in rows))
         announce(store)
     else:
         click.echo("no resources; `cdl run FOLDER` makes some")

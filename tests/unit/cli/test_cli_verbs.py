@@ -133,7 +133,7 @@ def test_a_rejected_release_is_not_served(world):
             ("logs", "experiment"),
             (
                 "logs experiment: which one? cdl logs KIND NAME, or one of operator, pachd, determined, seldon, "
-                "admission, postgres, kube-controller-manager, kube-apiserver, etcd"
+                "admission, postgres, kube-controller-manager, kube-apiserver, etcd, forge"
             ),
         ),
         (("logs", "experiment", "news"), "not running: pachd, determined, seldon; `cdl run FOLDER` starts it"),
@@ -163,6 +163,18 @@ def test_the_list_has_a_row_a_resource(world):
     documents = list(yaml.safe_load_all(said("get", "DataPipelines", "news", "-o", "yaml")))
     assert [d["kind"] for d in documents] == ["DataPipeline"]
     assert said("get", "-n", "elsewhere") == "no resources; `cdl run FOLDER` makes some\n"
+
+
+def test_the_list_names_the_namespaces_where_there_are_several(world):
+    assert said("get").split()[0] == "KIND"
+    preview = pipeline_document("news")
+    world.resources.apply(preview | {"metadata": {"name": "news", "namespace": "news-mr-1"}})
+    assert said("get").split()[0] == "NAMESPACE"
+    assert [line.split()[:3] for line in said("get", "cdldp").splitlines()[1:]] == [
+        ["default", "DataPipeline", "news"],
+        ["news-mr-1", "DataPipeline", "news"],
+    ]
+    assert said("get", "-n", "news-mr-1").split()[0] == "KIND"
 
 
 def test_everything_about_one_is_its_document_its_conditions_and_its_history(world):
