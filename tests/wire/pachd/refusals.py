@@ -1,4 +1,6 @@
-"""How a test sees that something was refused."""
+"""How a test sees that something was refused, or has come true."""
+
+import time
 
 import grpc
 import pytest
@@ -13,3 +15,13 @@ def refused(call, *args, **kwargs):
     with pytest.raises(grpc.RpcError) as caught:
         _drain(call(*args, **kwargs))
     return caught.value.code().name, caught.value.details()
+
+
+def eventually(claim, seconds=20):
+    """Wait until a claim about the world holds; the test fails when it never does."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if claim():
+            return
+        time.sleep(0.02)
+    pytest.fail("it never came true")

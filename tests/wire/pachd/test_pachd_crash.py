@@ -11,23 +11,13 @@ import psutil
 import pytest
 from pachyderm_sdk.api import pfs, pps
 
-from tests.wire.pachd.refusals import refused
+from tests.wire.pachd.refusals import eventually, refused
 
 BIG = os.urandom(400_000)
 
 
 def master(repo):
     return pfs.Branch(repo=repo, name="master")
-
-
-def eventually(claim, seconds=20):
-    """Wait until a claim about the world holds; the test fails when it never does."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if claim():
-            return
-        time.sleep(0.02)
-    pytest.fail("it never came true")
 
 
 def marked(mark):

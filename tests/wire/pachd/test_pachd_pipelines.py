@@ -65,7 +65,11 @@ def test_a_spec_is_kept_as_it_was_sent(pachd, client):
         ({"input": {"pfs": {"repo": "nowhere", "glob": "/*"}}}, "NOT_FOUND", "repo default/nowhere not found"),
         ({"input": {"pfs": {"repo": "nowhere"}}}, "UNKNOWN", "must specify a glob"),
         ({"input": {"pfs": {"repo": "nowhere", "glob": "/[", "name": "in"}}}, "INVALID_ARGUMENT", "not closed"),
-        ({"input": {"cross": [{"pfs": {"repo": "a", "glob": "/"}}]}}, "UNIMPLEMENTED", "cross inputs are not offered"),
+        (
+            {"input": {"cross": [{"pfs": {"repo": "nowhere", "glob": "/"}}]}},
+            "NOT_FOUND",
+            "repo default/nowhere not found",
+        ),
         ({"input": {"cron": {"name": "t", "spec": "@daily"}}}, "UNIMPLEMENTED", "cron inputs are not offered"),
         ({"spout": {}}, "UNIMPLEMENTED", "spout is not offered"),
         ({"egress": {"URL": "s3://x"}}, "UNIMPLEMENTED", "egress is not offered"),

@@ -6,20 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from cdl.embedded.pachd import bench as benches
-from cdl.embedded.pachd import refs
-from cdl.embedded.pachd.bench import Bench
+from cdl.embedded.pachd import jobs, refs
+from cdl.embedded.pachd.bench import Bench, Laid
 from cdl.embedded.pachd.blobs import Held, Part
 from cdl.embedded.pachd.children import Children
 from cdl.embedded.pachd.engine import Engine
-from cdl.embedded.pachd.jobs import DatumRow, DatumState, Job
+from cdl.embedded.pachd.inputs import Leaf
+from cdl.embedded.pachd.jobs import DatumRow, DatumState, FileRow, Job
 from cdl.embedded.pachd.logs import Line, Logs
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError
 from cdl.embedded.pachd.store import is_full, now
-from cdl.embedded.pachd.trees import Entry, Index
+from cdl.embedded.pachd.trees import Index
 from cdl.embedded.pachd.wire import Msg
 
 
@@ -38,13 +40,21 @@ class Outcome:
     upload_bytes: int = 0
 
 
+class Source(NamedTuple):
+    """A leaf of the input with the commit that the job reads there."""
+
+    leaf: Leaf
+    commit: Commit
+    held: Index
+
+
 @dataclass(frozen=True)
 class _Task:
     """One datum and what its attempts share."""
 
     bench: Bench
     transform: Msg
-    files: list[Entry]
+    files: list[Laid]
     env: dict[str, str]
     mark: str
     timeout: float | None
@@ -68,17 +78,21 @@ class Attempts:
         """Remove what a job left on its benches."""
         shutil.rmtree(self._folder(job), ignore_errors=True)
 
-    async def process(
-        self, job: Job, pipeline: Pipeline, spec: Msg, source: Commit, index: Index, row: DatumRow
-    ) -> Outcome:
+    async def process(self, job: Job, pipeline: Pipeline, spec: Msg, sources: list[Source], row: DatumRow) -> Outcome:
         """Try a datum until it succeeds or its tries are used up."""
-        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, spec.input.pfs)
+        read = jobs.files_of(self._engine.store.db, job.id, row.id)
+        names = sorted({source.leaf.name for source in (sources[file.leaf] for file in read)})
+        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, names)
         timeout = spec.datum_timeout.ToNanoseconds() / 1e9
         task = _Task(
             bench,
             spec.transform,
-            list(index.files(row.path.rstrip("/") or "/")),
-            self._environment(job, pipeline, spec, source, row),
+            [
+                Laid(sources[file.leaf].leaf.name, entry, empty=sources[file.leaf].leaf.empty_files)
+                for file in read
+                for entry in sources[file.leaf].held.files(file.path.rstrip("/") or "/")
+            ],
+            {**self._environment(job, pipeline, spec, row), **_of_inputs(sources, read)},
             f"PACH_DATUM_ID={row.id}",
             timeout or None,
             lambda text: self._logs.say(job.pipeline, job.set_id, text, datum=row.id),
@@ -163,9 +177,8 @@ class Attempts:
         task.say(f"uploaded {len(files)} files, {outcome.upload_bytes} bytes")
         return True
 
-    def _environment(self, job: Job, pipeline: Pipeline, spec: Msg, source: Commit, row: DatumRow) -> dict[str, str]:
+    def _environment(self, job: Job, pipeline: Pipeline, spec: Msg, row: DatumRow) -> dict[str, str]:
         """Make the environment that user code may see: little of ours, what is documented, and its own."""
-        name = spec.input.pfs.name
         version_commit = self._spec_commit(job)
         options = self._engine.options
         return {
@@ -184,10 +197,6 @@ class Attempts:
             "PACH_DATUM_ID": row.id,
             "PACH_JOB_ID": job.set_id,
             "PACH_OUTPUT_COMMIT_ID": refs.commit_by_id(self._engine.store.db, job.output).set_id,
-            name: f"/pfs/{name}{row.path.rstrip('/') or '/'}",
-            f"{name}_COMMIT": source.set_id,
-            f"PACH_DATUM_{name}_JOIN_ON": "",
-            f"PACH_DATUM_{name}_GROUP_BY": "",
         }
 
     def _spec_commit(self, job: Job) -> str:
@@ -195,6 +204,18 @@ class Attempts:
             "SELECT spec_commit FROM specs WHERE pipeline = ? AND version = ?", (job.pipeline, job.version)
         ).fetchone()
         return str(row[0])
+
+
+def _of_inputs(sources: list[Source], read: list[FileRow]) -> dict[str, str]:
+    """Make the part of the environment that names the datum's inputs; of a group, the last file is named."""
+    made: dict[str, str] = {}
+    for file in read:
+        leaf, commit, _ = sources[file.leaf]
+        made[leaf.name] = f"/pfs/{leaf.name}{file.path.rstrip('/') or '/'}"
+        made[f"{leaf.name}_COMMIT"] = commit.set_id
+        made[f"PACH_DATUM_{leaf.name}_JOIN_ON"] = file.joined
+        made[f"PACH_DATUM_{leaf.name}_GROUP_BY"] = file.grouped
+    return made
 
 
 def _next(batches: Iterator[list[tuple[str, Held]]]) -> list[tuple[str, Held]]:

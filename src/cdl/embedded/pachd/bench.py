@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from cdl.embedded.pachd import paths
 from cdl.embedded.pachd.blobs import Blobs, Held
@@ -18,36 +19,43 @@ from cdl.embedded.pachd.children import Program
 from cdl.embedded.pachd.engine import Options
 from cdl.embedded.pachd.refusals import RefusedError
 from cdl.embedded.pachd.trees import Entry
-from cdl.embedded.pachd.wire import Msg
 
 BATCH = 8 * 1024 * 1024
+
+
+class Laid(NamedTuple):
+    """A file that user code finds: below which input's name, what it holds, and whether only its name counts."""
+
+    name: str
+    entry: Entry
+    empty: bool
 
 
 class Bench:
     """One attempt at one datum."""
 
-    def __init__(self, folder: Path, options: Options, source: Msg) -> None:
+    def __init__(self, folder: Path, options: Options, names: list[str]) -> None:
         self.folder = folder
         self.pfs = folder / "pfs"
         self.out = self.pfs / "out"
-        self._source = source
+        self._names = names
         self._rules = [(_prefix(image), local) for image, local in options.maps]
         self._rules.append((_prefix("/pfs"), str(self.pfs)))
 
-    def lay(self, blobs: Blobs, files: list[Entry]) -> int:
+    def lay(self, blobs: Blobs, files: list[Laid]) -> int:
         """Copy the datum's files here; tells how many bytes. In a thread."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.out.mkdir(parents=True)
-        top = self.pfs / self._source.name
-        top.mkdir()
-        made = {top}
-        for entry in files:
-            target = top / entry.path.lstrip("/")
+        made = {self.pfs / name for name in self._names}
+        for top in made:
+            top.mkdir()
+        for name, entry, empty in files:
+            target = self.pfs / name / entry.path.lstrip("/")
             if target.parent not in made:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 made.add(target.parent)
-            blobs.write_to(target, () if self._source.empty_files else entry.parts)
-        return sum(entry.size for entry in files)
+            blobs.write_to(target, () if empty else entry.parts)
+        return sum(0 if file.empty else file.entry.size for file in files)
 
     def local(self, text: str) -> str:
         """Rewrite the image's paths in a text to those on this machine."""

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from cdl.embedded.pachd import pipelines, refs, views, wire
 from cdl.embedded.pachd.commits import LIVE_JOBS
+from cdl.embedded.pachd.engine import Engine
+from cdl.embedded.pachd.inputs import visit
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError, missing
@@ -36,6 +38,16 @@ class Job(NamedTuple):
     created: int
     started: int
     finished: int
+
+
+class FileRow(NamedTuple):
+    """One thing that a datum reads: the number of its input, the commit, the path, and how it was joined or grouped."""
+
+    leaf: int
+    upstream: int
+    path: str
+    joined: str
+    grouped: str
 
 
 class DatumRow(NamedTuple):
@@ -97,6 +109,15 @@ def move(db: sqlite3.Connection, job: Job, state: int, **columns: int) -> None:
 def datums(db: sqlite3.Connection, job: int) -> list[DatumRow]:
     """Read a job's datums in their order."""
     return [DatumRow(*row) for row in db.execute("SELECT * FROM datums WHERE job = ? ORDER BY seq", (job,))]
+
+
+def files_of(db: sqlite3.Connection, job: int, datum: str) -> list[FileRow]:
+    """Read what a datum reads, in the order of the input."""
+    rows = db.execute(
+        "SELECT leaf, upstream, path, joined, grouped FROM datum_files WHERE job = ? AND datum = ? ORDER BY seq",
+        (job, datum),
+    )
+    return [FileRow(*row) for row in rows]
 
 
 def inputs(db: sqlite3.Connection, job: Job) -> list[Commit]:
@@ -167,8 +188,10 @@ def _details(db: sqlite3.Connection, job: Job) -> Msg:
     spec = version.message()
     made = wire.pps.JobInfoDetails(salt=version.salt)
     copy_fields(spec, made, skip=frozenset({"salt"}))
-    if made.input.HasField("pfs"):
-        made.input.pfs.commit = job.set_id
+    for node in visit(made.input):
+        for kind in ("pfs", "cron"):
+            if node.HasField(kind):
+                getattr(node, kind).commit = job.set_id
     return made
 
 
@@ -220,11 +243,11 @@ def _state(db: sqlite3.Connection, pipeline: Pipeline, spec: Msg) -> int:
     return pipeline.state
 
 
-def datum_info(db: sqlite3.Connection, job: Job, row: DatumRow) -> Msg:
+def datum_info(engine: Engine, job: Job, row: DatumRow) -> Msg:
     """Describe a datum of a job."""
+    db = engine.store.db
     pipeline = pipelines.by_id(db, job.pipeline)
     meta = refs.find_repo(db, refs.RepoName(pipeline.project, pipeline.name, "meta"))
-    source = inputs(db, job)
     return wire.pps.DatumInfo(
         datum={"job": {"pipeline": handle(pipeline), "id": row.origin or job.set_id}, "id": row.id},
         state=row.state,
@@ -232,15 +255,17 @@ def datum_info(db: sqlite3.Connection, job: Job, row: DatumRow) -> Msg:
         pfs_state={"commit": {"repo": views.repo(meta), "id": row.origin or job.set_id}, "path": f"/pfs/{row.id}"}
         if meta
         else None,
-        data=[
-            {
-                "file": {"commit": views.commit(db, source[0]), "path": row.path},
-                "file_type": views.DIR if row.path.endswith("/") else views.FILE,
-            }
-        ]
-        if source
-        else [],
+        data=[_file_info(engine, file) for file in files_of(db, job.id, row.id)],
     )
+
+
+def _file_info(engine: Engine, file: FileRow) -> Msg:
+    """Describe what a datum read; only its path, when the commit was removed meanwhile."""
+    commit = refs.find_commit(engine.store.db, file.upstream)
+    entry = engine.layers.index(commit.id).find(file.path.rstrip("/") or "/") if commit is not None else None
+    if commit is not None and entry is not None:
+        return views.file_info(views.commit(engine.store.db, commit), commit, entry)
+    return wire.pfs.FileInfo(file={"path": file.path}, file_type=views.DIR if file.path.endswith("/") else views.FILE)
 
 
 def datum(db: sqlite3.Connection, job: Job, key: str) -> DatumRow:

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import NamedTuple
 
-from cdl.embedded.pachd import commits, graph, refs, specs, wire
+from cdl.embedded.pachd import commits, graph, inputs, refs, specs, wire
 from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.refs import Branch, Repo, RepoName
 from cdl.embedded.pachd.refusals import RefusedError, exists, missing
@@ -117,15 +117,25 @@ def _write_version(
     )
 
 
-def _sources(wave: Wave, spec: Msg) -> list[Branch]:
-    """Find the input's branch; its repo must be there."""
-    source = spec.input.pfs
+class Source(NamedTuple):
+    """A branch that a pipeline reads, and whether its commits are let through."""
+
+    branch: Branch
+    never: bool
+
+
+def _sources(wave: Wave, spec: Msg) -> list[Source]:
+    """Find the input's branches; their repos must be there."""
     refs.project(wave.db, spec.pipeline.project.name)
-    name = RepoName(source.project, source.repo, source.repo_type)
-    repo = refs.find_repo(wave.db, name)
-    if repo is None:
-        raise missing(f"pipeline {spec.pipeline.name}: input repo {name} not found")
-    return [wave.headed(repo, source.branch)]
+    found: dict[int, Source] = {}
+    for leaf in inputs.leaves(spec.input):
+        repo = refs.find_repo(wave.db, leaf.repo)
+        if repo is None:
+            raise missing(f"pipeline {spec.pipeline.name}: input repo {leaf.repo} not found")
+        branch = wave.headed(repo, leaf.branch)
+        known = found.get(branch.id)
+        found[branch.id] = Source(branch, leaf.never and (known is None or known.never))
+    return list(found.values())
 
 
 def _names(project: str, name: str) -> list[RepoName]:
@@ -159,11 +169,10 @@ def _insert(db: sqlite3.Connection, spec: Msg) -> int:
     return key
 
 
-def _connect(wave: Wave, spec: Msg, repos: dict[str, Repo], sources: list[Branch]) -> None:
+def _connect(wave: Wave, spec: Msg, repos: dict[str, Repo], sources: list[Source]) -> None:
     """Let output and meta depend on the inputs and the spec; both get a new commit."""
-    upstream = [*sources, wave.branch(repos["spec"], "master")]
-    quiet = spec.input.pfs.propagation_spec.never
-    never = frozenset(source.id for source in sources) if quiet else frozenset()
+    upstream = [*(source.branch for source in sources), wave.branch(repos["spec"], "master")]
+    never = frozenset(source.branch.id for source in sources if source.never)
     for repo, name in ((repos["user"], spec.output_branch), (repos["meta"], "master")):
         branch = wave.branch(repo, name)
         wave.depend(branch, upstream, never)

@@ -4,15 +4,17 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 
-from cdl.embedded.pachd import commits, datums, jobs, pipelines, refs, views, wire
+from cdl.embedded.pachd import commits, datums, inputs, jobs, pipelines, refs, views, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.jobs import Job
 from cdl.embedded.pachd.logs import Line, Logs
 from cdl.embedded.pachd.pipelines import Pipeline
+from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import absent, missing
 from cdl.embedded.pachd.rpc_pipelines import input_of
 from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.trees import Index
 from cdl.embedded.pachd.wire import Msg
 
 DAY = 24 * 3600 * 10**9
@@ -170,28 +172,30 @@ class Jobs:
             at = next((n for n, row in enumerate(rows) if row.id == request.pagination_marker), len(rows))
             rows = rows[at + 1 :]
         for row in rows[: request.number or None]:
-            yield jobs.datum_info(self._store.db, job, row)
+            yield jobs.datum_info(self._engine, job, row)
 
     async def _dry(self, request: Msg) -> AsyncIterator[Msg]:
         """List what an input would make, without a job."""
         db = self._store.db
-        source = input_of(request.input)
-        handle = wire.pfs.Commit(
-            repo={"name": source.repo, "type": source.repo_type, "project": {"name": source.project}},
-            id=request.input.pfs.commit or source.branch,
-        )
-        commit, index = await self._engine.readable(refs.commit(db, handle))
-        for found in datums.of_input(source, index, ""):
-            entry = index.find(found.path.rstrip("/") or "/")
-            if entry is not None:
-                yield wire.pps.DatumInfo(
-                    datum={"id": found.id}, data=[views.file_info(views.commit(db, commit), commit, entry)]
-                )
+        given, named = input_of(request.input)
+        read: list[tuple[Commit, Index]] = []
+        for leaf, asked in zip(inputs.leaves(given), named, strict=True):
+            project, name, kind = leaf.repo
+            handle = wire.pfs.Commit(repo={"name": name, "type": kind, "project": {"name": project}})
+            handle.id = asked or leaf.branch
+            read.append(await self._engine.readable(refs.commit(db, handle)))
+        for found in datums.of_input(inputs.tree(given), [index for _, index in read], ""):
+            made = wire.pps.DatumInfo(datum={"id": found.id})
+            for file in found.files:
+                commit, index = read[file.leaf.number]
+                entry = index.entries[file.path]
+                made.data.append(views.file_info(views.commit(db, commit), commit, entry))
+            yield made
 
     async def InspectDatum(self, request: Msg) -> Msg:
         """Describe a datum of a job."""
         job = jobs.get(self._store.db, request.datum.job)
-        return jobs.datum_info(self._store.db, job, jobs.datum(self._store.db, job, request.datum.id))
+        return jobs.datum_info(self._engine, job, jobs.datum(self._store.db, job, request.datum.id))
 
     # -- logs ---------------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from cdl.embedded.pachd import jobs, pipelines, specs, wire
+from cdl.embedded.pachd import inputs, jobs, pipelines, specs, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.pipelines import Pipeline
-from cdl.embedded.pachd.refusals import absent
+from cdl.embedded.pachd.refusals import RefusedError, absent
 from cdl.embedded.pachd.wire import Msg
 
 
@@ -124,9 +124,19 @@ class Pipelines:
         return wire.Empty()
 
 
-def input_of(message: Msg) -> Msg:
-    """Complete and check an input that stands alone, as in a dry listing of datums."""
+def input_of(message: Msg) -> tuple[Msg, list[str]]:
+    """Complete and check an input that stands alone, as in a dry listing of datums.
+
+    Gives the commits that its leaves name as well: a pipeline must not name one, a listing may.
+    """
     spec = wire.pps.CreatePipelineRequest(pipeline={"name": "dry"}, input=message)
     completed = specs.complete(spec)
+    named: list[str] = []
+    for node in inputs.visit(completed.input):
+        if node.HasField("cron"):
+            raise RefusedError("datums of a cron input cannot be listed: they are made by its clock")
+        if node.HasField("pfs"):
+            named.append(node.pfs.commit)
+            node.pfs.ClearField("commit")
     specs.check(completed)
-    return completed.input.pfs
+    return completed.input, named

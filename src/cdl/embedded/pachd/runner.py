@@ -7,8 +7,8 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from cdl.embedded.pachd import commits, datums, jobs, layers, pipelines, refs
-from cdl.embedded.pachd.attempt import Attempts, Outcome
+from cdl.embedded.pachd import commits, datums, inputs, jobs, layers, pipelines, refs
+from cdl.embedded.pachd.attempt import Attempts, Outcome, Source
 from cdl.embedded.pachd.children import Children
 from cdl.embedded.pachd.commits import FINISHED
 from cdl.embedded.pachd.engine import Engine
@@ -19,7 +19,7 @@ from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError
 from cdl.embedded.pachd.store import is_full, now
-from cdl.embedded.pachd.trees import Change, Index, put
+from cdl.embedded.pachd.trees import Change, put
 from cdl.embedded.pachd.wire import Msg
 
 
@@ -31,8 +31,7 @@ class Work:
     pipeline: Pipeline
     spec: Msg
     salt: str
-    source: Commit
-    index: Index
+    sources: list[Source]
 
 
 class Foreman:
@@ -115,11 +114,15 @@ class Foreman:
         with self._store.write() as db:
             jobs.move(db, job, jobs.STARTING)
         self._say(job, "job created: waiting for its input commits")
-        if not jobs.inputs(self._store.db, job):
+        if not self._has_inputs(job):
             self._end(job, jobs.UNRUNNABLE, "unrunnable because its input commit was deleted")
             return
-        bad = [c for c in [await self._engine.until(c, FINISHED) for c in jobs.inputs(self._store.db, job)] if c.error]
-        if bad:
+        try:
+            read = [await self._engine.until(c, FINISHED) for c in jobs.inputs(self._store.db, job)]
+        except RefusedError as gone:
+            self._end(job, jobs.UNRUNNABLE, f"unrunnable because its input {gone.text}")
+            return
+        if bad := [commit for commit in read if commit.error]:
             self._end(job, jobs.UNRUNNABLE, self._unrunnable(bad))
             return
         work = self._prepare(job)
@@ -134,6 +137,12 @@ class Foreman:
             self._end(job, jobs.KILLED, f"job timed out after {limit / 1e9:g}s")
             return
         self._conclude(work)
+
+    def _has_inputs(self, job: Job) -> bool:
+        """Tell whether every repo that the job reads still has the commit that it was made for."""
+        spec = pipelines.spec_of(self._store.db, job.pipeline, job.version).message()
+        there = {str(refs.repo_by_id(self._store.db, c.repo)) for c in jobs.inputs(self._store.db, job)}
+        return all(str(leaf.repo) in there for leaf in inputs.leaves(spec.input))
 
     def _left(self, job: Job, limit: int) -> float | None:
         if not limit:
@@ -153,15 +162,13 @@ class Foreman:
     def _prepare(self, job: Job) -> Work:
         db = self._store.db
         spec = pipelines.spec_of(db, job.pipeline, job.version)
-        source = jobs.inputs(db, job)[0]
-        return Work(
-            job,
-            pipelines.by_id(db, job.pipeline),
-            spec.message(),
-            spec.salt,
-            source,
-            self._engine.layers.index(source.id),
-        )
+        message = spec.message()
+        by_repo = {str(refs.repo_by_id(db, c.repo)): c for c in jobs.inputs(db, job)}
+        sources = []
+        for leaf in inputs.leaves(message.input):
+            commit = by_repo[str(leaf.repo)]
+            sources.append(Source(leaf, commit, self._engine.layers.index(commit.id)))
+        return Work(job, pipelines.by_id(db, job.pipeline), message, spec.salt, sources)
 
     def _plan(self, work: Work) -> None:
         """Write down what the job will do, once; a job that is run again keeps its plan."""
@@ -170,7 +177,7 @@ class Foreman:
             current = jobs.find(db, job.id)
             if current is None or current.planned:
                 return
-            found = datums.of_input(work.spec.input.pfs, work.index, work.salt)
+            found = datums.of_input(inputs.tree(work.spec.input), [s.held for s in work.sources], work.salt)
             base, tags = self._base(job)
             done = (
                 {}
@@ -193,7 +200,18 @@ class Foreman:
             rows += [(d, DatumState.SKIPPED, done[d.id].origin) for d in plan.skip]
             db.executemany(
                 "INSERT INTO datums (job, id, seq, hash, state, counted, path, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                ((job.id, d.id, order[d.id], d.hash, state, state, d.path, origin) for d, state, origin in rows),
+                (
+                    (job.id, d.id, order[d.id], d.hash, state, state, d.files[0].path, origin)
+                    for d, state, origin in rows
+                ),
+            )
+            db.executemany(
+                "INSERT INTO datum_files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (job.id, d.id, n, f.leaf.number, work.sources[f.leaf.number].commit.id, f.path, f.joined, f.grouped)
+                    for d in found
+                    for n, f in enumerate(d.files)
+                ),
             )
             db.execute("UPDATE jobs SET planned = 1, total = ? WHERE id = ?", (len(found), job.id))
         self._say(job, f"job started: {len(found)} datums, {len(plan.process)} to process, {len(plan.skip)} skipped")
@@ -227,7 +245,7 @@ class Foreman:
             raise errors.exceptions[0] from errors
 
     async def _process_one(self, work: Work, row: DatumRow) -> None:
-        outcome = await self._attempts.process(work.job, work.pipeline, work.spec, work.source, work.index, row)
+        outcome = await self._attempts.process(work.job, work.pipeline, work.spec, work.sources, row)
         with self._store.write() as db:
             current = jobs.find(db, work.job.id)
             if current is None or current.state != jobs.RUNNING:

@@ -60,3 +60,13 @@ CREATE TABLE IF NOT EXISTS datums (
     download_ns INTEGER NOT NULL DEFAULT 0, process_ns INTEGER NOT NULL DEFAULT 0, upload_ns INTEGER NOT NULL DEFAULT 0,
     download_bytes INTEGER NOT NULL DEFAULT 0, upload_bytes INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job, id)) WITHOUT ROWID;
+-- What a datum reads: `leaf` is the number of the pfs or cron input, `upstream` the commit, which may be removed later.
+CREATE TABLE IF NOT EXISTS datum_files (
+    job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE, datum TEXT NOT NULL, seq INTEGER NOT NULL,
+    leaf INTEGER NOT NULL, upstream INTEGER NOT NULL, path TEXT NOT NULL, joined TEXT NOT NULL, grouped TEXT NOT NULL,
+    PRIMARY KEY (job, datum, seq)) WITHOUT ROWID;
+-- Folders written before there was more than one input: a datum's path was all that it read.
+INSERT INTO datum_files SELECT d.job, d.id, 0, 0, p.upstream, d.path, '', '' FROM datums d
+    JOIN jobs j ON j.id = d.job JOIN commit_provenance p ON p.downstream = j.output
+    JOIN commits c ON c.id = p.upstream JOIN repos r ON r.id = c.repo AND r.type <> 'spec'
+    WHERE NOT EXISTS (SELECT 1 FROM datum_files);

@@ -5,7 +5,7 @@ import re
 
 from google.protobuf import json_format
 
-from cdl.embedded.pachd import globs, wire
+from cdl.embedded.pachd import inputs, wire
 from cdl.embedded.pachd.refusals import RefusedError, absent, invalid
 from cdl.embedded.pachd.wire import Msg
 
@@ -14,7 +14,6 @@ DEFAULT_TRIES = 3
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _UNKNOWN_FIELD = re.compile(r'has no field named "(?P<name>[^"]*)" at "(?P<at>[^"]*)"')
 _WIRE_NAME = re.compile(r"pachyderm\.wire\.\w+\.")
-OTHER_INPUTS = ("join", "group", "cross", "union")
 # Parts of a spec that a real cluster acts on and this server cannot; refused, because silence would lie.
 _ABSENT = ("tf_job", "egress", "service", "spout", "s3_out")
 
@@ -55,13 +54,7 @@ def complete(spec: Msg) -> Msg:
     made.reprocess_spec = made.reprocess_spec or "until_success"
     if not made.parallelism_spec.constant:
         made.parallelism_spec.constant = 1
-    source = made.input.pfs
-    if source.repo:
-        source.project = source.project or made.pipeline.project.name
-        source.repo_type = source.repo_type or "user"
-        source.branch = source.branch or "master"
-        source.name = source.name or source.repo
-        source.glob = globs.check(source.glob) if source.glob else ""
+    inputs.complete(made.input, made.pipeline)
     return made
 
 
@@ -91,29 +84,4 @@ def check(spec: Msg) -> None:
         raise RefusedError(f"pipeline {name}: maximum_expected_uptime needs autoscaling")
     if spec.datum_tries < 0:
         raise RefusedError(f"pipeline {name}: datum_tries is {spec.datum_tries}; at least 1 is allowed")
-    _check_input(name, spec.input)
-
-
-def _check_input(name: str, given: Msg) -> None:
-    """Refuse an input that is not one pfs input with a glob."""
-    found = [
-        part
-        for part in (*OTHER_INPUTS, "cron")
-        if (given.HasField(part) if part == "cron" else len(getattr(given, part)))
-    ]
-    if found:
-        raise absent(f"pipeline {name}: {found[0]} inputs are not offered by the embedded pachd; use one pfs input")
-    source = given.pfs
-    if not given.HasField("pfs"):
-        raise RefusedError(f"pipeline {name}: no input set; give input.pfs")
-    if not source.repo:
-        raise RefusedError(f"pipeline {name}: input.pfs must specify a repo")
-    if not source.glob:
-        raise RefusedError(f"pipeline {name}: input.pfs {source.name!r} must specify a glob")
-    if source.commit:
-        raise RefusedError(f"pipeline {name}: input.pfs.commit cannot be set in a pipeline; name a branch")
-    if source.name in {"out", ".env", ".scratch"} or "/" in source.name:
-        raise RefusedError(f"pipeline {name}: input.pfs.name {source.name!r} is not allowed")
-    if source.s3 or source.HasField("trigger"):
-        part = "s3" if source.s3 else "trigger"
-        raise absent(f"pipeline {name}: input.pfs.{part} is not offered by the embedded pachd")
+    inputs.check(name, spec.input)
