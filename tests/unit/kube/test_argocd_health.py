@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from cdl.api.conditions import Reason
 from cdl.api.v1alpha1 import KINDS
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, release
+from tests.unit.kube.argocd import CLOSED, SCRIPTS, application, health, runtime
 from tests.unit.reconcile.every_status import EVERY, NAMES, written
 from tests.unit.reconcile.kstatus import CURRENT, FAILED, IN_PROGRESS
 
-CONFIG = Path(__file__).parents[3] / "manifests" / "argocd" / "argocd-cm.yaml"
-PREFIX = "resource.customizations.health.cdl.dev_"
-SCRIPTS = {
-    key.removeprefix(PREFIX): text for key, text in yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["data"].items()
-}
 A_PERSONS_TURN = {Reason.SUSPENDED, Reason.WAITING_FOR_APPROVAL}
 HEALTH = {CURRENT: "Healthy", IN_PROGRESS: "Progressing", FAILED: "Degraded"}
 
 
 @pytest.fixture(scope="module")
 def lua():
-    lupa = pytest.importorskip("lupa.lua51", reason="Lua comes with the package lupa")
-    return lupa.LuaRuntime()
-
-
-def health(lua, document):
-    lua.globals().obj = lua.table_from(document, recursive=True)
-    answer = lua.execute(SCRIPTS[document["kind"]])
-    return answer.status, answer.message
+    return runtime()
 
 
 def test_every_kind_has_a_script_and_those_with_conditions_have_the_same():
@@ -67,3 +53,19 @@ def test_a_release_is_healthy_and_says_what_was_decided(lua):
     assert health(lua, plain) == ("Healthy", "Rejected")
     del plain["status"]
     assert health(lua, plain) == ("Healthy", "Pending")
+
+
+def test_the_scripts_get_by_with_what_argo_cd_lets_them_use(lua):
+    assert [name for name in CLOSED if lua.globals()[name] is not None] == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "Release"])
+def test_what_is_going_is_waited_for_and_what_needs_a_person_shows_in_the_application(lua, kind):
+    rows = {reason: written(r, s) for r, s, reason, _ in EVERY if r.kind == kind}
+    done, failed = rows[Reason.SUCCEEDED], rows[Reason.INVALID_SPEC]
+    assert application(lua, [done]) == "Healthy"
+    assert application(lua, [done, rows[Reason.SUSPENDED]]) == "Suspended"
+    assert application(lua, [done, rows[Reason.SUSPENDED], rows[Reason.ENGINE_UNAVAILABLE]]) == "Progressing"
+    assert application(lua, [failed, done]) == "Degraded"
+    going = {**done, "metadata": {**done["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    assert application(lua, [done, going]) == "Progressing"
