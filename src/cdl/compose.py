@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cdl.api.duration import length
 from cdl.local import LocalStore
 from cdl.loop import Engines, Feed, PolledFeed, Reconciler, Runner, datapipeline, experiment, modeldeployment
+from cdl.loop.diff import gather
 from cdl.loop.forges import Forges
 from cdl.loop.observer import SILENT, timed
 from cdl.loop.plan import Planner
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from cdl.api.meta import Key
     from cdl.api.v1alpha1 import Resource
+    from cdl.gitops.report import Reporter
     from cdl.kube.cluster import ClusterStore
     from cdl.kube.operator import Operator
     from cdl.loop.observer import Observer
@@ -121,6 +123,26 @@ def forge(settings: Settings, project: str) -> Forge | None:
     from cdl.engines.gitlab import GitLabForge
 
     return GitLabForge(settings.forge, settings.forge_token, project)
+
+
+def reporter(settings: Settings, project: str, place: Path, say: Callable[[str], None]) -> Reporter | None:
+    """Put together what tells a project of the forge how things stand; None: no forge is configured.
+
+    Raises:
+        Rejected: the token is not lent to this project, or there is none.
+    """
+    from cdl.gitops.recalled import Memory
+    from cdl.gitops.report import Reporter
+    from cdl.gitops.viewing import Viewer
+
+    reached = forge(settings, project)
+    if reached is None:
+        return None
+    resources = gitops_store(settings)
+    seen = witnesses(settings, resources)
+    facts = partial(gather, seen.artifacts, seen.data)
+    viewer = Viewer(resources, facts, lambda wanted: planner(settings, resources).plan(wanted), settings.secrets)
+    return Reporter(reached, viewer, Memory(place / "told"), say=say)
 
 
 def planner(settings: Settings, resources: ResourceStore, why_not: str = "") -> Planner:

@@ -86,9 +86,11 @@ class Ending:
     merged_as: str = ""
     """What the target got; empty: it was closed without merging."""
     head: str = ""
-    """What production follows now; empty: nobody here knows."""
+    """What production follows now; empty: it has not taken up what was merged."""
     parts: tuple[Part, ...] = ()
     """Production's resources."""
+    trouble: str = ""
+    """Why production cannot take it up."""
 
     @property
     def deployments(self) -> tuple[ModelDeployment, ...]:

@@ -50,8 +50,10 @@ def last_word(ending: Ending) -> tuple[str, str]:
     if not ending.merged_as:
         return "Closed without merging", "What was applied for it is taken away; its Releases stay as a record."
     merged = f"Merged as {mono(ending.merged_as[:SHORT])}"
+    if ending.trouble:
+        return merged, f"Production stays as it was: {plain(ending.trouble)}."
     if not ending.head:
-        return merged, "Nobody here follows production, so what became of it is not known."
+        return merged, "Production has not taken it up yet."
     if not ending.parts:
         return merged, f"Production follows {mono(ending.head[:SHORT])}, and asks for no resources."
     told = "; ".join(sentence for part in ending.parts for sentence in _in_production(part))

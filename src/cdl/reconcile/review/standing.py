@@ -43,18 +43,14 @@ class Told:
     description: str = ""
 
 
-BY_STATE = {
-    State.APPLIED: Standing.SUCCESS,
-    State.REFUSED: Standing.FAILED,
-    State.WAITING: Standing.RUNNING,
-    State.UNREACHABLE: Standing.PENDING,
-    State.BRANCH_GONE: Standing.PENDING,
-}
+BY_STATE = {State.APPLIED: Standing.SUCCESS, State.REFUSED: Standing.FAILED}
+"""Everything else is waited for."""
 
 
 def statuses(view: View) -> tuple[Told, ...]:
     """Say how a commit and each of its resources stand; of resources that are another commit's nothing is said."""
-    sync = Told(f"cdl/sync/{view.namespace}", BY_STATE[view.state], _short(view.sentence))
+    state = BY_STATE.get(view.state, Standing.PENDING)
+    sync = Told(f"cdl/sync/{view.namespace}", state, IDLE if state is Standing.PENDING else _short(view.sentence))
     return (sync, *(status(part) for part in view.parts if view.looked))
 
 
