@@ -82,6 +82,15 @@ def gitops_store(settings: Settings) -> Shelf:
     return ClusterStore(settings.kubeconfig, GITOPS)
 
 
+def room(settings: Settings) -> Callable[[str], None]:
+    """Give what makes the namespace of a merge request; on this machine a namespace is a name and no more."""
+    if settings.kubeconfig is None and not settings.in_cluster:
+        return lambda _: None
+    from cdl.kube.namespaces import Namespaces
+
+    return Namespaces(settings.kubeconfig).have
+
+
 def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] = RECONCILED) -> Engines:
     """Reach the engines of these kinds at the addresses the settings name; only now are their SDKs loaded.
 

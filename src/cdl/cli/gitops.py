@@ -1,43 +1,35 @@
-"""`cdl gitops`: follow a git repository."""
+"""`cdl gitops`: follow a git repository, and its merge requests."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cdl import compose
-from cdl.api.canonical import short
-from cdl.api.conditions import Reason
 from cdl.api.duration import length
-from cdl.gitops.controller import Controller, Subject
-from cdl.gitops.git import Address
-from cdl.gitops.mirror import Mirror
-from cdl.gitops.record import Book, Record
-from cdl.gitops.watch import Bell, watch
-from cdl.ports.errors import Rejected
-from cdl.reconcile.gitops import Policy, State
+from cdl.gitops.previews import target_of
+from cdl.gitops.scene import Stage
+from cdl.gitops.watch import Bell, Beside, watch, watch_previews
+from cdl.reconcile.gitops import State
 
-from . import project
 from .context import settings_of
+from .following import Following, forge_of, secret
 from .refusal import Refusal, one_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cdl.gitops.previews import Outcome, Previews
+    from cdl.gitops.record import Record
     from cdl.settings import Settings
 
 INTERVAL = re.compile(r"([0-9]+[dhms])+")
-NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
-BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@=-]{0,199}")
 
 
 @click.command(
@@ -62,72 +54,120 @@ BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@=-]{0,199}")
 @click.option("-n", "--namespace", default="", help="Where everything goes; without: where the files say.")
 @click.option("--name", default="", help="What the inventory is called; without: made of repository, branch and path.")
 @click.option("--git-token-file", type=click.Path(path_type=Path), help="A file with user:token for the repository.")
+@click.option(
+    "--forge-project",
+    default="",
+    envvar="CDL_FORGE_PROJECT",
+    metavar="GROUP/NAME",
+    help="The project of the forge in which commits are reviewed.",
+)
+@click.option("--merge-requests", is_flag=True, help="Preview open merge requests in namespaces of their own.")
+@click.option(
+    "--previews",
+    "most",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many merge requests are previewed at once.",
+)
 @click.option("--webhook", default="", metavar="HOST:PORT", help="Where to listen for GitLab's webhooks.")
 @click.option("--webhook-token-file", type=click.Path(path_type=Path), help="A file with the webhooks' secret.")
-def command(interval: str, *, once: bool, webhook: str, webhook_token_file: Path | None, **how: Any) -> None:  # noqa: ANN401 - click's
+def command(interval: str, most: int, *, once: bool, webhook: str, webhook_token_file: Path | None, **how: Any) -> None:  # noqa: ANN401 - click's
     """Follow a repository."""
     settings = settings_of()
     if not INTERVAL.fullmatch(interval) or length(interval).total_seconds() < 1:
         message = f"--interval: found {interval!r}, allowed: a time as in 30s or 5m, at least 1s"
         raise Refusal(message)
     with one_sentence():
-        controller = _controller(settings, **how)
+        following = Following.of(settings, how)
+        forge = forge_of(settings, following) if how["merge_requests"] else None
+        followers = Followers(settings, following, following.previews(settings, forge, most) if forge else None)
         if once:
-            record = controller.look()
-            _tell(record)
-            sys.exit(0 if record.state is State.APPLIED else 1)
-        bell = Bell()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # In a thread of its own: a handler that runs while the sleeper holds the bell's lock would wait for itself.
-            signal.signal(number, lambda *_: threading.Thread(target=bell.end).start())
+            sys.exit(0 if followers.once() else 1)
         with ExitStack() as open_door:
             if webhook:
-                open_door.enter_context(_listening(webhook, webhook_token_file, bell))
+                open_door.enter_context(_listening(webhook, webhook_token_file, followers.ring))
             if settings.metrics_port:
                 open_door.enter_context(_probed(settings))
-            watch(controller, bell, length(interval).total_seconds(), _tell)
+            followers.go_on(length(interval).total_seconds())
 
 
-def _controller(settings: Settings, **how: Any) -> Controller:  # noqa: ANN401 - the options as click gives them
-    branch, path = how["branch"], _path(how["path"])
-    if not BRANCH.fullmatch(branch) or ".." in branch:
-        message = f"--branch: found {branch!r}, allowed: the name of a branch"
-        raise Refusal(message)
-    token = _secret("--git-token-file", how["git_token_file"]) if how["git_token_file"] else ""
-    address = Address.of(_absolute(how["repo"]), token if ":" in token or not token else f"oauth2:{token}")
-    name = how["name"] or _name(address.url, branch, path)
-    if not NAME.fullmatch(name):
-        message = f"--name: found {name!r}, allowed: lower-case letters, digits, '-' and '.', at most 63"
-        raise Refusal(message)
-    place = settings.home.resolve() / "gitops" / name
-    policy = Policy(name, prune=how["prune"], allow_empty=how["allow_empty"], correct=how["drift"] == "correct")
-    blank = Record(project=name, repository=address.url, branch=branch, path=path)
-    return Controller(
-        Subject(branch, path, policy, how["namespace"]),
-        Mirror(place / "mirror.git", address, dict(os.environ)),
-        compose.gitops_store(settings),
-        renderer(settings),
-        Book(place / "status.json", blank),
-        place,
-        lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
+class Followers:
+    """Who follows the branch, and beside it who follows the merge requests."""
 
+    def __init__(self, settings: Settings, following: Following, previews: Previews | None) -> None:
+        """Nobody looks yet."""
+        self._branch = following.branch(settings)
+        self._previews = previews
+        self._namespace = following.subject.namespace
+        self._stage = Stage(following.subject.branch, following.subject.project)
+        self._bells = (Bell(), Bell())
 
-def renderer(settings: Settings) -> Callable[[Path], tuple[dict[str, Any], ...]]:
-    """Give what reads an exported folder as `cdl render` reads a project; code must lie in it."""
-    artifacts = compose.artifacts(settings)
+    def once(self) -> bool:
+        """Look once at everything; say whether the branch is applied, and the merge requests are known."""
+        record = self._branch.look()
+        _tell(record)
+        outcome = self._previews.look() if self._previews else None
+        if outcome:
+            Teller().tell(outcome)
+        return record.state is State.APPLIED and not (outcome and outcome.fault)
 
-    def render(folder: Path) -> tuple[dict[str, Any], ...]:
+    def ring(self) -> None:
+        """Have both look now."""
+        for bell in self._bells:
+            bell.ring()
+
+    def end(self) -> None:
+        """Have both end after the look that goes on."""
+        for bell in self._bells:
+            bell.end()
+
+    def go_on(self, interval: float) -> None:
+        """Look until the process is asked to end; SIGHUP asks for a look now."""
+        for number, does in ((signal.SIGTERM, self.end), (signal.SIGINT, self.end), (signal.SIGHUP, self.ring)):
+            # In a thread of its own: a handler that runs while the sleeper holds the bell's lock would wait for itself.
+            signal.signal(number, lambda *_, does=does: threading.Thread(target=does).start())
+        bell, other = self._bells
+        beside = None
+        if self._previews is not None:
+            previews = self._previews
+            beside = Beside(lambda: watch_previews(previews, other, interval, Teller().tell, self._show), self.end)
+            beside.start()
         try:
-            documents = project.read(folder, empty=True)
-            return tuple(project.built(document, artifacts, within=folder) for document in documents)
-        except Refusal as refusal:
-            raise Rejected("; ".join(refusal.message.splitlines()), Reason.INVALID_SPEC) from refusal
+            watch(
+                self._branch,
+                bell,
+                interval,
+                _tell,
+                lambda record: self._stage.show_branch(target_of(record, self._namespace)),
+            )
+        finally:
+            self.end()
+            if beside is not None:
+                beside.finished()
 
-    return render
+    def _show(self, outcome: Outcome) -> None:
+        self._stage.show_previews(outcome.targets)
 
 
-def _listening(at: str, token_file: Path | None, bell: Bell) -> Any:  # noqa: ANN401 - a context manager of its own kind
+class Teller:
+    """Says of merge requests what it has not said yet."""
+
+    def __init__(self) -> None:
+        """Nothing was said."""
+        self._said: frozenset[str] = frozenset()
+
+    def tell(self, outcome: Outcome) -> None:
+        """Say what is new."""
+        lines = [f"!{one.merge_request} {one.state.value}: {one.sentence}" for one in outcome.targets]
+        lines += [f"merge requests: {outcome.fault}"] if outcome.fault else []
+        lines += outcome.kept
+        for line in (*(line for line in lines if line not in self._said), *(f"  {line}" for line in outcome.changes)):
+            click.echo(line)
+        self._said = frozenset(lines)
+
+
+def _listening(at: str, token_file: Path | None, ring: Callable[[], None]) -> Any:  # noqa: ANN401 - a context manager of its own kind
     from cdl.gitops.webhook import listening
 
     host, _, port = at.rpartition(":")
@@ -136,7 +176,7 @@ def _listening(at: str, token_file: Path | None, bell: Bell) -> Any:  # noqa: AN
         raise Refusal(message)
     if token_file is None:
         raise Refusal("--webhook: needs --webhook-token-file; nobody may knock without a secret")
-    return listening(host.strip("[]"), int(port), _secret("--webhook-token-file", token_file), bell.ring)
+    return listening(host.strip("[]"), int(port), secret("--webhook-token-file", token_file), ring)
 
 
 @contextmanager
@@ -156,38 +196,6 @@ def _probed(settings: Settings) -> Iterator[None]:
         yield
     finally:
         probes.close()
-
-
-def _secret(option: str, path: Path) -> str:
-    try:
-        found = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{option}: {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
-        raise Refusal(message) from error
-    if not found or "\n" in found:
-        message = f"{option}: {path} holds {'several lines' if found else 'nothing'}, allowed: one line"
-        raise Refusal(message)
-    return found
-
-
-def _path(text: str) -> str:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or ":" in text or text.startswith("-"):
-        message = f"--path: found {text!r}, allowed: a folder of the repository, as in use_cases/news"
-        raise Refusal(message)
-    return str(path)
-
-
-def _absolute(repository: str) -> str:
-    """Git is run elsewhere, so a folder is named from the root."""
-    return str(Path(repository).resolve()) if Path(repository).is_dir() else repository
-
-
-def _name(url: str, branch: str, path: str) -> str:
-    """Two branches of a repository are two projects, each with an inventory of its own."""
-    tail = (PurePosixPath(path).name if path != "." else "") or url.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    slug = re.sub(r"[^a-z0-9]+", "-", tail.lower()).strip("-")[:40].strip("-") or "project"
-    return f"{slug}-{short([url, branch, path], 10)}"
 
 
 def _tell(record: Record) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from cdl.api.conditions import Reason
 from cdl.api.meta import (
     AUTHORS_ANNOTATION,
     MANAGED_BY_LABEL,
+    PROJECT_ANNOTATION,
     RENDERED_ANNOTATION,
     REVISION_ANNOTATION,
     Key,
@@ -27,6 +28,7 @@ from cdl.reconcile.protection import data_is_kept, pinned_by
 
 from .record import Book, Record
 
+RESTS = "suspended by the file `suspend` beside the status; nothing is applied until it is gone"
 Document = Mapping[str, Any]
 Render = Callable[[Path], Sequence[Document]]
 """Reads and checks the resources of a folder, with the code they name packed; Rejected names file and field."""
@@ -79,6 +81,32 @@ class Subject:
     policy: Policy
     namespace: str = ""
     """Where everything goes; empty: where the files say."""
+    project: str = ""
+    """The forge's project in which commits are reviewed; empty: nobody said."""
+    moved: bool = False
+    """Everything goes to the namespace, whatever the files say."""
+    kinds: tuple[str, ...] = ORDER
+    """What is applied; the rest is read and checked, and left out."""
+
+
+def placed(document: Document, subject: Subject) -> dict[str, Any]:
+    """Give a document as it belongs to what is followed: its namespace, its inventory, its project.
+
+    Raises:
+        Rejected: it wants to be somewhere else.
+    """
+    metadata = dict(document["metadata"])
+    wished = subject.namespace
+    if wished and metadata.get("namespace", wished) != wished and not subject.moved:
+        name = f"{document['kind']} {metadata.get('name')}"
+        said = f"{name}: metadata.namespace: found {metadata['namespace']!r}, allowed: {wished}"
+        raise Rejected(said, Reason.INVALID_SPEC)
+    if wished:
+        metadata["namespace"] = wished
+    metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY_LABEL: subject.policy.project}
+    if subject.project:
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), PROJECT_ANNOTATION: subject.project}
+    return {**document, "metadata": metadata}
 
 
 class Controller:
@@ -93,8 +121,9 @@ class Controller:
         book: Book,
         place: Path,
         now: Callable[[], str],
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        """Work below a folder; nothing is asked yet."""
+        """Work below a folder; nothing is asked yet. `prepare` is called before anything is applied."""
         self._subject = subject
         self._repository = repository
         self._shelf = shelf
@@ -102,7 +131,10 @@ class Controller:
         self._book = book
         self._place = place
         self._now = now
+        self._prepare = prepare
         self._rendered: tuple[str, tuple[Document, ...] | Rejected] | None = None
+        self._held: set[tuple[str, str]] = set()
+        """Commits, and revisions that are known to lead to them."""
 
     def look(self) -> Record:
         """Look once and do what is due; what fails is said, and tried again by the next look.
@@ -110,11 +142,29 @@ class Controller:
         Raises:
             Rejected: another process looks after the same here.
         """
-        with _alone(self._place):
+        with alone(self._place):
             before = self._book.read()
-            after = self._looked(before)
+            after = before.told(State.SUSPENDED, RESTS, self._now()) if rests(self._place) else self._looked(before)
             self._book.write(after)
             return after
+
+    def rendered(self) -> tuple[Document, ...]:
+        """Give what the last commit said that could be read: every kind, and where its files say."""
+        found = self._rendered[1] if self._rendered else ()
+        return () if isinstance(found, Rejected) else found
+
+    def clear(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Prune all that is here, as if git had nothing any more; say what was done and what stays.
+
+        Raises:
+            Rejected: another process looks after the same here.
+        """
+        with alone(self._place):
+            stored = self._stored(set())
+            everything = Policy(self._subject.policy.project, allow_empty=True)
+            plan = decide((), stored, everything, known=frozenset())
+            gone = tuple(f"{key} pruned" for key in plan.prune if self._shelf.delete(key))
+        return gone, tuple(f"{note.key}: {note.words}" for note in plan.kept)
 
     def _looked(self, before: Record) -> Record:
         at, subject = self._now(), self._subject
@@ -128,7 +178,7 @@ class Controller:
             return before.told(State.UNREACHABLE, f"{error}; what was applied stays", at)
         attempted = before.model_copy(update={"head": head, "last_attempted": head})
         try:
-            documents = self._documents(head)
+            documents = self._wanted_of(self._documents(head))
             return self._acted(attempted, documents, self._jump(before, head), at)
         except Rejected as error:
             stays = f"; {before.last_applied[:12]} stays" if before.last_applied not in {"", head} else ""
@@ -163,23 +213,26 @@ class Controller:
         tree = trees / head
         try:
             self._repository.export(head, self._subject.path, tree)
-            return tuple(self._placed(document) for document in self._render(tree))
+            return tuple(self._render(tree))
         except Rejected as error:
             raise Rejected(str(error).replace(f"{tree}/", "").replace(str(tree), "."), error.reason) from error
         finally:
             shutil.rmtree(trees, ignore_errors=True)
 
-    def _placed(self, document: Document) -> Document:
-        metadata = dict(document["metadata"])
-        wished = self._subject.namespace
-        if wished and metadata.get("namespace", wished) != wished:
-            name = f"{document['kind']} {metadata.get('name')}"
-            said = f"{name}: metadata.namespace: found {metadata['namespace']!r}, allowed: {wished}"
-            raise Rejected(said, Reason.INVALID_SPEC)
-        if wished:
-            metadata["namespace"] = wished
-        labels = {**(metadata.get("labels") or {}), MANAGED_BY_LABEL: self._subject.policy.project}
-        return {**document, "metadata": {**metadata, "labels": labels}}
+    def _wanted_of(self, documents: Sequence[Document]) -> tuple[Document, ...]:
+        """Give what is to be applied of a commit."""
+        found: dict[tuple[str, ...], Document] = {}
+        for document in documents:
+            if document["kind"] not in self._subject.kinds:
+                continue
+            one = placed(document, self._subject)
+            metadata = one["metadata"]
+            key = (str(one["kind"]), str(metadata.get("namespace")), str(metadata.get("name")))
+            if key in found:
+                said = f"{key[0]} {key[2]}: is in two namespaces, and both would go to {self._subject.namespace}"
+                raise Rejected(said, Reason.INVALID_SPEC)
+            found[key] = one
+        return tuple(found.values())
 
     # --- what is stored -----------------------------------------------------------------------------------------------
 
@@ -214,7 +267,9 @@ class Controller:
         plan = decide([w for w, _ in wanted.values()], stored.values(), self._subject.policy, known=known)
         if plan.refused:
             raise Rejected(plan.refused, Reason.INVALID_SPEC)
-        changes = self._applied(plan, wanted, stored, record.head)
+        changes = self._applied(
+            (*plan.apply, *self._strayed(plan, wanted, stored, record.head)), wanted, stored, record.head
+        )
         for key in plan.prune:
             changes += [f"{key} pruned"] if self._shelf.delete(key) else []
         ours = inventory(stored.values(), self._subject.policy.project) | set(wanted)
@@ -230,11 +285,33 @@ class Controller:
             kept=tuple(f"{note.key}: {note.words}" for note in plan.kept),
         )
 
+    def _strayed(self, plan: Plan, wanted: Iterable[Key], stored: Mapping[Key, Stored], head: str) -> Iterator[Key]:
+        """Name what is as git says and carries a revision that the branch does not hold any more.
+
+        Nobody would find that commit, nor what was said about it; after a rewritten history the new one counts.
+        """
+        touched = {*plan.apply, *(note.key for note in plan.drift)}
+        for key in wanted:
+            before = stored.get(key)
+            if before is None or key in touched or before.deleting:
+                continue
+            pair = (head, before.annotations.get(REVISION_ANNOTATION, head))
+            if pair in self._held or head == pair[1] or self._repository.descends(*pair):
+                self._held.add(pair)
+            else:
+                yield key
+
     def _applied(
-        self, plan: Plan, wanted: Mapping[Key, tuple[Wanted, Document]], stored: Mapping[Key, Stored], head: str
+        self,
+        due: Sequence[Key],
+        wanted: Mapping[Key, tuple[Wanted, Document]],
+        stored: Mapping[Key, Stored],
+        head: str,
     ) -> list[str]:
         changes: list[str] = []
-        for key in plan.apply:
+        if due:
+            self._prepare()
+        for key in due:
             one, document = wanted[key]
             before = stored.get(key)
             if before is not None and before.deleting:
@@ -278,8 +355,13 @@ def _stored(kind: str, document: Document) -> Stored:
     return Stored(key, spec, labels, notes, deleting=bool(meta.get("deletionTimestamp")))
 
 
+def rests(place: Path) -> bool:
+    """Say whether somebody who looks after a follower wants it to rest."""
+    return (place / "suspend").exists()
+
+
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
+def alone(place: Path) -> Iterator[None]:
     """Let one process at a time work below a folder; the lock goes when the process does.
 
     Raises:

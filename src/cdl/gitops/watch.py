@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from cdl.ports.errors import PortError, Rejected
 
 if TYPE_CHECKING:
     from .controller import Controller
+    from .previews import Outcome, Previews
     from .record import Record
+    from .scene import Scene
+
+PATIENCE = 10.0
+"""Seconds that an end waits for a look that goes on."""
+BEAT = 1.0
+"""Seconds between two looks of whoever tells others: what ended is on the merge request within five."""
 
 
 class Bell:
@@ -35,16 +45,103 @@ class Bell:
         return not self._ended
 
 
-def watch(controller: Controller, bell: Bell, interval: float, told: Callable[[Record], None]) -> None:
-    """Look until the bell is ended; a look that is like the one before says nothing."""
+class Beside(threading.Thread):
+    """Something that goes on beside the branch; when it ends, for whatever reason, everything does."""
+
+    def __init__(self, goes_on: Callable[[], None], over: Callable[[], None]) -> None:
+        """Say what, and whom to tell that it is over."""
+        super().__init__(name="beside", daemon=True)
+        self._goes_on = goes_on
+        self._over = over
+        self._fault: PortError | None = None
+        self._whole = False
+
+    def run(self) -> None:
+        """Go on."""
+        try:
+            self._goes_on()
+            self._whole = True
+        except PortError as error:
+            self._fault = error
+        finally:
+            self._over()
+
+    def finished(self) -> None:
+        """Wait a little for its end: whatever it is in the middle of, the next start goes on.
+
+        Raises:
+            PortError: what ended it.
+        """
+        self.join(PATIENCE)
+        if self._fault is not None:
+            raise self._fault
+        if not self.is_alive() and not self._whole:
+            raise Rejected("the merge requests are not followed any more; what is printed above ended it")
+
+
+def watch(
+    controller: Controller,
+    bell: Bell,
+    interval: float,
+    told: Callable[[Record], None],
+    seen: Callable[[Record], None] = lambda _: None,
+) -> None:
+    """Look until the bell is ended; what a look saw is shown, and told when it is not like the one before."""
     before: Record | None = None
     while True:
         record = controller.look()
+        seen(record)
         if record.changes or before is None or _news(record) != _news(before):
             told(record)
         before = record
         if not bell.wait(interval):
             return
+
+
+def watch_previews(
+    previews: Previews,
+    bell: Bell,
+    interval: float,
+    told: Callable[[Outcome], None],
+    seen: Callable[[Outcome], None] = lambda _: None,
+) -> None:
+    """Look at merge requests until the bell is ended, as `watch` does at the branch.
+
+    They have a bell and a thread of their own: a forge that is slow, or a merge request that is large, does not delay
+    the branch.
+    """
+    before: Outcome | None = None
+    while True:
+        outcome = previews.look()
+        seen(outcome)
+        if outcome.changes or before is None or _seen(outcome) != _seen(before):
+            told(outcome)
+        before = outcome
+        if not bell.wait(interval):
+            return
+
+
+@contextmanager
+def beating(told: Callable[[Scene], None], scene: Callable[[], Scene], seconds: float = BEAT) -> Iterator[None]:
+    """Tell others again and again, beside the looks, while the block runs; what fails is tried by the next beat."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(seconds):
+            with suppress(PortError, OSError):
+                told(scene())
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(seconds)
+
+
+def _seen(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.targets, outcome.kept, outcome.fault
 
 
 def _news(record: Record) -> tuple[object, ...]:

@@ -37,6 +37,8 @@ class State(StrEnum):
     """The repository does not answer; what was applied stays."""
     BRANCH_GONE = "BranchGone"
     """The repository has no such branch; what was applied stays."""
+    SUSPENDED = "Suspended"
+    """Somebody who looks after the follower wants it to rest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,19 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cdl.cli.gitops import renderer
+from cdl.cli.following import renderer
 from cdl.gitops.controller import Controller, Subject
 from cdl.gitops.git import Address, Limits
 from cdl.gitops.mirror import Mirror
+from cdl.gitops.previews import Followed, Means, Previews
 from cdl.gitops.record import Book, Record
 from cdl.local import LocalStore
 from cdl.reconcile.gitops import Policy
 from cdl.settings import Settings
+from cdl.testing.memory import MemoryForge
 
 PROJECT = Path(__file__).parents[2] / "e2e" / "tiny"
 NAME = "tiny"
@@ -50,6 +52,16 @@ class Origin:
         path = self.work / name
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
+
+    def branch(self, name, message="Propose", who="grace"):
+        """Commit what is there to a branch of its own, push it whatever it was before, and come back."""
+        git(self.work, "checkout", "-q", "-B", name)
+        git(self.work, "add", "-A")
+        git(self.work, "commit", "-q", "--allow-empty", "-m", message, who=who)
+        git(self.work, "push", "-q", "--force", "origin", f"HEAD:{name}")
+        sha = git(self.work, "rev-parse", "HEAD")
+        git(self.work, "checkout", "-q", "main")
+        return sha
 
     def push(self, message="Change", who="ada", *words):
         git(self.work, "add", "-A")
@@ -90,6 +102,58 @@ class Follower:
 
     def look(self, **other):
         return self.again(**other).look()
+
+
+@dataclass
+class Previewed:
+    """Who follows the merge requests beside a follower; the forge is one in memory that knows real commits."""
+
+    follower: Follower
+    forge: MemoryForge = field(default_factory=MemoryForge)
+    most: int = 10
+    rooms: list = field(default_factory=list)
+
+    def again(self, **other):
+        one = self.follower
+        main = Subject("main", one.path, one.policy, one.namespace, "team/tiny")
+        address = Address.of(one.origin.url)
+        blank = Record(project=NAME, repository=address.url, branch="main", path=one.path)
+        mirror = Mirror(one.place / "previews" / "mirror.git", address, dict(os.environ), one.limits)
+        means = Means(
+            other.get("forge", self.forge),
+            other.get("mirror", mirror),
+            other.get("store", one.store),
+            renderer(Settings(home=one.home)),
+            one.place,
+            lambda: "2026-01-01T00:00:00Z",
+            self.rooms.append,
+        )
+        return Previews(Followed(main, blank, self.most), means)
+
+    def look(self, **other):
+        return self.again(**other).look()
+
+    def open(self, branch, sha, **more):
+        """Open a merge request and give its number."""
+        seen = self.forge.propose(branch, sha)
+        self.change(seen.number, **more)
+        return seen.number
+
+    def change(self, number, **more):
+        review = self.forge.reviews[number]
+        review.seen = replace(review.seen, **more)
+
+    def there(self):
+        """Everything that is stored, by namespace."""
+        found = {}
+        for document in self.follower.store.documents():
+            found.setdefault(document["metadata"].get("namespace", "default"), []).append(document["kind"])
+        return {namespace: sorted(kinds) for namespace, kinds in found.items()}
+
+    def notes(self, number, kind="Experiment"):
+        """The annotations of what a merge request has of a kind."""
+        (found,) = self.follower.store.documents(kind, f"{NAME}-mr-{number}")
+        return found["metadata"]["annotations"]
 
 
 def project_in(origin):
