@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdl.api.meta import GROUP
 from cdl.api.rules import RELEASE_STAYS
+from cdl.reconcile.origin import among, named
 from cdl.reconcile.release import (
     APPROVAL_ROLE,
     APPROVED_DIGEST,
@@ -21,7 +22,6 @@ from cdl.reconcile.release import (
     REJECTED_DIGEST,
     VALIDATOR,
 )
-from cdl.reconcile.release.authors import among, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

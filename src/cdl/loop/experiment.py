@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cdl.api.canonical import canonical
 from cdl.api.conditions import ConditionType, Reason
-from cdl.api.meta import Metadata
+from cdl.api.meta import PROJECT_ANNOTATION, REVISION_ANNOTATION, Metadata
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.experiment import ExperimentStatus
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec
@@ -17,6 +17,7 @@ from cdl.reconcile.release import APPROVAL_EXPIRES, APPROVAL_ROLE, REASON, VALID
 
 from .controller import Controller, Engines
 from .release import record_approval
+from .review import with_others
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +39,7 @@ def controller(engines: Engines) -> Experiments:
     def look(resource: Experiment, at: datetime) -> pure.Seen:
         dataset, waiting_for = _dataset(engines.resources, resource)
         releases = engines.resources.list(Release, resource.metadata.namespace)
-        return pure.Seen(
+        seen = pure.Seen(
             at=at,
             dataset=dataset,
             waiting_for=waiting_for,
@@ -46,6 +47,7 @@ def controller(engines: Engines) -> Experiments:
             releases=tuple(_seen(r, at) for r in releases if r.spec.model == resource.spec.model.name),
             shelf=engines.artifacts.shelf,
         )
+        return with_others(engines, resource, seen)
 
     def act(resource: Experiment, action: pure.Action) -> None:
         match action:
@@ -54,9 +56,14 @@ def controller(engines: Engines) -> Experiments:
             case pure.StopRun(key):
                 engines.training.stop(resource.key, key)
             case pure.WriteRelease():
+                for part in action.documents:
+                    engines.artifacts.keep(canonical(part), DOCUMENT)
                 write_release(engines, resource, action)
-            case pure.ApproveRelease(release, digest, by, at):
-                approval = ApprovalStatus(state=ApprovalState.APPROVED, by=by, at=at, digest=digest)
+            case pure.AdoptRelease():  # its documents are kept already
+                write_release(engines, resource, action)
+            case pure.ApproveRelease(release, digest, by, at, request):
+                approved = ApprovalState.APPROVED
+                approval = ApprovalStatus(state=approved, by=by, at=at, digest=digest, merge_request=request)
                 record_approval(engines, resource.metadata.namespace, release, approval)
             case pure.ForgetRuns():
                 engines.training.forget(resource.key)
@@ -64,14 +71,12 @@ def controller(engines: Engines) -> Experiments:
     return Controller(Experiment, look, pure.decide, act, lambda resource: resource.status, engines.training.forget)
 
 
-def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease) -> None:
-    """Keep the documents, register the checkpoint, create the resource: each a no-op when it is done already.
+def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease | pure.AdoptRelease) -> None:
+    """Register the checkpoint, keep the document, create the resource: each a no-op when it is done already.
 
     Raises:
         Rejected: a Release of that number exists with other members, so registry and resources disagree.
     """
-    for part in action.documents:
-        engines.artifacts.keep(canonical(part), DOCUMENT)
     version = engines.training.register(resource.metadata.namespace, action.model, action.checkpoint, action.digest)
     spec = ReleaseSpec(model=action.model, version=version, digest=action.digest, members=dict(action.members))
     document = engines.artifacts.keep(canonical(spec.model_dump(mode="json", by_alias=True)), DOCUMENT)
@@ -80,7 +85,7 @@ def write_release(engines: Engines, resource: Experiment, action: pure.WriteRele
             name=f"{action.model}-{version}",
             namespace=resource.metadata.namespace,
             labels={MODEL_LABEL: action.model, EXPERIMENT_LABEL: resource.metadata.name},
-            annotations={DOCUMENT_ANNOTATION: document, **_revision(resource), **_asked_of_an_approval(resource)},
+            annotations={DOCUMENT_ANNOTATION: document, **_origin(resource), **_asked_of_an_approval(resource)},
         ),
         spec=spec,
     )
@@ -116,6 +121,7 @@ def _seen(release: Release, at: datetime) -> pure.ReleaseSeen:
         experiment=release.metadata.labels.get(EXPERIMENT_LABEL, ""),
         void=REASON[approval.voided] if approval.voided is not None else Reason.REJECTED,
         standing=sentence(release, approval),
+        members=spec.members,
     )
 
 
@@ -126,5 +132,8 @@ def _asked_of_an_approval(resource: Experiment) -> dict[str, str]:
     return role | ({APPROVAL_EXPIRES: wanted.expires} if wanted.expires is not None else {})
 
 
-def _revision(resource: Experiment) -> dict[str, str]:
-    return {"cdl.dev/revision": resource.metadata.revision} if resource.metadata.revision else {}
+def _origin(resource: Experiment) -> dict[str, str]:
+    """Which commit of which project it came with."""
+    meta = resource.metadata
+    said = {REVISION_ANNOTATION: meta.revision, PROJECT_ANNOTATION: meta.project}
+    return {name: value for name, value in said.items() if value}

@@ -13,6 +13,7 @@ from cdl.reconcile import plan as pure
 from cdl.reconcile.plan import Change, remembered
 
 from . import datapipeline, experiment, modeldeployment
+from .forges import Forges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,14 +32,17 @@ ENGINE = {
     "Experiment": "the training engine",
     "ModelDeployment": "the serving engine",
 }
+UNASKED = Forges(asked=False)
+"""Who agrees to a merge request is no matter of the plan: it waits for a person, whoever that is."""
 BEING_DELETED = "it is being deleted; it can be applied once it is gone, and then starts anew"
 
 
 class _StandIn:
-    """Stands where an engine would, and tells what statuses say of it."""
+    """Stands where an engine would, and tells what statuses say of it; what Releases name is taken to be there."""
 
     def __init__(self, look: Callable[..., object]) -> None:
         self.look = look
+        self.checkpoint = lambda uuid: uuid
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - stands for any engine
         def refuse(*_: object, **__: object) -> NoReturn:
@@ -181,7 +185,7 @@ class Planner:
         releases = [r for r in self.engines.resources.list(Release, place) if r.spec.model == wanted.spec.model.name]
         seen, asked, note = self._asked(
             "Experiment",
-            lambda engines: experiment.controller(engines).look(wanted, self.at),
+            lambda engines: experiment.controller(replace(engines, forge=UNASKED)).look(wanted, self.at),
             training=_StandIn(lambda _: remembered.runs_seen(wanted, before, datasets, releases)),
         )
         seen = replace(seen, shelf=_shelf(releases) or seen.shelf)

@@ -9,6 +9,7 @@ from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment
 from cdl.loop import Controller, Engines, Reconciler
 from cdl.loop.datapipeline import controller as data_pipelines
 from cdl.loop.experiment import controller as experiments
+from cdl.loop.forges import Forges
 from cdl.loop.modeldeployment import controller as model_deployments
 from cdl.loop.planned import announced
 
@@ -16,6 +17,7 @@ from .builders import signer
 from .memory import (
     MemoryArtifacts,
     MemoryData,
+    MemoryForge,
     MemoryLedger,
     MemoryResources,
     MemoryServing,
@@ -41,7 +43,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         """Publish one archive of news; nothing else is there."""
         self.sky = Weather()
-        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger")
+        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger", "forge")
         self.weather = {name: Weather(sky=self.sky) for name in names}
         self.resources = MemoryResources(self.weather["resources"])
         self.sources = MemorySources(folder, self.weather["sources"])
@@ -51,6 +53,9 @@ class World:
         self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
         self.signer = signer()
         self.ledger = MemoryLedger(self.weather["ledger"])
+        self.forge = MemoryForge(self.weather["forge"])
+        self.forges = Forges(lambda _: self.forge, {"validator": "maintainer"})
+        """Which projects may be asked: all of them are the one there is."""
         self.sources.places["https://example.test/articles.tar"] = archive(NEWS)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.planned: list[tuple[Key, str]] = []
@@ -75,7 +80,7 @@ class World:
     def engines(self) -> Engines:
         """Everything there is to look at, as it is wired now."""
         ports = (self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
-        return Engines(*ports, signer=self.signer, ledger=self.ledger)
+        return Engines(*ports, signer=self.signer, ledger=self.ledger, forge=self.forges)
 
     def turn(self, key: Key) -> timedelta | None:
         """Let the operator look at one resource once."""

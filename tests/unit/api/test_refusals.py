@@ -88,11 +88,6 @@ NOT_YET = [
     ),
     (
         experiment_refused,
-        {"approval": {"policy": "MergeRequest"}},
-        "spec.approval.policy: found 'MergeRequest': not available yet; available now: Manual, Automatic",
-    ),
-    (
-        experiment_refused,
         {"retrain": {"schedule": "@daily"}},
         "spec.retrain.schedule: found '@daily': not available yet; leave it out",
     ),

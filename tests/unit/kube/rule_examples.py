@@ -116,11 +116,7 @@ EXAMPLES = {
         "spec.warmStart.policy", "not available yet; available now: none", warmStart={"policy": "weights"}
     ),
     "frozen layers": experiment("spec.warmStart.freeze", LEAVE, warmStart={"freeze": ["conv*"]}),
-    "merge requests": experiment(
-        "spec.approval.policy",
-        "not available yet; available now: Manual, Automatic",
-        approval={"policy": "MergeRequest"},
-    ),
+    "merge requests": experiment("", "", approval={"policy": "MergeRequest"}),
     "retrain daily": experiment("spec.retrain.schedule", LEAVE, retrain={"schedule": "@daily"}),
     "retrain on drift": experiment(
         "spec.retrain.onDrift", "not available yet; available now: false", retrain={"onDrift": True}

@@ -9,6 +9,7 @@ import pytest
 from cdl.api.canonical import digest
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, Voided
+from cdl.reconcile.origin import same
 from cdl.reconcile.release import (
     APPROVAL_EXPIRES,
     APPROVED_DIGEST,
@@ -21,7 +22,6 @@ from cdl.reconcile.release import (
     sentence,
     standing,
 )
-from cdl.reconcile.release.authors import same
 from cdl.reconcile.summary import fact
 from cdl.testing.builders import release
 

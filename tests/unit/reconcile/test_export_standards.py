@@ -107,7 +107,7 @@ def test_an_approval_is_a_statement_of_the_standard():
         "at": "2026-03-04T05:06:07Z",
         "reason": "better than version 2",
         "expires": None,
-        "mergeRequest": "",
+        "mergeRequest": None,
         "metrics": 0,
         "production": [
             {

@@ -12,6 +12,7 @@ from tests.unit.reconcile.kstatus import CURRENT, FAILED, IN_PROGRESS, TERMINATI
 FACTS_ONLY = {
     Reason.DATASET_READY,
     Reason.TRAINING_DONE,
+    Reason.ADOPTED,
     Reason.GATES_MET,
     Reason.RELEASE_WRITTEN,
     Reason.APPROVED_BY_POLICY,

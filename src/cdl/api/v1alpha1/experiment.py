@@ -112,6 +112,10 @@ class ModelRef(Frozen):
     name: ModelName = Field(description="Its Releases are called <name>-1, <name>-2 and so on.")
 
 
+VALIDATOR = "validator"
+"""Who decides where an Experiment names nobody else."""
+
+
 class ApprovalPolicy(StrEnum):
     """Who lets a Release go on to production."""
 
@@ -123,13 +127,17 @@ class ApprovalPolicy(StrEnum):
 class Approval(Frozen):
     """Who may approve."""
 
-    policy: Annotated[ApprovalPolicy, not_yet(ApprovalPolicy.MANUAL, ApprovalPolicy.AUTOMATIC)] = ApprovalPolicy.MANUAL
+    policy: ApprovalPolicy = Field(
+        ApprovalPolicy.MANUAL,
+        description="Manual: a person decides with `cdl approve`. MergeRequest: who approves the merge request of this "
+        "commit approves the Release. Automatic: whatever passes the gates is approved.",
+    )
     role: str = Field(
-        "validator",
+        VALIDATOR,
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length=40,
         description="Who decides: in a cluster whoever has the verb `approve` on Releases and, for any role but "
-        "validator, `approve-as-<role>` too.",
+        "validator, `approve-as-<role>` too. With MergeRequest the approval rule of that name, or who stands for it.",
     )
     expires: Duration | None = Field(
         None, max_length=40, description="How long an approval is good; afterwards nothing new is rolled out with it."

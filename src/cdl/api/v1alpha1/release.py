@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from cdl.api.canonical import digest
 from cdl.api.meta import Digest, Frozen, ModelName
@@ -73,6 +73,14 @@ class Production(Frozen):
     )
 
 
+class MergeRequestRef(Frozen):
+    """The merge request whose approval backs a decision."""
+
+    url: str = Field(description="Its page.")
+    number: int = Field(ge=1, description="Its number in its project.")
+    sha: str = Field(description="Its head, which the approval is about.")
+
+
 class ApprovalStatus(Frozen):
     """A decision, bound to the digest it was made about."""
 
@@ -81,12 +89,18 @@ class ApprovalStatus(Frozen):
     at: datetime | None = Field(None, description="When.")
     digest: str = Field("", description="The Release's digest that the decision is about.")
     reason: str = Field("", description="Why, in the decider's words.")
-    merge_request: str = Field("", description="The merge request it was decided in.")
+    merge_request: MergeRequestRef | None = None
     voided: Voided | None = Field(None, description="Why it is void.")
     expires_at: datetime | None = Field(None, description="Until when the approval is good; absent: for good.")
     metrics: dict[str, float] = Field(default_factory=dict, description="What the Release's evaluation had found.")
     production: tuple[Production, ...] = Field((), description="What answered for the model when it was decided.")
     attestation: str = Field("", description="Where the signed statement of the decision lies.")
+
+    @field_validator("merge_request", mode="before")
+    @classmethod
+    def _once_a_text(cls, found: object) -> object:
+        """Read what earlier versions wrote, where none was ever named."""
+        return found or None
 
 
 class ReleaseStatus(Status):

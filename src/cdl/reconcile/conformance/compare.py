@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from cdl.reconcile.origin import POLICY, same
 from cdl.reconcile.record import PLATFORM, RELEASE_DETAIL, SPEC_DETAIL, UNKNOWN, Entry, Verb
-from cdl.reconcile.release.authors import POLICY, same
 
 from .chart import CHART, DEPLOYMENT, EXPERIMENT, PIPELINE, RELEASE, Sign, Step
 

@@ -1,14 +1,20 @@
 """Experiment: from a dataset version and code to an approved Release."""
 
-from .decide import decide, evaluation_key, train_key
+from .adopt import substance, wish, wish_behind
+from .decide import asks, decide, evaluation_key, train_key, wants_adoptable
 from .members import content_digest, release_members
+from .review import needs_shown
 from .seen import (
     Action,
+    AdoptableSeen,
+    AdoptRelease,
+    AgreementSeen,
     ApproveRelease,
     CheckpointSeen,
     ForgetRuns,
     Measurement,
     ReleaseSeen,
+    ReviewSeen,
     RunPhase,
     RunSeen,
     Seen,
@@ -21,11 +27,15 @@ from .status import count_trials
 
 __all__ = [
     "Action",
+    "AdoptRelease",
+    "AdoptableSeen",
+    "AgreementSeen",
     "ApproveRelease",
     "CheckpointSeen",
     "ForgetRuns",
     "Measurement",
     "ReleaseSeen",
+    "ReviewSeen",
     "RunPhase",
     "RunSeen",
     "Seen",
@@ -33,10 +43,16 @@ __all__ = [
     "StopRun",
     "TrainWish",
     "WriteRelease",
+    "asks",
     "content_digest",
     "count_trials",
     "decide",
     "evaluation_key",
+    "needs_shown",
     "release_members",
+    "substance",
     "train_key",
+    "wants_adoptable",
+    "wish",
+    "wish_behind",
 ]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cdl.api.canonical import digest, short
-from cdl.api.conditions import Condition, ConditionType, Reason
+from cdl.api.canonical import short
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.duration import length
-from cdl.api.v1alpha1.experiment import ApprovalPolicy, GateStatus
-from cdl.api.v1alpha1.release import ApprovalState
+from cdl.api.v1alpha1.experiment import ApprovalPolicy
 from cdl.api.v1alpha1.resource import DeletionPolicy
 from cdl.reconcile.decision import Decision
-from cdl.reconcile.summary import ABNORMAL, busy, fact, stalled, suspended
+from cdl.reconcile.summary import busy, fact, stalled, suspended
 
-from .members import content_digest, release_members
-from .seen import ApproveRelease, ForgetRuns, Measurement, RunPhase, StartRun, StopRun, TrainWish, WriteRelease
-from .status import Answer, count_trials, said, was_rejected
+from .adopt import chosen, may_adopt, own_release
+from .releasing import Made, released, taken
+from .seen import ForgetRuns, RunPhase, StartRun, StopRun, TrainWish
+from .status import Answer, count_trials, said
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,29 +23,48 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from cdl.api.v1alpha1.datapipeline import Dataset
-    from cdl.api.v1alpha1.experiment import Experiment, ExperimentSpec, ExperimentStatus, Gate
+    from cdl.api.v1alpha1.experiment import Experiment, ExperimentSpec, ExperimentStatus
 
     from .seen import Action, CheckpointSeen, ReleaseSeen, RunSeen, Seen
 
 
-TICK = timedelta(seconds=1)
-"""The least by which one approval is later than another."""
-
-
 def decide(resource: Experiment, seen: Seen) -> Decision[ExperimentStatus, Action]:
     """Say what brings the model one step closer to its Release."""
-    spec = resource.spec
     if resource.metadata.deleting:
-        gone: tuple[Action, ...] = (ForgetRuns(),) if spec.deletion_policy is DeletionPolicy.DELETE else ()
+        orphaned = resource.spec.deletion_policy is not DeletionPolicy.DELETE
+        gone: tuple[Action, ...] = () if orphaned else (ForgetRuns(),)
         return said(resource, seen, Answer((busy(Reason.DELETING, "stopping and archiving runs"),), gone))
-    if spec.suspend:
+    if resource.spec.suspend:
         return Decision(suspended(resource.status, resource.metadata.generation))
+    return said(resource, seen, _answer(resource, seen))
+
+
+def asks(resource: Experiment, seen: Seen) -> ReleaseSeen | None:
+    """Give the Release that waits for what the merge request says; None: nobody has to ask for it."""
+    if resource.spec.approval.policy is not ApprovalPolicy.MERGE_REQUEST or _rests(resource):
+        return None
+    return _answer(resource, seen).asks
+
+
+def wants_adoptable(resource: Experiment, seen: Seen) -> Dataset | None:
+    """Give the data on which another's Release will do; None: nobody has to look for one."""
+    data = None if _rests(resource) else _dataset(resource, seen)
+    if data is None:
+        return None
+    run = next((r for r in seen.runs if r.key == train_key(resource, data)), None)
+    return data if may_adopt(resource, seen, data, run) else None
+
+
+def _rests(resource: Experiment) -> bool:
+    return resource.metadata.deleting or resource.spec.suspend
+
+
+def _answer(resource: Experiment, seen: Seen) -> Answer:
     data = _dataset(resource, seen)
     if data is None:
-        doing = busy(Reason.WAITING_FOR_DATA, f"DataPipeline {spec.data.pipeline}: {seen.waiting_for}")
-        return said(resource, seen, Answer((doing,), patient=True))
-    answer = _train(resource, seen, data)
-    return said(resource, seen, answer)
+        doing = busy(Reason.WAITING_FOR_DATA, f"DataPipeline {resource.spec.data.pipeline}: {seen.waiting_for}")
+        return Answer((doing,), patient=True)
+    return _train(resource, seen, data)
 
 
 def train_key(resource: Experiment, data: Dataset) -> str:
@@ -76,6 +94,9 @@ def _dataset(resource: Experiment, seen: Seen) -> Dataset | None:
 def _train(resource: Experiment, seen: Seen, data: Dataset) -> Answer:
     key = train_key(resource, data)
     run = next((r for r in seen.runs if r.key == key), None)
+    found = own_release(resource, seen, data, run) or chosen(resource, seen, data, run)
+    if found is not None:
+        return taken(resource, seen, data, key, found)
     keep = {key}
     if run and run.best:
         keep.add(evaluation_key(resource, data, run.best.uuid))
@@ -131,116 +152,7 @@ def _evaluate(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen, sta
         return Answer(
             (stalled(Reason.EVALUATION_FAILED, message), trained), stale, run=run, measured=measured, data=data, done=1
         )
-    gates = tuple(_gate(g, measured.measurement) for g in resource.spec.evaluation.gates)
-    lost = next((g for g in gates if not g.passed), None)
-    if lost is not None:
-        reason, message = _lost(lost, measured.measurement)
-        conditions = (
-            stalled(reason, message),
-            trained,
-            fact(ConditionType.GATES_PASSED, holds=False, reason=reason, message=message),
-        )
-        return Answer(conditions, stale, run=run, measured=measured, gates=gates, data=data, done=2)
-    return _release(resource, seen, data, run, run.best, measured, gates, stale)
-
-
-def _gate(gate: Gate, measurement: Measurement) -> GateStatus:
-    value = measurement.metrics.get(gate.metric)
-    passed = value is not None and (gate.min is None or value >= gate.min) and (gate.max is None or value <= gate.max)
-    return GateStatus(metric=gate.metric, value=value, min=gate.min, max=gate.max, passed=passed)
-
-
-def _lost(gate: GateStatus, measurement: Measurement) -> tuple[Reason, str]:
-    if gate.value is None:
-        known = ", ".join(sorted(measurement.metrics)) or "nothing"
-        return Reason.NO_METRIC, f"gate {gate.metric}: the evaluation reported no such metric, but {known}"
-    bounds = [f"at least {gate.min:g}" for _ in [0] if gate.min is not None] + [
-        f"at most {gate.max:g}" for _ in [0] if gate.max is not None
-    ]
-    return Reason.BELOW_GATE, f"gate {gate.metric}: found {gate.value:.4f}, allowed: {' and '.join(bounds)}"
-
-
-def _release(
-    resource: Experiment,
-    seen: Seen,
-    data: Dataset,
-    run: RunSeen,
-    best: CheckpointSeen,
-    measured: RunSeen,
-    gates: tuple[GateStatus, ...],
-    stale: tuple[Action, ...],
-) -> Answer:
-    done = (
-        fact(ConditionType.TRAINED, holds=True, reason=Reason.TRAINING_DONE),
-        fact(ConditionType.GATES_PASSED, holds=True, reason=Reason.GATES_MET),
-    )
-    members, documents = release_members(resource, data, run, best, measured, seen.shelf)
-    content = content_digest(members)
-    release = next((r for r in seen.releases if r.content == content), None)
-    if release is None:
-        wanted = digest(members)
-        write = WriteRelease(resource.spec.model.name, best.uuid, wanted, members, documents)
-        doing = busy(Reason.RELEASING, f"writing the release of {wanted[:19]}")
-        return Answer((doing, *done), (*stale, write), run=run, measured=measured, gates=gates, data=data, done=2)
-    released = fact(ConditionType.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message=release.name)
-    approval, actions = _approval(resource, release, seen)
-    if stale and all(c.type not in ABNORMAL for c in approval):
-        approval = (busy(Reason.STOPPING_RUNS, f"stopping {len(stale)} runs that nobody asks for any more"), *approval)
-    return Answer((*approval, *done, released), (*stale, *actions), True, run, measured, gates, release, data, 3)
-
-
-def _approval(
-    resource: Experiment, release: ReleaseSeen, seen: Seen
-) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
-    """Bound to the digest: the decision is about these members and no others."""
-    match release.approval:
-        case ApprovalState.APPROVED:
-            successor = _successor(resource, release, seen)
-            if successor is not None:
-                return _ask(resource, release, seen.at, successor)
-            reason = (
-                Reason.APPROVED_BY_POLICY if release.approved_by.startswith("policy/") else Reason.APPROVED_BY_PERSON
-            )
-            return (fact(ConditionType.APPROVED, holds=True, reason=reason, message=f"by {release.approved_by}"),), ()
-        case ApprovalState.REJECTED:
-            message = f"release {release.name} was {release.standing or f'rejected by {release.approved_by}'}"
-            return _not_approved(Reason.REJECTED, message), ()
-        case ApprovalState.VOID:
-            message = f"release {release.name}: {release.standing}; to decide again: cdl approve {release.name}"
-            return _not_approved(release.void, message), ()
-        case ApprovalState.PENDING:
-            return _ask(resource, release, seen.at, None)
-
-
-def _not_approved(reason: Reason, message: str) -> tuple[Condition, ...]:
-    return stalled(reason, message), fact(ConditionType.APPROVED, holds=False, reason=reason, message=message)
-
-
-def _successor(resource: Experiment, release: ReleaseSeen, seen: Seen) -> ReleaseSeen | None:
-    """The release of this Experiment that was approved after the one its spec now asks for: the spec was reverted."""
-    mine = [r for r in seen.releases if r.experiment == resource.metadata.name and r.approval is ApprovalState.APPROVED]
-    latest = max(mine, key=lambda r: (_moment(r), r.version), default=release)
-    return latest if latest.name != release.name and _moment(latest) >= _moment(release) else None
-
-
-def _moment(release: ReleaseSeen) -> float:
-    return release.approved_at.timestamp() if release.approved_at else 0.0
-
-
-def _ask(
-    resource: Experiment, release: ReleaseSeen, at: datetime, successor: ReleaseSeen | None
-) -> tuple[tuple[Condition, ...], tuple[Action, ...]]:
-    """Approve by policy, or wait for a person; what was approved before its successor has to be approved again."""
-    once_rejected = was_rejected(resource.status, release)
-    if resource.spec.approval.policy is ApprovalPolicy.AUTOMATIC and not once_rejected:
-        # a clock that was put back must not make the new approval look older than the one it replaces
-        after = successor.approved_at + TICK if successor is not None and successor.approved_at is not None else at
-        approve = ApproveRelease(release.name, release.digest, "policy/Automatic", max(at, after))
-        return (busy(Reason.RELEASING, f"approving {release.name}"),), (approve,)
-    again = f" (again, to replace {successor.name})" if successor is not None else ""
-    again = " (again: somebody rejected these very members before)" if once_rejected else again
-    message = f"{release.name} waits for a {resource.spec.approval.role}{again}: cdl approve {release.name}"
-    return (busy(Reason.WAITING_FOR_APPROVAL, message),), ()
+    return released(resource, seen, Made(data, run, run.best, measured, measured.measurement, trained, stale))
 
 
 def _training(resource: Experiment, data: Dataset) -> TrainWish:

@@ -42,12 +42,7 @@ def release_members(
     members: dict[str, JsonValue] = {
         "git": {"commit": resource.metadata.revision, "authors": list(resource.metadata.authors)},
         "code": _code(resource.spec.code),
-        "data": {
-            "pipeline": resource.spec.data.pipeline,
-            "version": data.version,
-            "train": {"repo": data.train.repo, "commit": data.train.commit},
-            "test": {"repo": data.test.repo, "commit": data.test.commit},
-        },
+        "data": data_member(resource, data),
         "labels": {"snapshot": data.labels.snapshot, "rows": data.labels.rows},
         "transforms": {"digest": data.transform},
         "experiment": {
@@ -74,6 +69,16 @@ def release_members(
         "environment": {**environment, "image": _image(config), "lock": _kept(lock, shelf)},
     }
     return members, (config, report, lock)
+
+
+def data_member(resource: Experiment, data: Dataset) -> JsonValue:
+    """Say which data, and where it lies."""
+    return {
+        "pipeline": resource.spec.data.pipeline,
+        "version": data.version,
+        "train": {"repo": data.train.repo, "commit": data.train.commit},
+        "test": {"repo": data.test.repo, "commit": data.test.commit},
+    }
 
 
 def _code(code: Code) -> JsonValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cdl.api.v1alpha1.datapipeline import Dataset
     from cdl.api.v1alpha1.experiment import Archive, TrialStatus
-    from cdl.api.v1alpha1.release import ApprovalState
+    from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
 
 
 class RunPhase(StrEnum):
@@ -98,6 +98,57 @@ class ReleaseSeen:
     """Why its approval counts for nothing, where it does not."""
     standing: str = ""
     """What was decided about it, or why that counts for nothing, as a clause."""
+    members: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptableSeen:
+    """A Release of the same model, wherever it is, whose model may be taken instead of training it again."""
+
+    namespace: str
+    name: str
+    digest: str
+    members: Mapping[str, JsonValue]
+    written_at: datetime | None = None
+    shown: bool = False
+    """The merge request of this resource's commit showed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementSeen:
+    """Somebody's approval of a merge request."""
+
+    who: str
+    sha: str
+    """The head they agreed to."""
+    known_as: frozenset[str] = frozenset()
+    """User name, name and mail addresses."""
+    rules: frozenset[str] = frozenset()
+    """Approval rules of the project that count it."""
+    levels: tuple[str, ...] = ()
+    """What the person is in the project, the most last; whoever is a maintainer is a developer too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSeen:
+    """The merge request that brought the commit of a resource."""
+
+    why: str = ""
+    """Why there is none to go by, as a sentence; nothing else is known then."""
+    project: str = ""
+    number: int = 0
+    url: str = ""
+    sha: str = ""
+    """Its head."""
+    open: bool = False
+    merged: bool = False
+    agreements: tuple[AgreementSeen, ...] = ()
+    authors: frozenset[str] = frozenset()
+    """Who opened it and who wrote or made its commits."""
+    shown: bool = False
+    """It is the one that showed the Release in question, before it was merged."""
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+    """Level or approval rule by the role it stands for; for any other role only the rule of that name does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +163,10 @@ class Seen:
     releases: tuple[ReleaseSeen, ...] = ()
     shelf: str = ""
     """What the address of every kept document begins with."""
+    adoptable: tuple[AdoptableSeen, ...] = ()
+    """Looked for only with `policy: MergeRequest`, and while nothing of this Experiment's own will do."""
+    review: ReviewSeen | None = None
+    """Looked at only with `policy: MergeRequest`, and while its Release is undecided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +212,18 @@ class WriteRelease:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptRelease:
+    """Register the checkpoint of another Release and write one of these members."""
+
+    model: str
+    checkpoint: str
+    digest: str
+    members: Mapping[str, JsonValue]
+    adopted: str
+    """Namespace and name of the other one."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApproveRelease:
     """Record a decision about exactly this digest."""
 
@@ -164,6 +231,8 @@ class ApproveRelease:
     digest: str
     by: str
     at: datetime
+    merge_request: MergeRequestRef | None = None
+    """What backs it, where that is no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,4 +240,4 @@ class ForgetRuns:
     """Remove everything this resource made at the training engine."""
 
 
-Action = StartRun | StopRun | WriteRelease | ApproveRelease | ForgetRuns
+Action = StartRun | StopRun | WriteRelease | AdoptRelease | ApproveRelease | ForgetRuns

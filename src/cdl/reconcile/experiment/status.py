@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from .seen import Action, ReleaseSeen, RunSeen, Seen
 
+AGAIN = timedelta(seconds=5)
+"""How long to wait before the forge is asked again."""
 COST_STEP = 30
 """Slot seconds between two reports of what a living run has cost."""
 REJECTED = "rejected"
@@ -51,6 +54,8 @@ class Answer:
     release: ReleaseSeen | None = None
     data: Dataset | None = None
     done: int = 0
+    asks: ReleaseSeen | None = None
+    """What the merge request decides about next; nothing tells of an answer, so it is looked for."""
 
 
 def count_trials(trials: tuple[TrialStatus, ...]) -> TrialCounts:
@@ -92,7 +97,8 @@ def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[Experimen
             "release": release.name if release else old.release,
         }
     )
-    return Decision(status, answer.actions, (PATIENT if answer.patient else SOON) if going_on else None)
+    wait = AGAIN if answer.asks is not None else PATIENT if answer.patient else SOON
+    return Decision(status, answer.actions, wait if going_on else None)
 
 
 def was_rejected(status: ExperimentStatus, release: ReleaseSeen) -> bool:

@@ -116,7 +116,8 @@ def _without_data(facts: ExperimentFacts) -> tuple[Stage, ...]:
     if not ahead.changes:
         waits = (f"DataPipeline {facts.wanted.spec.data.pipeline}: {ahead.because}",)
         return tuple(Stage(name=name, verdict=Verdict.WAIT, reasons=waits) for name in STAGES)
-    fresh = facts.before is None
+    # what another Release was made from is not trained again, and whether there is one the data will tell
+    fresh = facts.before is None and facts.wanted.spec.approval.policy is not ApprovalPolicy.MERGE_REQUEST
     why = (*few(_train_changes(facts)), f"data will change: {ahead.because}")
     train = Stage(name="train", verdict=Verdict.RUN, reasons=why, sure=fresh, estimate=_estimate(facts, "train"))
     return (train, *(_behind(facts, name, 0) for name in STAGES[1:]))
@@ -131,6 +132,9 @@ def _done(facts: ExperimentFacts, name: str, decision: Decision[ExperimentStatus
 def _why_reused(facts: ExperimentFacts, name: str, status: ExperimentStatus) -> str:
     if facts.before is not None and facts.before.spec == facts.wanted.spec:
         return "nothing changed"
+    adopted = _adopted(status)
+    if adopted and name in {"train", "evaluate"}:
+        return adopted
     changed = _train_changes(facts)
     if name == "train" and changed and status.run is not None:
         return f"run {status.run.id} was made of exactly this ({'; '.join(few(changed, 2))})"
@@ -139,6 +143,12 @@ def _why_reused(facts: ExperimentFacts, name: str, status: ExperimentStatus) -> 
     if name in {"release", "approve"} and status.release:
         return f"{status.release} has exactly these members"
     return "nothing in its key changed"
+
+
+def _adopted(status: ExperimentStatus) -> str:
+    """Say whose model is taken; empty: it is trained for this Experiment."""
+    trained = status.condition(ConditionType.TRAINED)
+    return trained.message if trained is not None and trained.reason is Reason.ADOPTED else ""
 
 
 def _next(
@@ -158,6 +168,8 @@ def _next(
         return Stage(name=name, verdict=Verdict.WAIT, reasons=(f"it is being stopped: {blocker.message}",))
     reasons = {"train": _train_changes, "evaluate": _evaluate_changes, "release": _release_changes}.get(name)
     found = few(reasons(facts)) if reasons is not None else ()
+    if name == "release" and (adopted := _adopted(decision.status)):
+        found = (adopted,)
     going_on = not decision.actions
     told = ((f"it is running already: {blocker.message}",) if going_on else ()) + (
         found or (MISSING.get(name, blocker.message),)
@@ -193,7 +205,8 @@ def _approval_behind(facts: ExperimentFacts) -> Stage:
     approval = facts.wanted.spec.approval
     if approval.policy is ApprovalPolicy.AUTOMATIC:
         return Stage(name="approve", verdict=Verdict.RUN, reasons=("by policy, if the gates pass",), sure=False)
-    return Stage(name="approve", verdict=Verdict.WAIT, reasons=(f"a {approval.role} has to approve the new release",))
+    what = "merge request" if approval.policy is ApprovalPolicy.MERGE_REQUEST else "new release"
+    return Stage(name="approve", verdict=Verdict.WAIT, reasons=(f"a {approval.role} has to approve the {what}",))
 
 
 def _train_changes(facts: ExperimentFacts) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Releases: what was decided about one, what it says of itself and what is said of it. Pure."""
 
+from cdl.api.v1alpha1.experiment import VALIDATOR
+
 from .authors import author, authors
 from .compared import metrics, production, with_figures
 from .decided import (
@@ -13,7 +15,6 @@ from .decided import (
     REASON,
     REJECTED_DIGEST,
     UNNAMED,
-    VALIDATOR,
     answer,
     counting,
     decided,

@@ -1,25 +1,13 @@
-"""Who wrote what a Release holds: never the one who may approve it.
-
-A name is compared with a name as people are called at two places: in git by an e-mail address, at an API server or on
-a laptop by a user name, perhaps with a prefix that says who vouches for it. Rather one person too many is taken for
-an author than one too few: somebody else can always decide.
-"""
+"""Who wrote what a Release holds: never the one who may approve it."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from cdl.reconcile.origin import POLICY, among, named
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from cdl.api.v1alpha1 import Release
-
-POLICY = "policy/"
-"""What the names of policies begin with; no person is called so."""
-MACHINE = "system:"
-"""What an API server calls itself and the accounts of programs; taken as they are."""
-_PREFIX = re.compile(r".*[:#|/\\]")
 
 
 def authors(release: Release) -> tuple[str, ...]:
@@ -27,36 +15,6 @@ def authors(release: Release) -> tuple[str, ...]:
     return named(release.spec.members)
 
 
-def named(members: Mapping[str, object]) -> tuple[str, ...]:
-    """Read the authors off members, however plain."""
-    git = members.get("git")
-    said = git.get("authors") if isinstance(git, dict) else None
-    return tuple(str(name) for name in said) if isinstance(said, list) else ()
-
-
 def author(release: Release, who: str) -> str:
     """Give the author that a name stands for; empty when it stands for none. A policy is nobody."""
     return "" if who.startswith(POLICY) else among(authors(release), who)
-
-
-def among(names: Iterable[str], who: str) -> str:
-    """Give the first of the names that may be the same person's; empty when none is."""
-    return next((name for name in names if same(name, who)), "")
-
-
-def same(one: str, other: str) -> bool:
-    """Tell whether two names may be one person's: equal, or one is the other without the part behind the @."""
-    if one.strip().casefold() == other.strip().casefold():
-        return bool(one.strip())
-    (mine, here), (theirs, there) = _parts(one), _parts(other)
-    return bool(mine & theirs) and (here == there or not here or not there)
-
-
-def _parts(name: str) -> tuple[frozenset[str], str]:
-    """Take a name apart: what the person may be called, and where; `12+ada@host` is ada's as well as 12+ada's."""
-    bare = name.strip().casefold()
-    if bare.startswith(MACHINE):
-        return frozenset({bare} - {""}), ""
-    local, _, domain = _PREFIX.sub("", bare).partition("@")
-    called = {local, *(part for part in local.split("+") if not part.isdigit())}
-    return frozenset(called - {""}), domain

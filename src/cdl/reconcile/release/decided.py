@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.duration import length
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, Voided
+from cdl.reconcile.origin import POLICY
 from cdl.reconcile.summary import fact
 
-from .authors import POLICY, author
+from .authors import author
 
 if TYPE_CHECKING:
     from cdl.api.conditions import Condition
@@ -26,8 +27,6 @@ DECIDED_AT = "cdl.dev/decided-at"
 APPROVAL_ROLE = "cdl.dev/approval-role"
 APPROVAL_EXPIRES = "cdl.dev/approval-expires"
 """What the Experiment asked of an approval when the Release was written; nobody but the platform writes these."""
-VALIDATOR = "validator"
-"""Who decides where the Experiment names nobody else."""
 UNNAMED = "somebody (admission was not asked)"
 DECIDED = frozenset({ApprovalState.APPROVED, ApprovalState.REJECTED})
 REASON = {
@@ -91,7 +90,7 @@ def answer(release: Release, approval: ApprovalStatus) -> Condition:
         return fact(ConditionType.APPROVED, held, REASON[approval.voided], sentence(release, approval))
     by_policy = approval.by.startswith(POLICY)
     said = Reason.REJECTED if not held else Reason.APPROVED_BY_POLICY if by_policy else Reason.APPROVED_BY_PERSON
-    return fact(ConditionType.APPROVED, held, said, f"by {approval.by}")
+    return fact(ConditionType.APPROVED, held, said, f"by {approval.by}{_where(approval)}")
 
 
 def sentence(release: Release, approval: ApprovalStatus) -> str:
@@ -102,7 +101,7 @@ def sentence(release: Release, approval: ApprovalStatus) -> str:
             return "nobody decided about it yet"
         case ApprovalState.APPROVED | ApprovalState.REJECTED, _:
             why = f": {approval.reason}" if approval.reason else ""
-            return f"{approval.state.value.lower()} by {by}{why}"
+            return f"{approval.state.value.lower()} by {by}{_where(approval)}{why}"
         case _, Voided.AUTHOR:
             return f"{by} approved it, who is an author of it ({author(release, by)}); another person must"
         case _, Voided.EXPIRED:
@@ -114,6 +113,11 @@ def sentence(release: Release, approval: ApprovalStatus) -> str:
             lost = release.status.condition(ConditionType.VERIFIED)
             what = lost.message if lost is not None and lost.status == "False" else ""
             return f"its approval by {by} is void: {what or 'the members were changed afterwards'}"
+
+
+def _where(approval: ApprovalStatus) -> str:
+    backed = approval.merge_request
+    return "" if backed is None else f" in merge request !{backed.number} at {backed.sha[:12]}"
 
 
 def _void(release: Release, approval: ApprovalStatus, now: datetime) -> Voided | None:
@@ -135,11 +139,16 @@ def _rewritten(release: Release, approval: ApprovalStatus) -> bool:
 
 
 def _is_backed(release: Release, approval: ApprovalStatus) -> bool:
-    """A person's approval is noted on the Release itself: a status alone proves nothing, and a rejection ends it."""
+    """A person's approval is noted on the Release, or was given to a merge request and is signed by the platform.
+
+    A status alone proves nothing, and a rejection ends whatever there is.
+    """
     state, by = _state(release), _by(release)
-    if state is None or state is ApprovalState.REJECTED:
-        return state is None and approval.by.startswith(POLICY)
-    return approval.by.startswith(POLICY) or by == approval.by or not author(release, by)
+    if state is ApprovalState.REJECTED:
+        return False
+    if approval.by.startswith(POLICY) or (approval.merge_request is not None and approval.attestation):
+        return True
+    return state is ApprovalState.APPROVED and (by == approval.by or not author(release, by))
 
 
 def _is_news(said: ApprovalStatus, held: ApprovalStatus) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cdl.api.canonical import digest
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.release import MEMBERS, ApprovalState
+from cdl.reconcile.origin import trained_on
 from cdl.reconcile.summary import fact
 
 from .finding import Finding, State, equal, same, silent, spelt, table, text
@@ -60,7 +61,7 @@ def _member(
         case "transforms":
             return (_transforms(member, evidence),)
         case "experiment":
-            return _experiment(member, parts.get("data", {}), evidence)
+            return _experiment(member, trained_on(release.spec.members), evidence)
         case "checkpoint":
             return _checkpoint(member, release, evidence)
         case "evaluation":
