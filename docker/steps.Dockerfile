@@ -2,6 +2,9 @@
 # They need nothing but Python.
 FROM python:3.11.13-slim-bookworm
 COPY pipelines /opt/cdl/pipelines
+# What checks mean is one library for steps, trials and model servers.
+COPY src/cdl/__init__.py /opt/cdl/src/cdl/__init__.py
+COPY src/cdl/checks /opt/cdl/src/cdl/checks
 ENV PYTHONUNBUFFERED=1
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cdl
 USER 10001:10001

@@ -59,6 +59,11 @@ def deliver(name: str, content: bytes) -> None:
     target.write_bytes(content)
 
 
+def leave(ending: str, content: bytes) -> None:
+    """Write something about this datum beside the output; nobody downstream reads it as data."""
+    deliver(f"{REPORTS}/{os.environ.get('PACH_DATUM_ID', 'datum')}.{ending}", content)
+
+
 def label_of(name: str) -> str:
     """Read a file's label: the name of the folder it lies in, empty at the top."""
     folders = name.split("/")[:-1]
@@ -76,10 +81,12 @@ class Report:
         self._rejected: Counter[str] = Counter()
         self._warned: Counter[str] = Counter()
         self._examples: list[dict[str, str]] = []
+        self.more: dict[str, object] = {}
+        """What else this step has to say, by the name it is written under."""
 
-    def accept(self, rows: int = 0) -> None:
-        """Count one file that went on, and the labelled rows it holds."""
-        self.accepted += 1
+    def accept(self, rows: int = 0, items: int = 1) -> None:
+        """Count one file that went on, the items it is made of, and the labelled rows it holds."""
+        self.accepted += items
         self.rows += rows
 
     def reject(self, name: str, reason: str, found: str) -> None:
@@ -92,18 +99,21 @@ class Report:
         self._warned[reason] += 1
         self._show(name, reason, found)
 
-    def write(self) -> None:
-        """Leave the report beside the output, under the datum's own name."""
-        document = {
+    def document(self) -> dict[str, object]:
+        """Give what is written down."""
+        return {
             "step": self.step,
             "accepted": self.accepted,
             "rejected": dict(sorted(self._rejected.items())),
             "warned": dict(sorted(self._warned.items())),
             "examples": self._examples,
             "labels": {"rows": self.rows},
+            **self.more,
         }
-        datum = os.environ.get("PACH_DATUM_ID", "datum")
-        deliver(f"{REPORTS}/{datum}.json", json.dumps(document, sort_keys=True).encode())
+
+    def write(self) -> None:
+        """Leave the report beside the output, under the datum's own name."""
+        leave("json", json.dumps(self.document(), sort_keys=True).encode())
 
     def _show(self, name: str, reason: str, found: str) -> None:
         if len(self._examples) < SHOWN:

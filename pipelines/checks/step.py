@@ -1,162 +1,159 @@
-"""Hold every file against the checks of a DataPipeline: refuse it, fail the job, or let it through with a warning.
+"""Hold every file, and every row of a table, against the checks of a DataPipeline.
 
-`CDL_CHECKS` is the JSON list under `spec.checks`. Fields: `text` (the content), `label` (the folder the file lies
-in) and `file` (its path). Checks on the whole data set (`rows`, `rejected`) are judged later, from the reports.
+`CDL_CHECKS` is the JSON list under `spec.checks`. What is refused stays out of the output and is counted; the report
+says what broke and what the values look like, as JSON and as a page. Checks about the whole data set are judged later,
+by the operator, from these reports.
 """
 
 import json
 import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the steps share pfs.py, wherever the folder is unpacked
+# The words of checks are one library for everybody: beside this folder in the image and in a checkout, above it in a
+# wheel, where the folder lies inside the package.
+sys.path.append(str(Path(__file__).resolve().parents[1].parent / "src"))
+sys.path.append(str(Path(__file__).resolve().parents[1].parent.parent))
 
 import pfs
 
-FIELDS = ("text", "label", "file")
-OUTCOMES = ("reject", "fail", "warn")
-WHOLE = ("rows", "rejected")
-FRAME = ("name", "field", "onFail")
+from cdl.checks import Finding, Judge, WrongCheckError, checks_in
+from cdl.checks.images import image
+from cdl.checks.page import page
+from cdl.checks.prints import print_of
+from cdl.checks.profile import Profile
+from cdl.checks.report import report_of, side_of
+from cdl.checks.tables import NoTableError, columns_of, is_table, rows_of, written
+from cdl.checks.words import Check
 
-Check = dict[str, object]
-Row = dict[str, str]
-Rule = Callable[[str, object], tuple[str, str] | None]
-"""A rule answers None when the value keeps it, else what was found and what is allowed."""
+FIELDS = ("text", "label", "file", "bytes", "image")
+COLUMN = "columns."
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".pgm", ".ppm", ".pbm", ".pnm")
 
-
-def _quoted(value: str) -> str:
-    return f'"{value if len(value) <= 40 else value[:37] + "..."}"'
-
-
-def _min_length(value: str, least: object) -> tuple[str, str] | None:
-    found = len(value.strip())
-    return (f"{found} characters", f"at least {least}") if found < int(str(least)) else None
+Row = dict[str, object]
 
 
-def _max_length(value: str, most: object) -> tuple[str, str] | None:
-    found = len(value.strip())
-    return (f"{found} characters", f"at most {most}") if found > int(str(most)) else None
-
-
-def _one_of(value: str, allowed: object) -> tuple[str, str] | None:
-    words = [str(word) for word in allowed] if isinstance(allowed, list) else [str(allowed)]
-    return None if value in words else (_quoted(value), f"one of {', '.join(words)}")
-
-
-def _regex(value: str, pattern: object) -> tuple[str, str] | None:
-    return None if re.fullmatch(str(pattern), value, re.DOTALL) else (_quoted(value), f"a match of {pattern}")
-
-
-def _extension(value: str, allowed: object) -> tuple[str, str] | None:
-    words = [str(word) for word in allowed] if isinstance(allowed, list) else [str(allowed)]
-    suffix = os.path.splitext(value)[1]  # noqa: PTH122 - the field is a path in a repository, not one on this disk
-    return (
-        None
-        if suffix in ["." + word.lstrip(".") for word in words]
-        else (_quoted(suffix), f"extension {', '.join(words)}")
-    )
-
-
-RULES: dict[str, Rule] = {
-    "minLength": _min_length,
-    "maxLength": _max_length,
-    "oneOf": _one_of,
-    "regex": _regex,
-    "extension": _extension,
-}
-
-
-def _reject_unknown(check: Check, place: str) -> None:
-    known = (*FRAME, *RULES, "notNull", *WHOLE)
-    for word in check:
-        if word not in known:
-            raise pfs.StepError(f"CDL_CHECKS: {place}: unknown word {word}, allowed are {', '.join(known)}")
-    outcome = check.get("onFail", "reject")
-    if outcome not in OUTCOMES:
-        raise pfs.StepError(f"CDL_CHECKS: {place}: onFail is {outcome}, allowed are {', '.join(OUTCOMES)}")
-    nulls = check.get("notNull", [])
-    fields = [*nulls] if isinstance(nulls, list) else [nulls]
-    if any(rule in check for rule in RULES):
-        fields.append(check.get("field"))
-    for field in fields:
-        if field not in FIELDS:
-            raise pfs.StepError(f"CDL_CHECKS: {place}: field {field} is unknown here, allowed are {', '.join(FIELDS)}")
-
-
-def _reject_bad_bounds(check: Check, place: str) -> None:
-    for word in ("minLength", "maxLength"):
-        bound = check.get(word, 0)
-        if not isinstance(bound, int) or isinstance(bound, bool):
-            raise pfs.StepError(f"CDL_CHECKS: {place}: {word} is {bound!r}, allowed is a whole number")
-    try:
-        re.compile(str(check.get("regex", "")))
-    except re.error as error:
-        raise pfs.StepError(f"CDL_CHECKS: {place}: regex {check['regex']!r} cannot be compiled: {error}") from error
-
-
-def load() -> list[Check]:
-    """Read and verify the checks; those on the whole data set are left to the operator."""
+def load() -> tuple[Check, ...]:
+    """Read and verify the checks of this step's environment."""
     raw = os.environ.get("CDL_CHECKS")
     if raw is None:
         raise pfs.StepError("CDL_CHECKS is not set: this step needs the JSON list of checks of its DataPipeline")
     try:
-        checks = json.loads(raw)
+        documents = json.loads(raw)
     except ValueError as error:
         raise pfs.StepError(f"CDL_CHECKS is no JSON: {error}") from error
-    if not isinstance(checks, list) or not all(isinstance(check, dict) for check in checks):
+    if not isinstance(documents, list):
         raise pfs.StepError("CDL_CHECKS must be a JSON list of objects, each with a name and what it asks")
-    # A document may spell out what it does not ask for.
-    checks = [{word: value for word, value in check.items() if value is not None} for check in checks]
-    for number, check in enumerate(checks):
-        place = f"check {check.get('name', number)}"
-        _reject_unknown(check, place)
-        _reject_bad_bounds(check, place)
-    return [check for check in checks if not any(word in check for word in WHOLE)]
+    try:
+        checks = checks_in(documents)
+    except WrongCheckError as error:
+        raise pfs.StepError(f"CDL_CHECKS: {error}") from error
+    for check in checks:
+        for field in check.fields:
+            if field not in FIELDS and not field.startswith(COLUMN):
+                known = ", ".join((*FIELDS, "columns.NAME"))
+                raise pfs.StepError(
+                    f"CDL_CHECKS: check {check.name}: field {field} is unknown here, allowed are {known}"
+                )
+    return checks
 
 
-def judge(check: Check, row: Row) -> tuple[str, str, str] | None:
-    """Answer None when the row keeps the check, else the field, what was found and what is allowed."""
-    nulls = check.get("notNull", [])
-    for field in [*nulls] if isinstance(nulls, list) else [nulls]:
-        if not row[str(field)].strip():
-            return str(field), "nothing", "some content"
-    for word, rule in RULES.items():
-        if word in check:
-            field = str(check["field"])
-            verdict = rule(row[field], check[word])
-            if verdict is not None:
-                return field, *verdict
-    return None
+def row_of(name: str, raw: bytes) -> Row:
+    """Give everything that a check can ask of a file."""
+    text = raw.decode("utf-8", errors="replace")
+    return {"text": text, "label": pfs.label_of(name), "file": name, "bytes": raw, "image": image(raw) or ""}
 
 
-def _passes(name: str, row: Row, checks: list[Check], report: pfs.Report) -> bool:
-    for number, check in enumerate(checks):
-        verdict = judge(check, row)
-        if verdict is None:
-            continue
-        field, found, allowed = verdict
-        title = str(check.get("name", f"check-{number}"))
-        outcome = check.get("onFail", "reject")
-        if outcome == "fail":
-            raise pfs.StepError(f"{name}: check {title} found {field} {found}, allowed is {allowed}")
-        if outcome == "reject":
-            report.reject(name, title, found)
-            return False
-        report.warn(name, title, found)
-    return True
+class Run:
+    """One datum's way through the checks."""
+
+    def __init__(self, checks: tuple[Check, ...], report: pfs.Report) -> None:
+        """Divide the checks into those about files and those about rows of tables."""
+        items = [check for check in checks if not check.whole]
+        self._files = Judge(tuple(c for c in items if not _about_columns(c)))
+        self._rows = Judge(tuple(c for c in items if _about_columns(c)))
+        doubles = next((c.asks["duplicates"] for c in checks if "duplicates" in c.asks), None)
+        self._near = isinstance(doubles, Mapping) and doubles.get("near") is not None
+        self._prints: dict[str, str] | None = None if doubles is None else {}
+        self._report, self._profile = report, Profile()
+
+    def file(self, name: str, raw: bytes) -> None:
+        """Judge a file; what is refused stays out of the output."""
+        row = row_of(name, raw)
+        if not self._passes(self._files, name, row):
+            return
+        if is_table(name) and self._rows.checks:
+            self._table(name, row)
+        else:
+            pfs.deliver(name, raw)
+            self._report.accept(rows=1 if row["label"] else 0)
+            self._profile.add(_shown(name, row))
+        if self._prints is not None:
+            sketched = self._near and not name.lower().endswith(PICTURES)
+            self._prints[f"/{name}"] = print_of(raw, str(row["text"]) if sketched else None)
+
+    def close(self, checks: tuple[Check, ...]) -> None:
+        """Say what was seen, as JSON and as a page."""
+        self._report.more["fields"] = self._profile.document()
+        if self._prints is not None:
+            self._report.more["prints"] = self._prints
+        told = report_of(checks, {"": side_of([self._report.document()])}) | {"step": self._report.step}
+        pfs.leave("html", page(told).encode())
+
+    def _table(self, name: str, file: Row) -> None:
+        text = str(file["text"])
+        try:
+            rows, heading = rows_of(name, text), columns_of(name, text)
+        except NoTableError as error:
+            raise pfs.StepError(f"{name}: {error}") from error
+        kept: list[Row] = []
+        for number, cells in enumerate(rows, 1):
+            # a line of JSON may leave out a column that others have: that is an empty cell
+            named: Row = {f"{COLUMN}{column}": cells.get(column) for column in heading}
+            if self._passes(self._rows, f"{name} row {number}", file | named):
+                kept.append(cells)
+                self._profile.add({"label": file["label"], **named})
+        pfs.deliver(name, written(name, heading, kept).encode() if len(kept) < len(rows) else text.encode())
+        self._report.accept(rows=len(kept), items=len(kept))
+        self._report.more["items"] = self._report.accepted
+
+    def _passes(self, judge: Judge, name: str, row: Row) -> bool:
+        for finding in judge.judge(row, name):
+            if finding.on_fail == "fail":
+                raise pfs.StepError(f"{name}: {finding.sentence}")
+            note = self._report.warn if finding.warns else self._report.reject
+            note(name, finding.check, _found(finding))
+            if not finding.warns:
+                return False
+        return True
+
+
+def _about_columns(check: Check) -> bool:
+    return any(field.startswith(COLUMN) for field in check.fields)
+
+
+def _shown(name: str, row: Row) -> Row:
+    """What the report describes of a file: a picture's outline, or a document's text."""
+    if name.lower().endswith(PICTURES):
+        return {"label": row["label"], "image": row["image"] or None}
+    return {"label": row["label"], "text": row["text"]}
+
+
+def _found(finding: Finding) -> str:
+    return (
+        f"{finding.field.removeprefix(COLUMN)} {finding.found}" if finding.field.startswith(COLUMN) else finding.found
+    )
 
 
 def work(report: pfs.Report) -> None:
-    """Check one datum's files; what is refused stays out of the output."""
+    """Check one datum's files."""
     checks = load()
+    run = Run(checks, report)
     for name, path in pfs.incoming():
-        raw = path.read_bytes()
-        row = {"text": raw.decode("utf-8", errors="replace"), "label": pfs.label_of(name), "file": name}
-        if _passes(name, row, checks, report):
-            pfs.deliver(name, raw)
-            report.accept(rows=1 if row["label"] else 0)
+        run.file(name, path.read_bytes())
+    run.close(checks)
 
 
 if __name__ == "__main__":
