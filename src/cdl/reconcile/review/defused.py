@@ -24,7 +24,7 @@ PLAIN = frozenset(" .,:;-'\"()/=+?%")
 """ASCII signs that are no mark within a line; at its beginning only letters are none."""
 ALIKE = str.maketrans({"`": "\u02cb", "|": "\u00a6", "<": "\u2039", ">": "\u203a"})
 """What code cannot hold, and what is shown in its place."""
-_MENTION = re.compile(r"([@#!~%$^&\[{])(?=\S)")
+_MENTION = re.compile(r"([@#!~%$^&\[{])(?!\s)")
 _ADDRESS = re.compile(r":(?=//)|(?<=\bwww)(?=\.)", re.IGNORECASE)
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 

@@ -41,6 +41,8 @@ class Measured:
     """The dataset's."""
     test: tuple[str, str] = ("", "")
     """Repository and commit of the test side."""
+    files: Mapping[str, str] | None = None
+    """What is on the test side, path to digest, where that is known."""
     per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     confusion: tuple[tuple[str, ...], tuple[tuple[int, ...], ...]] | None = None
     examples: int | None = None
@@ -56,6 +58,7 @@ def of_release(facts: ReleaseFacts) -> Measured:
         {**said, "metrics": metrics},
         str(data.get("version") or ""),
         (str(test.get("repo") or ""), str(test.get("commit") or "")),
+        facts.data.get("test"),
         papers.per_class,
         papers.confusion,
         papers.measured,
@@ -75,6 +78,7 @@ def of_status(experiment: Experiment) -> Measured | None:
         {"metrics": metrics, **({"n": examples} if examples else {})},
         data.version if data else "",
         test,
+        None,
         found.per_class,
         None,
         examples,
@@ -87,11 +91,12 @@ def measured(experiment: Experiment, candidate: Candidate | None) -> Measured | 
 
 
 def compared(mine: Measured, other: Measured | None) -> tuple[MetricDiff, ...]:
-    """Compare with production; the same dataset version is the same test side, wherever it lies."""
+    """Compare with production; the same files are the same test side, wherever they lie."""
     if other is None:
         return ()
-    version = mine.version and mine.version == other.version
-    return metrics_diff(other.report, mine.report, same_test=bool(version) or (mine.test == other.test != ("", "")))
+    same = mine.version == other.version != "" or mine.test == other.test != ("", "")
+    same = same or (mine.files is not None and mine.files == other.files)
+    return metrics_diff(other.report, mine.report, same_test=same)
 
 
 def figures(mine: Measured, production: ReleaseFacts | None) -> Iterator[str]:
@@ -165,7 +170,8 @@ def number(value: float | None) -> str:
     """Write a figure."""
     if value is None:
         return "-"
-    return str(int(value)) if value.is_integer() and abs(value) < 10**15 else f"{value:.4g}"
+    whole = float(value).is_integer() and abs(value) < 10**15
+    return str(int(value)) if whole else f"{value:.4g}"
 
 
 def _numbers(found: JsonValue) -> dict[str, float]:

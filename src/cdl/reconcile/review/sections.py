@@ -87,7 +87,9 @@ def released(candidate: Candidate) -> Iterator[str]:
     lines += [f"{mono(c.part)} code: {mono(f.path, 120)} {f.change}" for c in differs.code for f in c.files]
     if lines:
         more = [f"and {len(lines) - CHANGES} more"] if len(lines) > CHANGES else []
-        yield folded(f"What changed: {len(lines)} places", listed([*lines[:CHANGES], *more]))
+        yield folded(
+            f"What changed: {len(lines)} place{'' if len(lines) == 1 else 's'}", listed([*lines[:CHANGES], *more])
+        )
 
 
 def drift(candidate: Candidate) -> Iterator[str]:
