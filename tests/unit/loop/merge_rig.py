@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from cdl.api.conditions import ConditionType
+import json
+from hashlib import sha256
+
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import AUTHORS_ANNOTATION, PROJECT_ANNOTATION, REVISION_ANNOTATION, Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.loop.release import AT_ONCE, Releases
-from cdl.testing.builders import experiment_document, pipeline_document
-from cdl.testing.world import World
+from cdl.loop.verify import Witnesses, verify
+from cdl.reconcile.release import APPROVED_DIGEST, DECIDED_AT, DECIDED_BY, REJECTED_DIGEST, Silence
+from cdl.reconcile.release.statement import PAYLOAD_TYPE
+from cdl.reconcile.summary import fact
+from cdl.testing.builders import experiment_document, pipeline_document, source_document
+from cdl.testing.memory import archive
+from cdl.testing.world import NEWS, World
 
 PROJECT = "team/news"
+DIGEST = object()
+NOTES = {"approved": APPROVED_DIGEST, "rejected": REJECTED_DIGEST, "by": DECIDED_BY, "at": DECIDED_AT}
 MAIN = "news"
+OTHER = "https://example.test/other.tar"
 
 
 def preview(number):
@@ -26,6 +37,7 @@ class Town:
         self.releases_turner = Releases(self.world.engines, lambda: self.world.now)
         self.said = {}
         """What a commit asks for."""
+        self.sources = [source_document()]
 
     # --- git and the forge ---
 
@@ -59,7 +71,7 @@ class Town:
         """Apply what a commit says."""
         notes = {REVISION_ANNOTATION: sha, AUTHORS_ANNOTATION: "developer@example.org", PROJECT_ANNOTATION: PROJECT}
         for kind, document in (
-            (DataPipeline, pipeline_document()),
+            (DataPipeline, pipeline_document(sources=self.sources)),
             (Experiment, experiment_document(**{"approval": {"policy": "MergeRequest"}} | self.said.get(sha, {}))),
         ):
             meta = {**document["metadata"], "namespace": namespace, "annotations": notes | annotations}
@@ -95,3 +107,52 @@ class Town:
 
     def trained(self, namespace):
         return [r for r in self.world.training.runs if r.owner.namespace == namespace]
+
+    def note(self, name="news-1", namespace=MAIN, **notes):
+        """Leave a note on a Release, as `cdl approve` and `cdl reject` do."""
+        release = self.world.resources.get(Release, namespace, name)
+        meta = release.metadata
+        said = {key: release.spec.digest if value is DIGEST else value for key, value in notes.items()}
+        noted = meta.model_copy(update={"annotations": {**meta.annotations, **{NOTES[k]: v for k, v in said.items()}}})
+        self.world.resources.put(release.model_copy(update={"metadata": noted}))
+
+    def turn_all(self):
+        keys = self.world.keys()
+        for key in keys:
+            self.world.turn(key)
+
+    def settle_for(self, rounds):
+        for _ in range(rounds):
+            self.turn_all()
+            self.world.advance()
+
+    def rewrite(self, namespace):
+        """Change a Release behind the platform's back, as whoever may write to the store can."""
+        [release] = self.releases(namespace)
+        self.world.resources.put(release.model_copy(update={"spec": release.spec.model_copy(update={"version": 9})}))
+
+    def void(self, namespace, reason):
+        """Let the rounds have found that something is missing."""
+        [release] = self.releases(namespace)
+        said = fact(ConditionType.VERIFIED, holds=False, reason=Reason(reason), message="data train commit is missing")
+        status = release.status.model_copy(update={"conditions": (*release.status.conditions, said)})
+        self.world.resources.write_status(release.key, status, release.metadata.resource_version)
+
+    def other_data(self):
+        """Publish one more document, and let every pipeline read it from now on."""
+        content = archive(NEWS | {"sport/99.txt": "late news"})
+        self.world.sources.places[OTHER] = content
+        self.sources = [source_document(uri=OTHER, sha256=sha256(content).hexdigest())]
+
+    def statement(self, release):
+        uri = release.status.approval.attestation
+        sha = uri.rpartition("/")[2].partition(".")[0]
+        envelope = json.loads(self.world.artifacts.fetch(uri, sha).read_bytes())
+        return json.loads(self.world.signer.opened(envelope, PAYLOAD_TYPE))
+
+    def broken(self, release):
+        """What `cdl verify` finds changed or missing; the weights in memory are nowhere."""
+        world = self.world
+        nowhere = Silence("no git repository", asked=False)
+        asked = Witnesses(world.artifacts, world.resources, world.data, world.training, nowhere, world.signer)
+        return [f.sentence for f in verify(asked, release) if f.state.broken and f.path != "weights"]
