@@ -187,7 +187,8 @@ class GitLabForge:
     def attach(self, name: str, content: bytes) -> str:
         """Keep a file beside the project; give the Markdown that shows it."""
         with door(f"upload of {name}"):
-            kept = self._project.upload(name, filedata=content, **WRITE)
+            # python-gitlab writes a path twice over into this address, but not a number.
+            kept = self._gitlab.projects.get(self._name, **READ).upload(name, filedata=content, **WRITE)
         return str(kept["markdown"])
 
     def _our_notes(self, review: ProjectMergeRequest, marker: str) -> list[Any]:
