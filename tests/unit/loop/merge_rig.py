@@ -67,15 +67,22 @@ class Town:
 
     # --- cdl gitops ---
 
+    def wanted(self, namespace, sha, **annotations):
+        """What a commit says, as it is applied into a namespace."""
+        notes = {REVISION_ANNOTATION: sha, AUTHORS_ANNOTATION: "developer@example.org", PROJECT_ANNOTATION: PROJECT}
+        spec = {"approval": {"policy": "MergeRequest"}} | self.said.get(sha, {})
+        documents = {DataPipeline: pipeline_document(sources=self.sources), Experiment: experiment_document(**spec)}
+        return [
+            kind.read(
+                {**document, "metadata": {"name": "news", "namespace": namespace, "annotations": notes | annotations}}
+            )
+            for kind, document in documents.items()
+        ]
+
     def apply(self, namespace, sha, **annotations):
         """Apply what a commit says."""
-        notes = {REVISION_ANNOTATION: sha, AUTHORS_ANNOTATION: "developer@example.org", PROJECT_ANNOTATION: PROJECT}
-        for kind, document in (
-            (DataPipeline, pipeline_document(sources=self.sources)),
-            (Experiment, experiment_document(**{"approval": {"policy": "MergeRequest"}} | self.said.get(sha, {}))),
-        ):
-            meta = {**document["metadata"], "namespace": namespace, "annotations": notes | annotations}
-            self.world.resources.put(kind.read({**document, "metadata": meta}))
+        for resource in self.wanted(namespace, sha, **annotations):
+            self.world.resources.put(resource)
 
     def drop(self, namespace):
         for kind in (Experiment, DataPipeline):
@@ -104,6 +111,10 @@ class Town:
     def says(self, namespace=MAIN, kind=ConditionType.READY):
         condition = self.experiment(namespace).status.condition(kind)
         return condition.reason.value, condition.message
+
+    def asked(self):
+        """How often anybody asked the forge for a merge request."""
+        return self.world.sky.calls.count("look for a merge request")
 
     def trained(self, namespace):
         return [r for r in self.world.training.runs if r.owner.namespace == namespace]
