@@ -31,8 +31,8 @@ def test_what_is_not_offered_says_its_name(client):
         "UNIMPLEMENTED",
         "pps_v2.API/RunCron is not offered by the embedded pachd",
     )
-    code, text = refused(client.pfs.create_file_set, iter([pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/a"))]))
-    assert (code, text) == ("UNIMPLEMENTED", "pfs_v2.API/CreateFileSet is not offered by the embedded pachd")
+    code, text = refused(client.pfs.check_storage)
+    assert (code, text) == ("UNIMPLEMENTED", "pfs_v2.API/CheckStorage is not offered by the embedded pachd")
 
 
 def test_projects(pachd, client):

@@ -212,11 +212,17 @@ class Blobs:
     def sweep(self) -> None:
         """Remove content that no change names. Only at start-up, when nothing is on its way in."""
         with self._store.write() as db:
-            db.execute("DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM changes)")
+            db.execute(
+                "DELETE FROM blobs WHERE digest NOT IN"
+                " (SELECT digest FROM changes UNION ALL SELECT digest FROM file_set_changes)"
+            )
             db.execute("DELETE FROM facts WHERE key = 'garbage'")
         named = {
             bytes(row[0])
-            for row in self._store.db.execute("SELECT DISTINCT digest FROM changes WHERE size >= ?", (INLINE,))
+            for row in self._store.db.execute(
+                "SELECT digest FROM changes WHERE size >= ? UNION SELECT digest FROM file_set_changes WHERE size >= ?",
+                (INLINE, INLINE),
+            )
         }
         for path in self.folder.glob("*/*/*"):
             if bytes.fromhex(path.name) not in named:

@@ -9,6 +9,7 @@ import grpc
 from cdl.embedded.pachd import wire
 from cdl.embedded.pachd.refusals import RefusedError
 from cdl.embedded.pachd.store import is_full
+from cdl.embedded.pachd.transactions import OF_CALL
 from cdl.embedded.pachd.wire import Method, Msg
 
 Unary = Callable[[Msg], Awaitable[Msg]]
@@ -38,6 +39,8 @@ async def _abort(context: Msg, error: Exception) -> None:
 def _unary(handler: Unary) -> Callable[[Msg, Msg], Awaitable[Msg]]:
     @functools.wraps(handler)
     async def answer(request: Msg, context: Msg) -> Msg:
+        # Each call is a task of its own, and so is what it knows.
+        OF_CALL.set(next((str(v) for k, v in context.invocation_metadata() or () if k == "pach-transaction"), ""))
         try:
             return await handler(request)
         except (RefusedError, OSError, sqlite3.OperationalError) as error:

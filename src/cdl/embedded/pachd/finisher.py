@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import sys
 
-from cdl.embedded.pachd import commits, layers, refs, trees
+from cdl.embedded.pachd import commits, layers, refs, trees, triggers
 from cdl.embedded.pachd.blobs import Blobs, Part
 from cdl.embedded.pachd.layers import Layers
 from cdl.embedded.pachd.refs import Commit
@@ -81,5 +81,7 @@ class Finisher:
                 "UPDATE jobs SET state = ?, reason = ?, finished = ? WHERE output = ? AND state = ?",
                 (commits.FAILURE if error else commits.SUCCESS, error, now(), commit.id, JOB_FINISHING),
             )
+            if not error:
+                triggers.fire(db, refs.commit_by_id(db, commit.id))
             if not error and self._layers.wants_snapshot(commit.id):
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (commit.id, trees.pack(tree)))

@@ -16,9 +16,9 @@ CREATED = 1  # the state of a job that propagation has just made
 class Wave:
     """One transaction's worth of commits under one global id."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, key: str = "") -> None:
         self.db = db
-        self.id = new_id()
+        self.id = key or new_id()
         self.at = now()
         self.commits: list[Commit] = []
         self._wanting: set[int] = set()
@@ -119,7 +119,8 @@ class Wave:
         reached = set(self._wanting)
         for key in self._moved | self._wanting:
             reached.update(downstream(self.db, key))
-        for key in sorted(reached, key=lambda k: (len(upstream_of(self.db, k)), k)):
+        there = {int(row[0]) for row in self.db.execute("SELECT id FROM branches")}  # one act may undo another's
+        for key in sorted(reached & there, key=lambda k: (len(upstream_of(self.db, k)), k)):
             branch = refs.branch_by_id(self.db, key)
             if branch.repo not in written and (key in self._wanting or self._is_reached(key)):
                 written.add(branch.repo)

@@ -1,5 +1,6 @@
 """The input of a pipeline: a tree of pfs and cron inputs below cross, union, join and group."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class Leaf(NamedTuple):
     reference: bool = False
     never: bool = False
     cron: bool = False
+    trigger: bytes = b""
 
 
 class Node(NamedTuple):
@@ -85,6 +87,7 @@ def _pfs_leaf(source: Msg, number: int) -> Leaf:
         source.empty_files,
         source.reference,
         source.propagation_spec.never,
+        trigger=source.trigger.SerializeToString() if source.HasField("trigger") else b"",
     )
 
 
@@ -105,9 +108,10 @@ def name_of(given: Msg) -> str:
 
 def complete(given: Msg, pipeline: Msg) -> None:
     """Fill in the defaults, in place; what is made of several inputs is sorted by name."""
+    counts: Counter[str] = Counter()
     for node in visit(given):
         if node.HasField("pfs"):
-            _complete_pfs(node.pfs, pipeline)
+            _complete_pfs(node.pfs, pipeline, counts)
     _sort(given)
 
 
@@ -121,7 +125,12 @@ def _sort(given: Msg) -> None:
         children.extend(ordered)
 
 
-def _complete_pfs(source: Msg, pipeline: Msg) -> None:
+def _complete_pfs(source: Msg, pipeline: Msg, counts: Counter[str]) -> None:
+    """Fill in a pfs input's defaults; a trigger without a branch gets one of its own, counted per repo."""
+    if source.HasField("trigger") and not source.branch:
+        counts[source.repo] += 1
+        source.branch = f"{pipeline.name}-trigger-{counts[source.repo]}"
+        source.trigger.branch = source.trigger.branch or "master"
     source.project = source.project or pipeline.project.name
     source.repo_type = source.repo_type or "user"
     source.branch = source.branch or "master"
@@ -176,6 +185,5 @@ def _check_pfs(name: str, source: Msg) -> None:
     if source.commit:
         raise RefusedError(f"pipeline {name}: input.pfs.commit cannot be set in a pipeline; name a branch")
     check_name(name, "pfs", source.name)
-    if source.s3 or source.HasField("trigger"):
-        part = "s3" if source.s3 else "trigger"
-        raise absent(f"pipeline {name}: input.pfs.{part} is not offered by the embedded pachd")
+    if source.s3:
+        raise absent(f"pipeline {name}: input.pfs.s3 is not offered by the embedded pachd")

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cdl.embedded.pachd import paths, trees
+from cdl.embedded.pachd import paths, refs, trees
 from cdl.embedded.pachd.blobs import INLINE, PIECE, Blobs, Held, Spool
+from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.refusals import RefusedError, invalid
 from cdl.embedded.pachd.trees import DEFAULT_TAG, Change, Index
+from cdl.embedded.pachd.wire import Msg
 
 BATCH = 8 * 1024 * 1024  # small content is written down at the latest when so much of it waits
 
@@ -135,6 +137,23 @@ class Intake:
         """Forget what was being collected."""
         if self._spool is not None:
             self._spool.discard()
+
+
+async def take(engine: Engine, intake: Intake, request: Msg) -> None:
+    """Take one message of a stream of changes."""
+    body = request.WhichOneof("body")
+    if body == "add_file":
+        add = request.add_file
+        if add.WhichOneof("source") == "url":
+            await intake.fetch(add.path, add.datum, add.url.URL, recursive=add.url.recursive)
+        else:
+            await intake.add(add.path, add.datum, add.raw.value)
+    elif body == "delete_file":
+        await intake.delete(request.delete_file.path, request.delete_file.datum)
+    else:
+        copy = request.copy_file
+        _, source = await engine.readable(refs.commit(engine.store.db, copy.src.commit))
+        await intake.copy(source, copy.src.path, copy.dst, copy.datum, append=copy.append)
 
 
 def chunks(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:

@@ -18,7 +18,8 @@ MANY = 50_000  # and so does one of this many changes
 T = TypeVar("T", Tree, Index)
 
 
-def _changes(db: sqlite3.Connection, commit: int) -> list[Change]:
+def changes(db: sqlite3.Connection, commit: int) -> list[Change]:
+    """Read what a commit changes, in order."""
     rows = db.execute("SELECT kind, path, tag, digest, size FROM changes WHERE commit_id = ? ORDER BY seq", (commit,))
     return [Change(*row) for row in rows]
 
@@ -34,13 +35,13 @@ def base_of(db: sqlite3.Connection, commit: int) -> int | None:
     return None
 
 
-def add(db: sqlite3.Connection, commit: int, changes: Iterable[Change]) -> None:
+def add(db: sqlite3.Connection, commit: int, more: Iterable[Change]) -> None:
     """Write changes down after those that a commit already has."""
     row = db.execute("SELECT COALESCE(MAX(seq), -1) FROM changes WHERE commit_id = ?", (commit,)).fetchone()
     start = int(row[0]) + 1
     db.executemany(
         "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ((commit, seq, *change) for seq, change in enumerate(changes, start)),
+        ((commit, seq, *change) for seq, change in enumerate(more, start)),
     )
 
 
@@ -51,7 +52,7 @@ def clear(db: sqlite3.Connection, commit: int) -> None:
 
 def fold(db: sqlite3.Connection, commit: int, child: int) -> None:
     """Put a commit's changes before its child's, so that the commit itself can go."""
-    merged: Sequence[Change] = [*_changes(db, commit), *_changes(db, child)]
+    merged: Sequence[Change] = [*changes(db, commit), *changes(db, child)]
     clear(db, child)
     add(db, child, merged)
 
@@ -82,7 +83,7 @@ class Layers:
             chain.append(at)
             at = base_of(db, at)
         for link in reversed(chain):
-            tree = trees.apply(tree, _changes(db, link))
+            tree = trees.apply(tree, changes(db, link))
         return self._remember(commit, tree)
 
     def _remember(self, commit: int, tree: Tree) -> Tree:
@@ -112,13 +113,13 @@ class Layers:
     def wants_snapshot(self, commit: int) -> bool:
         """Tell whether the way back to the last snapshot has become long."""
         db = self._store.db
-        length = changes = 0
+        length = count = 0
         at: int | None = commit
         while at is not None and not db.execute("SELECT 1 FROM snapshots WHERE commit_id = ?", (at,)).fetchone():
             length += 1
             row = db.execute("SELECT MAX(seq) FROM changes WHERE commit_id = ?", (at,)).fetchone()
-            changes += int(row[0] or 0)
-            if length > LONG or (changes > MANY and length > 1):
+            count += int(row[0] or 0)
+            if length > LONG or (count > MANY and length > 1):
                 return True
             at = base_of(db, at)
         return False

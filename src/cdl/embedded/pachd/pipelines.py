@@ -3,7 +3,7 @@
 import sqlite3
 from typing import NamedTuple
 
-from cdl.embedded.pachd import commits, graph, inputs, refs, specs, wire
+from cdl.embedded.pachd import commits, graph, inputs, refs, specs, triggers, wire
 from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.refs import Branch, Repo, RepoName
 from cdl.embedded.pachd.refusals import RefusedError, exists, missing
@@ -75,12 +75,12 @@ def spec_of(db: sqlite3.Connection, pipeline: int, version: int) -> Spec:
     return Spec(*db.execute("SELECT * FROM specs WHERE pipeline = ? AND version = ?", (pipeline, version)).fetchone())
 
 
-def create(db: sqlite3.Connection, spec: Msg, user_json: str, *, update: bool, reprocess: bool) -> None:
-    """Make a pipeline, or its next version; a job follows at once."""
+def create(wave: Wave, spec: Msg, user_json: str, *, update: bool, reprocess: bool) -> None:
+    """Make a pipeline, or its next version; a job follows when the wave spreads."""
+    db = wave.db
     found = find(db, spec.pipeline)
     if found is not None and not update:
         raise exists(f"pipeline {found} already exists")
-    wave = Wave(db)
     sources = _sources(wave, spec)
     if found is None:
         repos = _make_repos(db, spec)
@@ -103,7 +103,6 @@ def create(db: sqlite3.Connection, spec: Msg, user_json: str, *, update: bool, r
     _write_version(wave, key, version, spec, user_json, salt, repos)
     if not stopped:
         _connect(wave, spec, repos, sources)
-    wave.spread()
 
 
 def _write_version(
@@ -133,6 +132,8 @@ def _sources(wave: Wave, spec: Msg) -> list[Source]:
         if repo is None:
             raise missing(f"pipeline {spec.pipeline.name}: input repo {leaf.repo} not found")
         branch = wave.headed(repo, leaf.branch)
+        if leaf.trigger:
+            triggers.replace(wave.db, branch, wire.pfs.Trigger.FromString(leaf.trigger), depends=False)
         known = found.get(branch.id)
         found[branch.id] = Source(branch, leaf.never and (known is None or known.never))
     return list(found.values())
@@ -220,4 +221,14 @@ def delete(db: sqlite3.Connection, pipeline: Pipeline, *, force: bool, keep_repo
         left = refs.find_repo(db, RepoName(pipeline.project, pipeline.name, kind))
         if left is not None:
             graph.delete_repo(db, left, force=True)
+    _delete_triggered(db, spec_of(db, pipeline.id, pipeline.version).message())
     db.execute("DELETE FROM pipelines WHERE id = ?", (pipeline.id,))
+
+
+def _delete_triggered(db: sqlite3.Connection, spec: Msg) -> None:
+    """Remove the branches that only this pipeline's triggers moved, unless somebody else has come to use them."""
+    for leaf in inputs.leaves(spec.input):
+        repo = refs.find_repo(db, leaf.repo) if leaf.trigger else None
+        branch = refs.find_branch(db, repo.id, leaf.branch) if repo is not None else None
+        if branch is not None and not graph.downstream(db, branch.id):
+            graph.delete_branch(db, branch, force=False)

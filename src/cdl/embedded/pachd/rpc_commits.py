@@ -4,11 +4,12 @@ import itertools
 from collections.abc import AsyncIterator, Iterable
 
 from cdl.embedded.pachd import commits, layers, refs, views, wire
+from cdl.embedded.pachd.acts import in_repo
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
-from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.refs import Commit
-from cdl.embedded.pachd.refusals import RefusedError, invalid, missing
+from cdl.embedded.pachd.refusals import RefusedError, missing
+from cdl.embedded.pachd.transactions import Desk
 from cdl.embedded.pachd.wire import Msg
 
 
@@ -20,7 +21,8 @@ def _named(handle: Msg) -> bool:
 class Commits:
     """Answers about commits."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, desk: Desk) -> None:
+        self._desk = desk
         self._engine = engine
         self._store = engine.store
 
@@ -46,33 +48,11 @@ class Commits:
 
     async def StartCommit(self, request: Msg) -> Msg:
         """Open a commit; everything downstream appears with it."""
-        with self._store.write() as db:
-            if not request.branch.name:
-                raise invalid("a commit is started on a branch: branch.name is empty")
-            owner = refs.repo(db, request.branch.repo)
-            parent = None
-            if _named(request.parent):
-                asked = wire.pfs.Commit.FromString(request.parent.SerializeToString())
-                if not (asked.repo.name or asked.branch.repo.name):
-                    asked.repo.CopyFrom(request.branch.repo)
-                parent = refs.commit(db, asked)
-            wave = Wave(db)
-            branch = wave.branch(owner, request.branch.name)
-            made = commits.start(wave, branch, parent=parent, description=request.description)
-            wave.spread()
-        return views.commit(self._store.db, made)
+        return self._desk.do("start_commit", request)
 
     async def FinishCommit(self, request: Msg) -> Msg:
         """Close a commit."""
-        with self._store.write() as db:
-            commits.finish_by_hand(
-                db,
-                refs.commit(db, request.commit),
-                error=request.error,
-                description=request.description,
-                force=request.force,
-            )
-        return wire.Empty()
+        return self._desk.do("finish_commit", request)
 
     async def ClearCommit(self, request: Msg) -> Msg:
         """Empty an open commit."""
@@ -112,28 +92,19 @@ class Commits:
         if _named(start) and not _named(end):
             raise RefusedError("ListCommit: from needs to")
         if bounded:
-            top = refs.commit(db, self._in_repo(end, request.repo))
-            bottom = refs.commit(db, self._in_repo(start, request.repo)).id if _named(start) else None
+            top = refs.commit(db, in_repo(end, request.repo))
+            bottom = refs.commit(db, in_repo(start, request.repo)).id if _named(start) else None
             return itertools.takewhile(lambda row: row.id != bottom, refs.lineage(db, top))
         order = "ORDER BY id" if request.reverse else "ORDER BY id DESC"
         if request.repo.name:
             return refs.commits(db, f"WHERE repo = ? {order}", (refs.repo(db, request.repo).id,))
         return refs.commits(db, order)
 
-    @staticmethod
-    def _in_repo(handle: Msg, repo: Msg) -> Msg:
-        """Complete a handle with the request's repo."""
-        if handle.repo.name or handle.branch.repo.name or not repo.name:
-            return handle
-        made = wire.pfs.Commit.FromString(handle.SerializeToString())
-        made.repo.CopyFrom(repo)
-        return made
-
     async def SubscribeCommit(self, request: Msg) -> AsyncIterator[Msg]:
         """Replay every commit of a repo, oldest first, then each new one, once it has come to a state."""
         owner = refs.repo(self._store.db, request.repo)
         start = getattr(request, "from")
-        hidden = refs.commit(self._store.db, self._in_repo(start, request.repo)).id if _named(start) else 0
+        hidden = refs.commit(self._store.db, in_repo(start, request.repo)).id if _named(start) else 0
         last = 0
         while True:
             turn = self._store.pulse.turn
@@ -196,10 +167,7 @@ class Commits:
 
     async def SquashCommitSet(self, request: Msg) -> Msg:
         """Squash every commit of a set."""
-        with self._store.write() as db:
-            commits.squash(db, commits.set_of(db, request.commit_set.id, "squash"))
-        self._engine.layers.forget()
-        return wire.Empty()
+        return self._desk.do("squash_commit_set", request)
 
     async def DropCommitSet(self, request: Msg) -> Msg:
         """Drop every commit of a set."""

@@ -9,7 +9,7 @@ from cdl.embedded.pachd.blobs import Blobs
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.graph import Wave
-from cdl.embedded.pachd.intake import Intake, chunks
+from cdl.embedded.pachd.intake import Intake, chunks, take
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError, absent, invalid, missing
 from cdl.embedded.pachd.trees import Entry, Index
@@ -58,28 +58,13 @@ class Files:
                 elif target is None or body in {None, "set_commit"}:
                     raise RefusedError("ModifyFile: the first message, and no other, must be set_commit")
                 else:
-                    await self._take(intake, body, request)
+                    await take(self._engine, intake, request)
             await intake.flush()
         finally:
             intake.discard()
         if target is not None:
             self._write(target, intake)
         return wire.Empty()
-
-    async def _take(self, intake: Intake, body: str, request: Msg) -> None:
-        """Take one message of a stream."""
-        if body == "add_file":
-            add = request.add_file
-            if add.WhichOneof("source") == "url":
-                await intake.fetch(add.path, add.datum, add.url.URL, recursive=add.url.recursive)
-            else:
-                await intake.add(add.path, add.datum, add.raw.value)
-        elif body == "delete_file":
-            await intake.delete(request.delete_file.path, request.delete_file.datum)
-        else:
-            copy = request.copy_file
-            _, source = await self._index(copy.src.commit)
-            await intake.copy(source, copy.src.path, copy.dst, copy.datum, append=copy.append)
 
     def _writable(self, target: Msg) -> Commit | None:
         """Find the open commit that a stream writes to; None when the branch needs a commit of its own."""

@@ -14,6 +14,7 @@ from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import absent, missing
 from cdl.embedded.pachd.rpc_pipelines import input_of
 from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.transactions import Desk
 from cdl.embedded.pachd.trees import Index
 from cdl.embedded.pachd.wire import Msg
 
@@ -23,7 +24,8 @@ DAY = 24 * 3600 * 10**9
 class Jobs:
     """Answers about what pipelines did."""
 
-    def __init__(self, engine: Engine, logs: Logs) -> None:
+    def __init__(self, engine: Engine, desk: Desk, logs: Logs) -> None:
+        self._desk = desk
         self._engine = engine
         self._store = engine.store
         self._logs = logs
@@ -142,10 +144,7 @@ class Jobs:
 
     async def StopJob(self, request: Msg) -> Msg:
         """Kill a job; one that has ended stays as it is."""
-        with self._store.write() as db:
-            job = jobs.get(db, request.job)
-            commits.end_job(db, job.id, commits.KILLED, request.reason or "job stopped")
-        return wire.Empty()
+        return self._desk.do("stop_job", request)
 
     async def DeleteJob(self, request: Msg) -> Msg:
         """Kill a job and forget it; its output commit stays."""

@@ -5,15 +5,18 @@ from collections.abc import AsyncIterator
 from cdl.embedded.pachd import inputs, jobs, pipelines, specs, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
+from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refusals import RefusedError, absent
+from cdl.embedded.pachd.transactions import Desk
 from cdl.embedded.pachd.wire import Msg
 
 
 class Pipelines:
     """Answers about pipelines."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, desk: Desk) -> None:
+        self._desk = desk
         self._store = engine.store
         self._layers = engine.layers
 
@@ -35,39 +38,28 @@ class Pipelines:
 
     async def CreatePipeline(self, request: Msg) -> Msg:
         """Create or update a pipeline from a message."""
-        user_json = specs.to_json(request)
-        self._create(request, user_json, update=request.update, reprocess=request.reprocess, dry_run=request.dry_run)
+        self._create(request, specs.to_json(request))
         return wire.Empty()
 
     async def CreatePipelineV2(self, request: Msg) -> Msg:
         """Create or update a pipeline from JSON, which is kept as it was sent."""
-        text = request.create_pipeline_request_json
-        spec = specs.parse(text)
-        effective = self._create(
-            spec,
-            text,
-            update=request.update or spec.update,
-            reprocess=request.reprocess or spec.reprocess,
-            dry_run=request.dry_run or spec.dry_run,
-        )
-        return wire.pps.CreatePipelineV2Response(effective_create_pipeline_request_json=specs.to_json(effective))
-
-    def _create(self, request: Msg, user_json: str, *, update: bool, reprocess: bool, dry_run: bool) -> Msg:
-        spec = specs.complete(request)
-        specs.check(spec)
+        spec = specs.parse(request.create_pipeline_request_json)
         for flag in ("update", "reprocess", "dry_run"):
-            spec.ClearField(flag)
-        if not dry_run:
-            with self._store.write() as db:
-                pipelines.create(db, spec, user_json, update=update, reprocess=reprocess)
-        return spec
+            setattr(spec, flag, getattr(spec, flag) or getattr(request, flag))
+        return self._create(spec, request.create_pipeline_request_json)
+
+    def _create(self, spec: Msg, user_json: str) -> Msg:
+        request = wire.pps.CreatePipelineTransaction(create_pipeline_request=spec, user_json=user_json)
+        return self._desk.do("create_pipeline_v2", request)
 
     async def RerunPipeline(self, request: Msg) -> Msg:
         """Update a pipeline to the spec that it has."""
         with self._store.write() as db:
             found = pipelines.get(db, request.pipeline)
             row = pipelines.spec_of(db, found.id, found.version)
-            pipelines.create(db, row.message(), row.user_json, update=True, reprocess=request.reprocess)
+            wave = Wave(db)
+            pipelines.create(wave, row.message(), row.user_json, update=True, reprocess=request.reprocess)
+            wave.spread()
         return wire.Empty()
 
     async def InspectPipeline(self, request: Msg) -> Msg:

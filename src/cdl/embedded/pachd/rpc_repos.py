@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from cdl.embedded.pachd import graph, refs, views, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
-from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.refs import Branch, Repo, RepoName
-from cdl.embedded.pachd.refusals import RefusedError, absent, exists, missing
+from cdl.embedded.pachd.refusals import RefusedError, exists, missing
 from cdl.embedded.pachd.store import now
+from cdl.embedded.pachd.transactions import Desk
 from cdl.embedded.pachd.wire import Msg
 
 VERSION = (2, 12, 2)
@@ -17,7 +17,8 @@ VERSION = (2, 12, 2)
 class Repos:
     """Answers for everything that names commits, but is none."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, desk: Desk) -> None:
+        self._desk = desk
         self._store = engine.store
         self._layers = engine.layers
 
@@ -114,18 +115,7 @@ class Repos:
 
     async def CreateRepo(self, request: Msg) -> Msg:
         """Create a repo, or update its description."""
-        name = refs.repo_name(request.repo)
-        refs.check_name("repo", name.name)
-        with self._store.write() as db:
-            refs.project(db, name.project)
-            found = refs.find_repo(db, name)
-            if found is not None and not request.update:
-                raise exists(f"repo {name} already exists")
-            if found is None:
-                refs.make_repo(db, name, request.description)
-            elif found.description != request.description:
-                db.execute("UPDATE repos SET description = ? WHERE id = ?", (request.description, found.id))
-        return wire.Empty()
+        return self._desk.do("create_repo", request)
 
     async def InspectRepo(self, request: Msg) -> Msg:
         """Describe a repo."""
@@ -148,60 +138,13 @@ class Repos:
 
     async def DeleteRepo(self, request: Msg) -> Msg:
         """Delete a repo; one that is not there is no error, and a pipeline's goes with the pipeline."""
-        name = refs.repo_name(request.repo)
-        with self._store.write() as db:
-            refs.project(db, name.project)
-            found = refs.find_repo(db, name)
-            if found is None:
-                return wire.pfs.DeleteRepoResponse(deleted=False)
-            if db.execute("SELECT 1 FROM pipelines WHERE project = ? AND name = ?", name[:2]).fetchone():
-                raise RefusedError(
-                    f"repo {name} cannot be deleted: it belongs to pipeline {name[0]}/{name[1]}; "
-                    "delete the pipeline instead"
-                )
-            graph.delete_repo(db, found, force=request.force)
-        self._layers.forget()
-        return wire.pfs.DeleteRepoResponse(deleted=True)
+        return self._desk.do("delete_repo", request)
 
     # -- branches -----------------------------------------------------------------------------------------------------
 
     async def CreateBranch(self, request: Msg) -> Msg:
-        """Create a branch, move its head, or replace what it depends on."""
-        if request.HasField("trigger") and request.trigger.branch:
-            raise absent("pfs_v2.API/CreateBranch: triggers are not offered by the embedded pachd")
-        with self._store.write() as db:
-            wave = Wave(db)
-            owner = refs.repo(db, request.branch.repo)
-            if not request.branch.name:
-                raise RefusedError("a branch must be named: branch.name is empty")
-            branch = wave.branch(owner, request.branch.name)
-            self._point(wave, branch, request)
-            upstream = [wave.branch(refs.repo(db, b.repo), b.name) for b in request.provenance]
-            never = frozenset(
-                refs.branch(db, s.branch).id for s in request.branch_propagation_specs if s.propagation_spec.never
-            )
-            changed = wave.depend(branch, upstream, never)
-            for named in request.provenance:
-                wave.headed(refs.repo(db, named.repo), named.name)
-            head = refs.branch_by_id(db, branch.id).head
-            if upstream and (changed or head is None):
-                wave.want(branch)
-            elif head is None:
-                wave.commit(branch, origin=refs.AUTO, done=True)
-            wave.spread()
-        return wire.Empty()
-
-    def _point(self, wave: Wave, branch: Branch, request: Msg) -> None:
-        """Move a head to the commit that the client names, if it names one."""
-        if not (request.HasField("head") and (request.head.id or request.head.branch.name)):
-            return
-        asked = wire.pfs.Commit.FromString(request.head.SerializeToString())
-        if not (asked.repo.name or asked.branch.repo.name):
-            asked.repo.CopyFrom(request.branch.repo)
-        head = refs.commit(wave.db, asked)
-        if head.repo != branch.repo:
-            raise RefusedError(f"head {refs.spoken(wave.db, head)} is not in the branch's repo")
-        wave.move(branch, head)
+        """Create a branch, move its head, or replace what it depends on or is triggered by."""
+        return self._desk.do("create_branch", request)
 
     async def InspectBranch(self, request: Msg) -> Msg:
         """Describe a branch."""
@@ -221,6 +164,4 @@ class Repos:
 
     async def DeleteBranch(self, request: Msg) -> Msg:
         """Delete a branch; its commits stay."""
-        with self._store.write() as db:
-            graph.delete_branch(db, refs.branch(db, request.branch), force=request.force)
-        return wire.Empty()
+        return self._desk.do("delete_branch", request)

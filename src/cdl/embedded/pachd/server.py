@@ -14,12 +14,15 @@ from cdl.embedded.pachd.engine import Engine, Options
 from cdl.embedded.pachd.finisher import Finisher
 from cdl.embedded.pachd.logs import Logs
 from cdl.embedded.pachd.rpc_commits import Commits
+from cdl.embedded.pachd.rpc_file_sets import FileSets
 from cdl.embedded.pachd.rpc_files import Files
 from cdl.embedded.pachd.rpc_jobs import Jobs
 from cdl.embedded.pachd.rpc_pipelines import Pipelines
 from cdl.embedded.pachd.rpc_repos import Repos
+from cdl.embedded.pachd.rpc_transactions import Transactions
 from cdl.embedded.pachd.runner import Foreman
 from cdl.embedded.pachd.store import FolderError
+from cdl.embedded.pachd.transactions import Desk
 
 MESSAGE_LIMIT = 64 * 1024 * 1024  # the SDK sends 19 MiB at once
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -49,7 +52,16 @@ def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Serv
         ]
     )
     handlers: dict[str, door.Unary | door.Stream] = {}
-    for part in (Repos(engine), Commits(engine), Files(engine), Pipelines(engine), Jobs(engine, logs)):
+    desk = Desk(engine)
+    for part in (
+        Repos(engine, desk),
+        Commits(engine, desk),
+        Files(engine),
+        FileSets(engine),
+        Pipelines(engine, desk),
+        Jobs(engine, desk, logs),
+        Transactions(desk),
+    ):
         handlers.update(part.handlers())
     server.add_generic_rpc_handlers(tuple(door.services(handlers)))
     try:

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from cdl.embedded.pachd import graph, refs, wire
+from cdl.embedded.pachd import graph, refs, triggers, wire
 from cdl.embedded.pachd.refs import Branch, Commit, Repo
 from cdl.embedded.pachd.trees import Entry
 from cdl.embedded.pachd.wire import Msg
@@ -77,6 +77,7 @@ def branch_info(db: sqlite3.Connection, row: Branch) -> Msg:
             for r in direct
             if r[1]
         ],
+        trigger=triggers.find(db, row.id),
         created_at=stamp(row.created),
         updated_at=stamp(row.updated),
     )

@@ -31,10 +31,9 @@ Msg: TypeAlias = Any  # a protobuf message whose class exists only at run time
 
 PACKAGE = "pachyderm.wire"
 # The modules whose messages we build; methods of all others are refused by name before a message is read.
-MODULES = ("auth", "taskapi", "pfs", "pps", "version", "admin")
+MODULES = ("auth", "taskapi", "pfs", "pps", "version", "admin", "transaction")
 STUBS = (
     *MODULES,
-    "transaction",
     "metadata",
     "enterprise",
     "license",
@@ -191,6 +190,7 @@ pfs: Msg = SimpleNamespace(**_ROOMS["pfs"])
 pps: Msg = SimpleNamespace(**_ROOMS["pps"])
 version: Msg = SimpleNamespace(**_ROOMS["version"])
 admin: Msg = SimpleNamespace(**_ROOMS["admin"])
+transaction: Msg = SimpleNamespace(**_ROOMS["transaction"])
 
 _CALL = re.compile(
     r'channel\.(\w+)\(\s*"/([\w.]+)/(\w+)",\s*request_serializer=([\w.]+)\.SerializeToString,'
