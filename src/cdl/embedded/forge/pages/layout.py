@@ -35,7 +35,8 @@ background:var(--wash);color:var(--soft)}
 .warn{background:var(--badw);color:var(--bad);padding:.5rem .8rem;border-radius:6px}
 .event{color:var(--soft);font-size:.9rem;padding:.1rem .9rem;margin:.5rem 0;border-left:3px solid var(--line)}
 .md{overflow-x:auto}.md img{max-width:100%;height:auto}.md table{border-collapse:collapse;margin:.7rem 0}
-.md th,.md td{border:1px solid var(--line);padding:.3rem .6rem;text-align:left;vertical-align:top}
+.md th,.md td{border:1px solid var(--line);padding:.3rem .6rem;text-align:left;vertical-align:top;
+overflow-wrap:break-word}
 .md th{background:var(--wash)}.md h1,.md h2,.md h3{font-size:1.08rem;margin:1rem 0 .3rem}
 .md blockquote{margin:.5rem 0;padding:0 .8rem;border-left:3px solid var(--line);color:var(--soft)}
 .diff{margin:0;border-radius:0;padding:.4rem 0}.diff span{display:block;padding:0 .8rem;min-width:max-content;
