@@ -373,4 +373,8 @@ def alone(place: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Rejected(f"{place}: another cdl gitops looks after this repository, branch and path") from error
-        yield
+        try:
+            yield
+        finally:
+            # said aloud: a child that another thread is just starting holds a copy of the file until it runs its program
+            fcntl.flock(held, fcntl.LOCK_UN)

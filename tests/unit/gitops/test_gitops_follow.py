@@ -3,12 +3,15 @@
 import fcntl
 import json
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, PRUNE_ANNOTATION, REVISION_ANNOTATION, Key
 from cdl.api.v1alpha1 import Experiment, ModelDeployment
 from cdl.cli import project
+from cdl.gitops.controller import alone
 from cdl.gitops.git import Limits
 from cdl.ports.errors import Rejected
 from cdl.reconcile.gitops import Policy, State
@@ -320,6 +323,23 @@ def test_a_second_follower_of_the_same_is_turned_away(follower):
         with pytest.raises(Rejected, match="another cdl gitops looks after this"):
             follower.look()
     assert follower.look().state is State.APPLIED
+
+
+def test_a_child_that_is_just_being_started_does_not_keep_the_lock(tmp_path):
+    """It has every open file from when it is made until it runs its program; another thread looks again meanwhile."""
+    with alone(tmp_path):
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[_held(tmp_path / "lock")])
+    try:
+        with alone(tmp_path):
+            assert child.poll() is None
+    finally:
+        child.communicate()
+
+
+def _held(path):
+    """The open file of this process that is at a path."""
+    links = {int(link.name): link for link in Path("/proc/self/fd").iterdir() if link.exists()}
+    return next(number for number, link in links.items() if link.resolve() == path.resolve())
 
 
 def test_what_is_being_deleted_comes_back_once_it_is_gone(follower):
