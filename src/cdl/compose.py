@@ -22,7 +22,7 @@ from cdl.loop.verify import Witnesses
 from cdl.ports.errors import NotPermitted, Rejected
 from cdl.reconcile.release import Silence
 from cdl.stores.artifacts import DirectoryArtifacts
-from cdl.stores.sources import Sources
+from cdl.stores.sources import Buckets, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,7 +105,7 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
     shelf = artifacts(settings)
     return Engines(
         resources=resources,
-        sources=Sources(home / "sources", settings.data_roots),
+        sources=Sources(home / "sources", settings.data_roots, buckets=_buckets(settings)),
         data=_pachyderm(settings) if "DataPipeline" in kinds else NotDriven("DataPipeline"),
         training=_determined(settings, shelf) if "Experiment" in kinds else NotDriven("Experiment"),
         serving=_seldon(settings, signs) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
@@ -226,6 +226,10 @@ def signer(settings: Settings) -> Signer:
     if settings.signing_key is not None:
         return from_file(settings.signing_key, "CDL_SIGNING_KEY")
     return made_once(_own_key(settings))
+
+
+def _buckets(settings: Settings) -> Buckets:
+    return Buckets(settings.s3, settings.s3_access_key, settings.s3_secret_key, settings.s3_region)
 
 
 def _pachyderm(settings: Settings) -> DataEngine:

@@ -85,6 +85,14 @@ class Settings(BaseSettings):
         "role=guest, reporter, developer, maintainer or owner (and whoever may more), or a rule's name; `role=` alone: "
         "only the rule of that name.",
     )
+    s3: str = Field(
+        "https://s3.amazonaws.com",
+        pattern=r"^https?://[^\s/]+$",
+        description="The object store that sources s3://bucket/key lie in, scheme included, as MinIO's.",
+    )
+    s3_access_key: str = Field("", description="Who reads there; empty: only what anybody may read.")
+    s3_secret_key: str = Field("", description="That one's secret.", repr=False)
+    s3_region: str = Field("us-east-1", description="The region of its buckets; MinIO's is us-east-1.")
     steps_image: str = Field("cdl/steps:0.1.0", description="Image of the built-in steps.")
     kubeconfig: Path | None = Field(
         None, description="Which cluster, and who we are; none: where we run, or kubectl's."

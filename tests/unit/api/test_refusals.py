@@ -200,7 +200,8 @@ BAD_VALUES = [
     (
         pipeline_refused,
         {"sources": [source_document(uri="ftp://x/y")]},
-        "spec.sources[0].uri: found 'ftp://x/y', allowed: text that matches ^(https?|file|git\\+https|git\\+file)://.+",
+        "spec.sources[0].uri: found 'ftp://x/y', allowed: text that matches "
+        "^(https?|file|git\\+https|git\\+file|s3|postgresql)://.+",
     ),
     (
         pipeline_refused,
@@ -214,8 +215,8 @@ BAD_VALUES = [
     ),
     (
         pipeline_refused,
-        {"sources": [source_document(unpack="zip")]},
-        "spec.sources[0].unpack: found 'zip', allowed: 'none' or 'tar'",
+        {"sources": [source_document(unpack="rar")]},
+        "spec.sources[0].unpack: found 'rar', allowed: 'none', 'tar', 'zip' or 'gz'",
     ),
     (
         pipeline_refused,

@@ -15,7 +15,7 @@ from cdl.api.conditions import Reason
 from cdl.api.v1alpha1.datapipeline import Side, Source, Split
 from cdl.ports.errors import Rejected
 from cdl.stores.sources import Sources
-from cdl.stores.sources.unpack import Limits
+from cdl.stores.sources.landing import Limits
 
 CLASSES = ("business", "sport")
 

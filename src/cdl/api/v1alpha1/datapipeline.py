@@ -21,18 +21,44 @@ class Side(StrEnum):
     TEST = "test"
 
 
+DATABASE = "postgresql://"
+"""How the address of a source begins that is asked a query."""
+
+
 class Source(Frozen):
     """One file or archive to collect."""
 
     name: Name = Field(description="What messages call this source.")
     uri: str = Field(
-        pattern=r"^(https?|file|git\+https|git\+file)://.+", description="Where it is: http(s), file or git+https."
+        pattern=r"^(https?|file|git\+https|git\+file|s3|postgresql)://.+",
+        description="Where it is: http(s), file, git+https, s3://bucket/key (all below it with a slash at the end), or "
+        "postgresql://reader@host/database.",
+    )
+    query: str = Field(
+        "", max_length=10_000, description="What to ask a database: a SELECT with ORDER BY; its rows become a CSV file."
     )
     sha256: Sha256 | None = Field(None, description="Checksum of the file as fetched; hexadecimal.")
-    unpack: Literal["none", "tar"] = Field("none", description="How to take it apart.")
+    unpack: Literal["none", "tar", "zip", "gz"] = Field(
+        "none", description="How to take it apart; tar may be packed with gzip, bzip2 or xz, gz is a single file."
+    )
     strip: int = Field(0, ge=0, le=10, description="Leading path components to drop when unpacking.")
     side: Side | None = Field(None, description="Put it on this side as it is; absent: spec.split decides.")
     mirrors: tuple[str, ...] = Field((), description="Other places of the same files, tried in order.")
+
+    @model_validator(mode="after")
+    def _asked_rightly(self) -> Self:
+        if self.uri.startswith(DATABASE) is not bool(self.query.strip()):
+            message = f"query goes with an address that begins with {DATABASE}, and such an address needs a query"
+            raise ValueError(message)
+        if any(_has_password(address) for address in (self.uri, *self.mirrors)):
+            message = "the address of a database holds a password; leave it out, PGPASSWORD or PGPASSFILE give it"
+            raise ValueError(message)
+        return self
+
+
+def _has_password(address: str) -> bool:
+    rest = address.removeprefix(DATABASE)
+    return rest != address and (":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest)
 
 
 class Split(Frozen):

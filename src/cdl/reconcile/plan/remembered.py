@@ -44,7 +44,7 @@ def settled(status: Status, generation: int) -> bool:
 
 def sources_seen(sources: Iterable[Source]) -> tuple[data.SourceSeen, ...]:
     """Stand in for a collector: what a source without a checksum holds is known by where it came from."""
-    return tuple(data.SourceSeen(s.name, s.sha256 or f"what was at {s.uri}") for s in sources)
+    return tuple(data.SourceSeen(s.name, s.sha256 or f"what was at {s.uri} {s.query}".rstrip()) for s in sources)
 
 
 def data_seen(before: DataPipeline | None, spec: DataPipelineSpec, programs: Mapping[str, str]) -> data.DataSeen:

@@ -20,10 +20,12 @@ from cdl.api.v1alpha1.datapipeline import Side
 from cdl.ports.errors import PortError, Unavailable
 from cdl.reconcile.datapipeline import SourceSeen
 
-from .faults import disk, unusable
-from .places import PlaceError, candidates, copy, download, is_git, local_path, name_of
+from .buckets import Buckets
+from .faults import PlaceError, disk, unusable
+from .landing import Limits
+from .places import candidates, copy, download, is_git, local_path, name_of
 from .split import Item, for_test
-from .unpack import Limits, unpack
+from .unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +38,18 @@ VARIABLE = "CDL_DATA"
 class Sources:
     """Collects from data roots, then from the source's own address, then from its mirrors."""
 
-    def __init__(self, cache: Path, data_roots: tuple[Path, ...] = (), limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        cache: Path,
+        data_roots: tuple[Path, ...] = (),
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        buckets: Buckets = Buckets(),  # noqa: B008 - the same
+    ) -> None:
         """Keep everything below cache; a file of the right name and checksum below a data root saves a download."""
         self._cache = cache.absolute()
         self._roots = data_roots
         self._limits = limits
+        self._buckets = buckets
 
     def look(self, sources: tuple[Source, ...]) -> tuple[SourceSeen, ...]:
         """Say which sources are at hand, with the digest of their bytes; fetches nothing."""
@@ -109,7 +118,8 @@ class Sources:
         return self._cache / "blobs" / sha256
 
     def _known(self, source: Source) -> Path:
-        return self._cache / "known" / short([source.uri, source.sha256, source.mirrors], 32)
+        asked = [source.query] if source.query else []
+        return self._cache / "known" / short([source.uri, source.sha256, source.mirrors, *asked], 32)
 
     def _fetch(self, source: Source) -> None:
         complaints: list[PlaceError] = []
@@ -131,7 +141,7 @@ class Sources:
                 if isinstance(place, Path):
                     copy(place, file)
                 else:
-                    download(place, file)
+                    download(place, file, self._buckets, source.query)
                 file.flush()
                 os.fsync(file.fileno())
                 file.seek(0)
@@ -177,25 +187,31 @@ class Sources:
             partial = target.with_suffix(".partial")
             for leftover in (partial, target):
                 shutil.rmtree(leftover, ignore_errors=True)
-            for side in Side:
-                (partial / side).mkdir(parents=True)
-            whole = partial / "whole"
-            for source in sources:
-                self._place(source, whole if source.side is None else partial / source.side)
-            if split is not None and whole.is_dir():
-                _divide(whole, partial, split)
-            shutil.rmtree(whole, ignore_errors=True)
-            partial.rename(target)
+            try:
+                self._fill(partial, sources, split)
+                partial.rename(target)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)  # what a refused archive has written is of no use
             with target.with_suffix(".whole").open("w", encoding="ascii") as record:
                 record.write(_extent(target))
                 record.flush()
                 os.fsync(record.fileno())
 
+    def _fill(self, partial: Path, sources: tuple[Source, ...], split: Split | None) -> None:
+        for side in Side:
+            (partial / side).mkdir(parents=True)
+        whole = partial / "whole"
+        for source in sources:
+            self._place(source, whole if source.side is None else partial / source.side)
+        if split is not None and whole.is_dir():
+            _divide(whole, partial, split)
+        shutil.rmtree(whole, ignore_errors=True)
+
     def _place(self, source: Source, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         blob, name = self._blob(self._at_hand(source) or ""), name_of(source.uri)
-        if source.unpack == "tar":
-            unpack(source.name, blob, name, source.strip, folder, self._limits)
+        if source.unpack != "none":
+            unpack(source.unpack, source.name, blob, name, source.strip, folder, self._limits)
         elif (folder / name).exists():
             raise unusable(source.name, f"{name} lies in another source too; a side needs different names")
         else:

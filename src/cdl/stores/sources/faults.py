@@ -24,3 +24,13 @@ def disk(source: str, error: OSError) -> PortError:
     if error.errno in FORBIDDEN:
         return NotPermitted(sentence)
     return Rejected(sentence, Reason.SOURCE_UNUSABLE)
+
+
+class PlaceError(Exception):
+    """This place did not give the file; `lasting` is false when another day might change that."""
+
+    def __init__(self, sentence: str, *, lasting: bool, mismatch: bool = False) -> None:
+        """Say what happened there; a mismatch is a file with another checksum."""
+        super().__init__(sentence)
+        self.lasting = lasting
+        self.mismatch = mismatch

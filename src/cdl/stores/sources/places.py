@@ -1,4 +1,4 @@
-"""Fetch from one place: a file, a web address or a commit of a git repository."""
+"""Fetch from one place: a file, a web address, an object store, a database or a commit of a git repository."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
+
+from . import buckets, queries
+from .faults import PlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,23 +29,18 @@ PIECE = 1 << 20
 CAREFUL = ("-c", "core.hooksPath=/dev/null", "-c", "credential.helper=", "-c", "protocol.ext.allow=never")
 
 
-class PlaceError(Exception):
-    """This place did not give the file; `lasting` is false when another day might change that."""
-
-    def __init__(self, sentence: str, *, lasting: bool, mismatch: bool = False) -> None:
-        """Say what happened there; a mismatch is a file with another checksum."""
-        super().__init__(sentence)
-        self.lasting = lasting
-        self.mismatch = mismatch
-
-
 def name_of(uri: str) -> str:
     """What the file is called: the last component of the address."""
     git = GIT.match(uri)
     if git:
         return f"{_top(git)}.tar"
-    parts = urlsplit(uri)
-    return PurePosixPath(unquote(parts.path)).name or parts.netloc or "source"
+    parts = _split(uri)
+    if parts.scheme == "s3" and (parts.path.endswith("/") or not parts.path):
+        return buckets.name_in(uri)
+    name = PurePosixPath(unquote(parts.path)).name or parts.netloc
+    if not name.strip(".") or not name.isprintable():
+        return "source"
+    return f"{name}.csv" if parts.scheme == "postgresql" else name
 
 
 def is_git(uri: str) -> bool:
@@ -52,13 +50,23 @@ def is_git(uri: str) -> bool:
 
 def local_path(uri: str) -> str | None:
     """Give the path of a file URI; `file://folder/name` is relative, `file:///folder/name` absolute."""
-    parts = urlsplit(uri)
+    parts = _split(uri)
     return unquote(parts.netloc + parts.path) if parts.scheme == "file" else None
+
+
+def _split(uri: str) -> SplitResult:
+    """Take an address apart; one that cannot be has no parts, and whoever fetches it says so."""
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        return urlsplit("")
 
 
 def candidates(uri: str, roots: tuple[Path, ...]) -> Iterator[Path]:
     """List where the file of a URI may lie on this machine, likely places first."""
     path = local_path(uri)
+    if path is not None and "\0" in path:
+        return  # no file is called so, and the system would not even look
     if path is not None:
         for root in roots:
             inside = (root / path.lstrip("/")).resolve()
@@ -72,8 +80,8 @@ def candidates(uri: str, roots: tuple[Path, ...]) -> Iterator[Path]:
         yield Path(path)
 
 
-def download(uri: str, out: IO[bytes]) -> None:
-    """Write what the place gives to the open file.
+def download(uri: str, out: IO[bytes], store: buckets.Buckets, query: str) -> None:
+    """Write what the place gives to the open file; a database is asked the query.
 
     Raises:
         PlaceError: it gave nothing, or not all.
@@ -82,6 +90,10 @@ def download(uri: str, out: IO[bytes]) -> None:
         _from_git(uri, out)
     elif uri.startswith(("http://", "https://")):
         _from_web(uri, out)
+    elif uri.startswith(buckets.SCHEME):
+        store.fetch(uri, out)
+    elif uri.startswith(queries.SCHEME):
+        queries.rows(uri, query, out)
     else:
         raise PlaceError(f"{uri} is no address to fetch from", lasting=True)
 

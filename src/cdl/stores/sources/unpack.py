@@ -1,39 +1,39 @@
-"""Take an archive apart, member by member; nothing in it can reach outside its folder."""
+"""Take an archive apart, member by member; nothing in it can reach outside its folder, and nothing in it is run."""
 
 from __future__ import annotations
 
 import gzip
 import lzma
-import shutil
+import stat
 import tarfile
+import zipfile
 import zlib
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from .faults import unusable
+from .landing import PIECE, Landing, Limits
 
 if TYPE_CHECKING:
-    from typing import IO
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cdl.ports.errors import Rejected
 
 
 CUT_OFF = "no end mark"
+CUT_OFF_TEXTS = frozenset({CUT_OFF, "unexpected end of data"})
+LONGEST_HEADER = 1 << 20
+"""Bytes of a header about a header: the library takes all of it into memory."""
+LONGEST_TAIL = 64 << 20
+"""Bytes behind an archive's end mark; tape blocks are padded."""
+LOCKED = 1
+"""The flag of an encrypted member of a zip archive."""
 _END: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # public, but not in the stubs
 _CUT: tuple[type[tarfile.HeaderError], ...] = (
     tarfile.EmptyHeaderError,  # type: ignore[attr-defined]  # the same
     tarfile.TruncatedHeaderError,  # type: ignore[attr-defined]  # the same
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much an archive may ask for before it counts as an attack or a mistake."""
-
-    total: int = 64 << 30
-    members: int = 5_000_000
-    path: int = 1024
+_PLAIN = (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
 
 
 class _Strict(tarfile.TarInfo):
@@ -50,65 +50,100 @@ class _Strict(tarfile.TarInfo):
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"{error} at byte {archive.offset}") from error
 
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type not in _PLAIN and found.size > LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {found.size} bytes")
+        return found
 
-def unpack(source: str, archive: Path, name: str, strip: int, folder: Path, limits: Limits) -> None:
+
+def unpack(how: str, source: str, archive: Path, name: str, strip: int, folder: Path, limits: Limits) -> None:
     """Write the archive's regular files below the folder, without their first `strip` path components.
 
     Raises:
         Rejected: with reason SourceUnusable; one sentence says which archive and what is wrong with it.
     """
-    try:
-        with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*", tarinfo=_Strict) as members:
-            written = _extract(source, members, name, strip, folder, limits)
-            while members.fileobj.read(1 << 20):
-                pass  # the checksum of a compressed file stands behind its last byte
-    except EOFError as error:
-        raise unusable(source, f"{name} is cut off: the file ends before its data does") from error
-    except tarfile.TarError as error:
-        raise _broken(source, archive, name, error) from error
-    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise unusable(source, f"{name} is damaged: {error}") from error
-    if not written:
-        raise unusable(source, f"{name} holds no files" + (f" after strip: {strip}" if strip else ""))
-
-
-def _broken(source: str, archive: Path, name: str, error: tarfile.TarError) -> Rejected:
+    landing = Landing(source, archive, name, strip, folder, limits)
     if archive.stat().st_size == 0:
-        return unusable(source, f"{name} is empty, and no tar archive")
-    if str(error) in {CUT_OFF, "unexpected end of data"}:
-        return unusable(source, f"{name} is cut off: the archive ends before its last file does")
-    return unusable(source, f"{name} is no tar archive that can be read ({str(error).splitlines()[0]})")
+        raise landing.refused(f"is empty, and no {how} archive")
+    with _damage(landing):
+        HOW[how](landing, archive, name)
+    landing.done()
 
 
-def _extract(source: str, members: tarfile.TarFile, name: str, strip: int, folder: Path, limits: Limits) -> int:
-    total = written = 0
-    for count, member in enumerate(members, 1):
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts:
-            raise unusable(source, f"{name} holds {member.name!r}, which points outside of it")
-        if len(member.name) > limits.path or count > limits.members:
-            raise unusable(source, f"{name} holds more than {limits.members} members or a path of {limits.path}")
-        if member.isdir():
-            continue
-        if not member.isreg():
-            raise unusable(source, f"{name} holds {member.name!r}, which is a link or a device; allowed: regular files")
-        total += member.size
-        if total > limits.total:
-            raise unusable(source, f"{name} unpacks to more than {limits.total} bytes")
-        inner = [part for part in path.parts if part != "."][strip:]
-        if not inner:
-            continue
-        _write(source, name, members.extractfile(member), folder.joinpath(*inner))
-        written += 1
-    return written
-
-
-def _write(source: str, name: str, content: IO[bytes] | None, target: Path) -> None:
-    if content is None:
-        raise unusable(source, f"{name} holds {target.name!r}, which cannot be read")
+@contextmanager
+def _damage(landing: Landing) -> Iterator[None]:
+    """Turn whatever the libraries say of broken files into one sentence."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as out:
-            shutil.copyfileobj(content, out, 1 << 20)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise unusable(source, f"{name} holds {target.name!r} where another file lies already") from error
+        yield
+    except EOFError as error:
+        raise landing.refused("is cut off: the file ends before its data does") from error
+    except tarfile.TarError as error:
+        raise _no_tar(landing, str(error)) from error
+    except zipfile.BadZipFile as error:
+        raise landing.refused(f"is no zip archive that can be read ({_first_line(error)})") from error
+    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise landing.refused(f"is damaged: {_first_line(error)}") from error
+    except (NotImplementedError, RuntimeError, UnicodeError, ValueError, OverflowError) as error:
+        raise landing.refused(f"cannot be taken apart: {_first_line(error)}") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk; what bz2 says of its input has no number
+            raise
+        raise landing.refused(f"is damaged: {_first_line(error)}") from error
+
+
+def _no_tar(landing: Landing, said: str) -> Rejected:
+    if said in CUT_OFF_TEXTS:
+        return landing.refused("is cut off: the archive ends before its last file does")
+    return landing.refused(f"is no tar archive that can be read ({said.splitlines()[0]})")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _untar(landing: Landing, archive: Path, _name: str) -> None:
+    with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r:*", tarinfo=_Strict) as members:
+        for member in members:
+            landing.member(member.name, declared=member.size)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise landing.link(member.name)
+            if member.issparse():
+                raise landing.refused(f"holds {member.name!a}, which is a sparse file; allowed: whole ones")
+            landing.write(member.name, members.extractfile(member))
+        tail = 0
+        while piece := members.fileobj.read(PIECE):  # the checksum of a compressed file stands behind its last byte
+            tail += len(piece)
+            if tail > LONGEST_TAIL:
+                raise landing.refused(f"goes on for more than {LONGEST_TAIL} bytes after its end")
+
+
+def _unzip(landing: Landing, archive: Path, _name: str) -> None:
+    with zipfile.ZipFile(archive) as members:
+        for member in members.infolist():
+            # a name stops at its first zero byte for the library; who wrote one meant to deceive somebody
+            landing.member(member.orig_filename, declared=member.file_size)
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+                raise landing.link(member.filename)
+            if member.is_dir():
+                continue
+            if member.flag_bits & LOCKED:
+                raise landing.refused(f"holds {member.filename!a}, which is locked with a password")
+            with members.open(member) as content:
+                landing.write(member.filename, content)
+
+
+def _gunzip(landing: Landing, archive: Path, name: str) -> None:
+    """One file, called as the archive without its ending: the name inside is whatever its writer liked."""
+    inner = name.removesuffix(".gz") or name
+    landing.member(inner)
+    with gzip.open(archive) as content:
+        landing.write(inner, content)
+
+
+HOW: dict[str, Callable[[Landing, Path, str], None]] = {"tar": _untar, "zip": _unzip, "gz": _gunzip}
+"""What `unpack` in a spec may say."""
