@@ -27,6 +27,7 @@ from .refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cdl.gitops.report import Reporter
     from cdl.ports.forge import Forge
     from cdl.settings import Settings
 
@@ -87,6 +88,11 @@ class Following:
             compose.room(settings),
         )
         return Previews(Followed(self.subject, self.blank, most), means)
+
+    def reporter(self, settings: Settings, say: Callable[[str], None]) -> Reporter | None:
+        """Give who tells the forge; None: nobody said which project it is, or where the forge is."""
+        project = self.subject.project
+        return compose.reporter(settings, project, self.place, say) if project else None
 
 
 def forge_of(settings: Settings, following: Following) -> Forge:

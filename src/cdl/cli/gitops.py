@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import click
 from cdl.api.duration import length
 from cdl.gitops.previews import target_of
 from cdl.gitops.scene import Stage
-from cdl.gitops.watch import Bell, Beside, watch, watch_previews
+from cdl.gitops.watch import Bell, beating, going, watch, watch_previews
 from cdl.reconcile.gitops import State
 
 from .context import settings_of
@@ -102,14 +103,19 @@ class Followers:
         self._namespace = following.subject.namespace
         self._stage = Stage(following.subject.branch, following.subject.project)
         self._bells = (Bell(), Bell())
+        self._reporter = following.reporter(settings, click.echo)
 
     def once(self) -> bool:
         """Look once at everything; say whether the branch is applied, and the merge requests are known."""
         record = self._branch.look()
         _tell(record)
+        self._saw(record)
         outcome = self._previews.look() if self._previews else None
         if outcome:
             Teller().tell(outcome)
+            self._show(outcome)
+        if self._reporter is not None:
+            self._reporter.beat(self._stage.scene())
         return record.state is State.APPLIED and not (outcome and outcome.fault)
 
     def ring(self) -> None:
@@ -128,23 +134,16 @@ class Followers:
             # In a thread of its own: a handler that runs while the sleeper holds the bell's lock would wait for itself.
             signal.signal(number, lambda *_, does=does: threading.Thread(target=does).start())
         bell, other = self._bells
-        beside = None
-        if self._previews is not None:
-            previews = self._previews
-            beside = Beside(lambda: watch_previews(previews, other, interval, Teller().tell, self._show), self.end)
-            beside.start()
-        try:
-            watch(
-                self._branch,
-                bell,
-                interval,
-                _tell,
-                lambda record: self._stage.show_branch(target_of(record, self._namespace)),
-            )
-        finally:
-            self.end()
-            if beside is not None:
-                beside.finished()
+        with ExitStack() as beside:
+            if self._reporter is not None:
+                beside.enter_context(beating(self._reporter.beat, self._stage.scene))
+            if self._previews is not None:
+                looks = partial(watch_previews, self._previews, other, interval, Teller().tell, self._show)
+                beside.enter_context(going(looks, self.end))
+            watch(self._branch, bell, interval, _tell, self._saw)
+
+    def _saw(self, record: Record) -> None:
+        self._stage.show_branch(target_of(record, self._namespace))
 
     def _show(self, outcome: Outcome) -> None:
         self._stage.show_previews(outcome.targets)

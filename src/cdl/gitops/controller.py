@@ -376,5 +376,5 @@ def alone(place: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # said aloud: a child that another thread is just starting holds a copy of the file until it runs its program
+            # Said aloud: a program that another thread is just starting has a copy of the file, and so of the lock.
             fcntl.flock(held, fcntl.LOCK_UN)

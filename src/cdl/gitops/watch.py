@@ -45,38 +45,46 @@ class Bell:
         return not self._ended
 
 
-class Beside(threading.Thread):
-    """Something that goes on beside the branch; when it ends, for whatever reason, everything does."""
+class _Beside(threading.Thread):
+    """Goes on in a thread of its own; when it ends, for whatever reason, somebody is told."""
 
     def __init__(self, goes_on: Callable[[], None], over: Callable[[], None]) -> None:
-        """Say what, and whom to tell that it is over."""
         super().__init__(name="beside", daemon=True)
         self._goes_on = goes_on
         self._over = over
-        self._fault: PortError | None = None
-        self._whole = False
+        self.fault: PortError | None = None
+        self.whole = False
 
     def run(self) -> None:
-        """Go on."""
         try:
             self._goes_on()
-            self._whole = True
+            self.whole = True
         except PortError as error:
-            self._fault = error
+            self.fault = error
         finally:
             self._over()
 
-    def finished(self) -> None:
-        """Wait a little for its end: whatever it is in the middle of, the next start goes on.
 
-        Raises:
-            PortError: what ended it.
-        """
-        self.join(PATIENCE)
-        if self._fault is not None:
-            raise self._fault
-        if not self.is_alive() and not self._whole:
-            raise Rejected("the merge requests are not followed any more; what is printed above ended it")
+@contextmanager
+def going(goes_on: Callable[[], None], end: Callable[[], None]) -> Iterator[None]:
+    """Have something go on beside the block, until `end`; when either ends, both do.
+
+    It is waited for a little: whatever it is in the middle of then, the next start goes on.
+
+    Raises:
+        PortError: what ended it.
+    """
+    beside = _Beside(goes_on, end)
+    beside.start()
+    try:
+        yield
+    finally:
+        end()
+        beside.join(PATIENCE)
+    if beside.fault is not None:
+        raise beside.fault
+    if not beside.is_alive() and not beside.whole:
+        raise Rejected("the merge requests are not followed any more; what is printed above ended it")
 
 
 def watch(
