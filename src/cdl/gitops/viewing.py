@@ -100,7 +100,7 @@ class Viewer:
             PortError: they cannot be read.
         """
         experiments = [p for p in view.parts if isinstance(p.resource, Experiment) and p.current]
-        if not any(p.resource.status.evaluation for p in experiments if isinstance(p.resource, Experiment)):
+        if not any(_has_figures(part.resource) for part in experiments):
             return view
         home = _home(target, main)
         releases = self._shelf.list(Release, home)
@@ -174,6 +174,11 @@ class Viewer:
                 self._read.clear()
             self._read[digest] = self._without_secrets(self._facts(release))
         return replace(self._read[digest], release=release)
+
+
+def _has_figures(resource: Resource | None) -> bool:
+    """It was measured, or took over a Release that was."""
+    return isinstance(resource, Experiment) and (resource.status.evaluation is not None or is_released(resource))
 
 
 def _home(target: Target, main: Target) -> str | None:

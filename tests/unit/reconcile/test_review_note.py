@@ -102,7 +102,8 @@ def test_without_production_it_says_that_there_is_nothing_to_compare_with():
     [
         ((stage("adopt", Verdict.RUN, "news-1 of news-mr-7 was made from exactly this"),), "adopts the Release"),
         ((stage("train", Verdict.RUN, "code"),), "Production trains again."),
-        ((stage("train", Verdict.UNKNOWN, "data may change"),), "It may train again."),
+        ((stage("train", Verdict.UNKNOWN, "data may change"),), "Production may train again."),
+        ((stage("train", Verdict.RUN, "data", sure=False),), "Production may train again."),
         ((stage("train", Verdict.REUSE), stage("evaluate", Verdict.RUN)), "measures or releases again"),
         ((stage("rollout", Verdict.ROLLOUT, "replicas: 1 -> 2"),), "only serves otherwise"),
         ((stage("ingest", Verdict.RUN, "sources"),), "works on its data"),

@@ -114,7 +114,7 @@ def _in_production(part: Part) -> Iterator[str]:
         yield f"{_named(part)} failed: {plain(sentence)}"
     elif part.key.kind == "Experiment" and isinstance(part.resource, Experiment) and part.resource.status.release:
         trained = part.status.condition(ConditionType.TRAINED)
-        adopted = trained is not None and trained.reason.value == "Adopted"
+        adopted = trained is not None and trained.reason is Reason.ADOPTED
         if state is Standing.SUCCESS:
             yield f"{'adopted' if adopted else 'released'} as {mono(part.resource.status.release)}"
         else:

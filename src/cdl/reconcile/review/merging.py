@@ -47,7 +47,8 @@ def sentence(plan: Plan) -> str:
         return "Production adopts the Release: nothing is trained again."
     trains = [stage for stage in busy if stage.name == TRAINS]
     if trains:
-        return "Production trains again." if all(s.verdict is Verdict.RUN for s in trains) else "It may train again."
+        sure = all(stage.verdict is Verdict.RUN and stage.sure for stage in trains)
+        return "Production trains again." if sure else "Production may train again."
     if any(stage.name in {"evaluate", "release", "approve"} for stage in busy):
         return "Production trains nothing: it measures or releases again what is there."
     if any(stage.name == "rollout" for stage in busy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1 import Experiment
 from cdl.api.v1alpha1.experiment import ApprovalPolicy
 from cdl.reconcile.release import authors, sentence
@@ -128,6 +128,11 @@ def _labels(found: DataDiff) -> str:
 def cost(experiment: Experiment) -> Iterator[str]:
     """Write what it took."""
     status, run = experiment.status, experiment.status.run
+    trained = status.condition(ConditionType.TRAINED)
+    if trained is not None and trained.reason is Reason.ADOPTED:
+        yield "#### Cost"
+        yield f"None: nothing was trained. It {plain(trained.message)}."
+        return
     if run is None or run.started_at is None:
         return
     used = status.cost.slot_seconds
