@@ -27,9 +27,9 @@ def test_auth_is_off_in_the_words_that_the_sdk_knows(client):
 
 
 def test_what_is_not_offered_says_its_name(client):
-    assert refused(client.pps.run_cron) == (
+    assert refused(client.pps.create_datum, iter([])) == (
         "UNIMPLEMENTED",
-        "pps_v2.API/RunCron is not offered by the embedded pachd",
+        "pps_v2.API/CreateDatum is not offered by the embedded pachd",
     )
     code, text = refused(client.pfs.check_storage)
     assert (code, text) == ("UNIMPLEMENTED", "pfs_v2.API/CheckStorage is not offered by the embedded pachd")

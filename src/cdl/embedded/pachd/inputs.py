@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cdl.embedded.pachd import globs
+from cdl.embedded.pachd import clock, globs
 from cdl.embedded.pachd.refs import RepoName
 from cdl.embedded.pachd.refusals import RefusedError, absent
+from cdl.embedded.pachd.store import now
 from cdl.embedded.pachd.wire import Msg
 
 BRANCHING = ("join", "group", "cross", "union")
@@ -30,6 +31,9 @@ class Leaf(NamedTuple):
     never: bool = False
     cron: bool = False
     trigger: bytes = b""
+    spec: str = ""
+    start: int = 0
+    overwrite: bool = False
 
 
 class Node(NamedTuple):
@@ -92,7 +96,17 @@ def _pfs_leaf(source: Msg, number: int) -> Leaf:
 
 
 def _cron_leaf(source: Msg, number: int) -> Leaf:
-    return Leaf(number, source.name, RepoName(source.project, source.repo, "user"), "master", "/*", cron=True)
+    return Leaf(
+        number,
+        source.name,
+        RepoName(source.project, source.repo, "user"),
+        "master",
+        "/*",
+        cron=True,
+        spec=source.spec,
+        start=source.start.ToNanoseconds(),
+        overwrite=source.overwrite,
+    )
 
 
 def name_of(given: Msg) -> str:
@@ -112,6 +126,8 @@ def complete(given: Msg, pipeline: Msg) -> None:
     for node in visit(given):
         if node.HasField("pfs"):
             _complete_pfs(node.pfs, pipeline, counts)
+        if node.HasField("cron"):
+            _complete_cron(node.cron, pipeline)
     _sort(given)
 
 
@@ -138,6 +154,13 @@ def _complete_pfs(source: Msg, pipeline: Msg, counts: Counter[str]) -> None:
     source.glob = globs.check(source.glob) if source.glob else ""
 
 
+def _complete_cron(source: Msg, pipeline: Msg) -> None:
+    source.project = source.project or pipeline.project.name
+    source.repo = source.repo or f"{pipeline.name}_{source.name}"
+    if not source.HasField("start"):
+        source.start.FromNanoseconds(now())
+
+
 # -- checking ---------------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +175,7 @@ def check(name: str, given: Msg) -> None:
         if kinds == ["pfs"]:
             _check_pfs(name, node.pfs)
         elif kinds == ["cron"]:
-            raise absent(f"pipeline {name}: cron inputs are not offered by the embedded pachd")
+            _check_cron(name, node.cron)
     _check_names(name, given, set())
 
 
@@ -175,6 +198,13 @@ def check_name(pipeline: str, kind: str, found: str) -> None:
     """Refuse a name that user code could not find below /pfs."""
     if not found or found in TAKEN or "/" in found:
         raise RefusedError(f"pipeline {pipeline}: input.{kind}.name {found!r} is not allowed")
+
+
+def _check_cron(name: str, source: Msg) -> None:
+    check_name(name, "cron", source.name)
+    if source.commit:
+        raise RefusedError(f"pipeline {name}: input.cron.commit cannot be set in a pipeline")
+    clock.schedule(source.spec)
 
 
 def _check_pfs(name: str, source: Msg) -> None:

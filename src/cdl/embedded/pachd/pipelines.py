@@ -129,6 +129,8 @@ def _sources(wave: Wave, spec: Msg) -> list[Source]:
     found: dict[int, Source] = {}
     for leaf in inputs.leaves(spec.input):
         repo = refs.find_repo(wave.db, leaf.repo)
+        if repo is None and leaf.cron:
+            repo = refs.make_repo(wave.db, leaf.repo, f"Cron tick repo for pipeline {spec.pipeline.name}.")
         if repo is None:
             raise missing(f"pipeline {spec.pipeline.name}: input repo {leaf.repo} not found")
         branch = wave.headed(repo, leaf.branch)
@@ -221,7 +223,12 @@ def delete(db: sqlite3.Connection, pipeline: Pipeline, *, force: bool, keep_repo
         left = refs.find_repo(db, RepoName(pipeline.project, pipeline.name, kind))
         if left is not None:
             graph.delete_repo(db, left, force=True)
-    _delete_triggered(db, spec_of(db, pipeline.id, pipeline.version).message())
+    spec = spec_of(db, pipeline.id, pipeline.version).message()
+    _delete_triggered(db, spec)
+    for leaf in inputs.leaves(spec.input):
+        ticks = refs.find_repo(db, leaf.repo) if leaf.cron and not keep_repo else None
+        if ticks is not None:
+            graph.delete_repo(db, ticks, force=force)
     db.execute("DELETE FROM pipelines WHERE id = ?", (pipeline.id,))
 
 

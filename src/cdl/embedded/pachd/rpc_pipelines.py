@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from cdl.embedded.pachd import inputs, jobs, pipelines, specs, wire
+from cdl.embedded.pachd import crons, inputs, jobs, pipelines, specs, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.graph import Wave
@@ -33,6 +33,7 @@ class Pipelines:
                 "StartPipeline",
                 "StopPipeline",
                 "RerunPipeline",
+                "RunCron",
             )
         }
 
@@ -59,6 +60,14 @@ class Pipelines:
             row = pipelines.spec_of(db, found.id, found.version)
             wave = Wave(db)
             pipelines.create(wave, row.message(), row.user_json, update=True, reprocess=request.reprocess)
+            wave.spread()
+        return wire.Empty()
+
+    async def RunCron(self, request: Msg) -> Msg:
+        """Let a pipeline's cron inputs tick now."""
+        with self._store.write() as db:
+            wave = Wave(db)
+            crons.run_now(wave, pipelines.get(db, request.pipeline))
             wave.spread()
         return wire.Empty()
 

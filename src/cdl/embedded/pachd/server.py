@@ -10,6 +10,7 @@ import grpc
 
 from cdl.embedded.pachd import door
 from cdl.embedded.pachd.children import Children
+from cdl.embedded.pachd.crons import Clock
 from cdl.embedded.pachd.engine import Engine, Options
 from cdl.embedded.pachd.finisher import Finisher
 from cdl.embedded.pachd.logs import Logs
@@ -87,6 +88,7 @@ async def serve(options: Options) -> None:
     tasks = [
         asyncio.create_task(Finisher(engine.store, engine.blobs, engine.layers).run()),
         asyncio.create_task(foreman.run()),
+        asyncio.create_task(Clock(engine.store).run()),
     ]
     waiting = asyncio.create_task(stop.wait())
     print(f"pachd ready grpc://{options.host}:{port}", flush=True)
