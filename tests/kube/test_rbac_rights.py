@@ -11,7 +11,8 @@ from cdl.kube.client import Api
 from cdl.ports.errors import NotPermitted
 from cdl.testing import builders
 
-# What each person may do, written down a second time: r reads, w creates, changes and deletes, u changes, a approves.
+# What each person may do, written down a second time: r reads, w creates, changes and deletes, u changes, a approves;
+# l looks without watching, p applies.
 PEOPLE = {
     "data-engineer": {"datapipelines": "rw", "experiments": "r", "modeldeployments": "r", "releases": "r"},
     "labeler": {"datapipelines": "r"},
@@ -20,15 +21,18 @@ PEOPLE = {
     "software-engineer": {"datapipelines": "r", "experiments": "ru", "modeldeployments": "ru", "releases": "r"},
     "devops-engineer": {"datapipelines": "r", "experiments": "r", "modeldeployments": "rw", "releases": "r"},
     "reader": {"datapipelines": "r", "experiments": "r", "modeldeployments": "r", "releases": "r"},
+    "pipeline": {"datapipelines": "p", "experiments": "pl", "modeldeployments": "pl", "releases": "l"},
 }
 LETTERS = {
     "r": {"get", "list", "watch"},
     "w": {"create", "update", "patch", "delete"},
     "u": {"update", "patch"},
     "a": {"approve", "patch"},
+    "l": {"get", "list"},
+    "p": {"get", "create", "patch"},
 }
 BESIDE = {
-    "events": set(PEOPLE),
+    "events": set(PEOPLE) - {"pipeline"},
     "pods": {"software-engineer", "devops-engineer"},
     "services": {"devops-engineer"},
     "apps/deployments": {"devops-engineer"},
@@ -113,6 +117,7 @@ def test_a_person_may_do_this_and_nothing_else(person, namespace, role):
     wanted = {f"cdl.dev/{kind}": letters(text) for kind, text in PEOPLE[role].items()}
     wanted |= {resource: LETTERS["r"] for resource, roles in BESIDE.items() if role in roles}
     wanted |= {"pods/log": {"get"}} if role in BESIDE["pods"] else {}
+    wanted |= {"machinelearning.seldon.io/seldondeployments": {"get"}} if role == "pipeline" else {}
     assert allowed(api, resources, namespace) == wanted
 
 

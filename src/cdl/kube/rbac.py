@@ -126,6 +126,14 @@ PEOPLE: Mapping[str, tuple[Row, ...]] = {
 READER = (READS, EVENTS)
 """Whoever may view a namespace may view this too: it joins the cluster's own role `view`."""
 
+PIPELINE = (
+    _ours(WISHES, ("get", "create", "patch"), "applies what a commit says, and waits for what it leads to"),
+    _ours((EXPERIMENTS, DEPLOYMENTS), ("list",), "reports what became of a commit"),
+    _ours((RELEASES,), ("get", "list"), "reports what a commit led to"),
+    Row("machinelearning.seldon.io", ("seldondeployments",), ("get",), "plans with the model servers that there are"),
+)
+"""What a job of a CI pipeline needs: it takes nothing away and decides nothing."""
+
 OPERATOR = (
     _ours(WISHES, ("list", "watch"), "follows what people wish"),
     _ours(WISHES, ("patch",), "adds and removes its finalizer"),
@@ -174,6 +182,7 @@ GITOPS = (
 TABLE: Mapping[str, tuple[Row, ...]] = {
     **PEOPLE,
     "reader": READER,
+    "pipeline": PIPELINE,
     "operator": OPERATOR,
     "admission": ADMISSION,
     "gitops": GITOPS,
@@ -204,7 +213,11 @@ def documents(platform: str = SYSTEM, namespaces: Iterable[str] = ()) -> list[No
     Without namespaces the roles hold everywhere; with some, only there.
     """
     limited = tuple(namespaces)
-    made = [_role(name, _rows(name, Where.RESOURCES), ns) for name in (*PEOPLE, "reader") for ns in limited or ("",)]
+    made = [
+        _role(name, _rows(name, Where.RESOURCES), ns)
+        for name in (*PEOPLE, "reader", "pipeline")
+        for ns in limited or ("",)
+    ]
     for name in ("operator", "admission"):
         for ns in limited or ("",):
             rows = _rows(name, Where.RESOURCES) + (() if ns else _rows(name, Where.SCANNING))
