@@ -28,8 +28,13 @@ def explain(error: ValidationError) -> tuple[str, ...]:
 def _path(fault: ErrorDetails) -> str:
     path = ""
     for part in fault["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        path += f"[{part}]" if isinstance(part, int) else f".{_name(part)}" if path else _name(part)
     return path or "the document"
+
+
+def _name(field: str) -> str:
+    """Write a field as it is, unless that would show nothing or play with the reader's terminal."""
+    return field if field.strip() and field.isprintable() else ascii(field)
 
 
 def _sentence(fault: ErrorDetails) -> str:
