@@ -100,7 +100,7 @@ class Run:
         if self._prints is not None:
             self._report.more["prints"] = self._prints
         told = report_of(checks, {"": side_of([self._report.document()])}) | {"step": self._report.step}
-        pfs.leave("html", page(told).encode())
+        pfs.leave("html", page(told).encode(errors="replace"))
 
     def _table(self, name: str, file: Row) -> None:
         text = str(file["text"])

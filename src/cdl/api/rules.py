@@ -45,7 +45,23 @@ STEP_PROGRAM = Rule(
     "has(self.uses) != (has(self.cmd) && size(self.cmd) > 0)",
     "give either uses (a built-in program) or cmd (with image), not both and not neither",
 )
-CHECK_RULES = ("minLength", "maxLength", "oneOf", "notNull", "regex", "extension", "rows", "rejected")
+CHECK_RULES = (
+    "type",
+    "range",
+    "minLength",
+    "maxLength",
+    "oneOf",
+    "notNull",
+    "regex",
+    "encoding",
+    "extension",
+    "image",
+    "unique",
+    "rows",
+    "rejected",
+    "duplicates",
+    "schema",
+)
 CHECK_SAYS_SOMETHING = Rule(
     "DataPipeline",
     "spec.checks[]",

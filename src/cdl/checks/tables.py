@@ -30,7 +30,7 @@ def rows_of(name: str, text: str) -> list[dict[str, object]]:
 def written(name: str, columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> str:
     """Write rows as the file's ending asks, the other way round from `rows_of`."""
     if name.lower().endswith(LINES):
-        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+        return "".join(f"{_line(row)}\n" for row in rows)
     page = _Page()
     writer = csv.writer(page, delimiter=_separator(name), lineterminator="\n")
     heading = list(columns)
@@ -91,6 +91,12 @@ def _lines(text: str) -> Iterator[dict[str, object]]:
         if not isinstance(row, dict):
             raise NoTableError(f"line {number}: {type(row).__name__}, a JSON object is needed")
         yield row
+
+
+def _line(row: Mapping[str, object]) -> str:
+    line = json.dumps(row, ensure_ascii=False)
+    # half a character cannot be written as UTF-8, but JSON can spell it out
+    return line if line.isascii() or not re.search("[\ud800-\udfff]", line) else json.dumps(row)
 
 
 def _cell(value: object) -> object:

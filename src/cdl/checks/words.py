@@ -89,6 +89,11 @@ def _check(document: Mapping[str, object], number: int) -> Check:
         wrong = shape(value) if shape is not None else ""
         if wrong:
             raise WrongCheckError(f"{place}: {word} is {value!r}, allowed is {wrong}")
+    items, whole = ([word for word in words if word in asks] for words in (ITEM, WHOLE))
+    if items and whole:
+        raise WrongCheckError(
+            f"{place}: {items[0]} is about each item, {whole[0]} about all of them; make two checks of it"
+        )
     if "regex" in asks:
         _reject_bad_pattern(str(asks["regex"]), place)
     return Check(str(said.get("name", f"check-{number}")), _field(said, asks, place), outcome, asks)

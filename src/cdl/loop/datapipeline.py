@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from cdl.api.meta import Key
+    from cdl.ports.artifacts import ArtifactStore
     from cdl.ports.resources import ResourceStore
 
 
@@ -39,6 +40,9 @@ def controller(engines: Engines) -> DataPipelines:
             strays=data.strays,
             # asked for last, and only if it can matter: what is released up to now is safe
             pinned=frozenset(_pinned(engines.resources, resource.metadata.namespace)) if data.strays else frozenset(),
+            overlap=data.overlap,
+            shelf=engines.artifacts.shelf if resource.spec.checks else "",
+            kept=_kept(engines.artifacts, resource),
             sources=engines.sources.look(resource.spec.sources),
             pinned_by=_pins(engines.resources, resource.key) if resource.metadata.deleting else (),
             at=at,
@@ -55,6 +59,9 @@ def controller(engines: Engines) -> DataPipelines:
                 engines.data.ensure_step(resource.key, side, wish, reads)
             case pure.RemoveStray(name):
                 engines.data.remove_stray(resource.key, name)
+            case pure.KeepReport(document, page):
+                engines.artifacts.keep(document, pure.DOCUMENT)
+                engines.artifacts.keep(page, pure.PAGE)
             case pure.ForgetData():
                 engines.data.forget(resource.key)
 
@@ -69,6 +76,14 @@ def controller(engines: Engines) -> DataPipelines:
 
     slow = (pure.CollectSource, pure.Ingest)
     return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, forget, slow)
+
+
+def _kept(artifacts: ArtifactStore, resource: DataPipeline) -> frozenset[str]:
+    """Say what there is of the report that the status names."""
+    named = resource.status.checked
+    if named is None or not resource.spec.checks:
+        return frozenset()
+    return frozenset(place for place in (named.page, named.document) if any(True for _ in artifacts.hashes(place)))
 
 
 def _pins(store: ResourceStore, pipeline: Key) -> tuple[str, ...]:

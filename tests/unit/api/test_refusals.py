@@ -272,12 +272,13 @@ BAD_VALUES = [
         {"checks": [{"name": "short"}]},
         (
             "spec.checks[0]: "
-            "a check needs a rule: minLength, maxLength, oneOf, notNull, regex, extension, rows or rejected"
+            "a check needs a rule: type, range, minLength, maxLength, oneOf, notNull, regex, encoding, "
+            "extension, image, unique, rows, rejected, duplicates or schema"
         ),
     ),
     (
         pipeline_refused,
-        {"checks": [{"name": "short", "minLength": 3}]},
+        {"checks": [{"name": "short", "field": "text", "minLength": 3}]},
         "spec: checks on items need a step with `uses: checks`",
     ),
     (

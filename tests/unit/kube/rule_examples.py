@@ -16,7 +16,10 @@ from cdl.testing.builders import (
 )
 
 STEP = "give either uses (a built-in program) or cmd (with image), not both and not neither"
-CHECK = "a check needs a rule: minLength, maxLength, oneOf, notNull, regex, extension, rows or rejected"
+CHECK = (
+    "a check needs a rule: type, range, minLength, maxLength, oneOf, notNull, regex, encoding, extension, image, "
+    "unique, rows, rejected, duplicates or schema"
+)
 SIDES = "sources without a side need spec.split"
 ITEMS = "checks on items need a step with `uses: checks`"
 DATA = "data.pipeline is required: the name of a DataPipeline in the same namespace"
@@ -28,7 +31,7 @@ RENAMED = "cannot change: Releases carry it; make another Experiment for another
 RELEASED = "a Release never changes: what is different is another Release"
 
 ARCHIVE = {"archive": {"uri": "https://example.test/model.tar.gz"}}
-SHORT = {"name": "short", "minLength": 3}
+SHORT = {"name": "short", "field": "text", "minLength": 3}
 CHECKS = {"name": "checked", "uses": "checks"}
 
 
@@ -59,14 +62,21 @@ EXAMPLES = {
         "",
         steps=[CHECKS],
         checks=[
-            {"name": "a", "minLength": 0},
-            {"name": "b", "maxLength": 1},
-            {"name": "c", "oneOf": []},
+            {"name": "a", "field": "text", "minLength": 0},
+            {"name": "b", "field": "text", "maxLength": 1},
+            {"name": "c", "field": "label", "oneOf": []},
             {"name": "d", "notNull": ["x"]},
-            {"name": "e", "regex": ""},
+            {"name": "e", "field": "text", "regex": ""},
             {"name": "f", "extension": [".txt"]},
             {"name": "g", "rows": {}},
             {"name": "h", "rejected": {"maxFraction": 0}},
+            {"name": "i", "field": "columns.x", "type": "integer"},
+            {"name": "j", "field": "columns.x", "range": {"min": 0.5}},
+            {"name": "k", "encoding": "utf-8"},
+            {"name": "l", "image": {"mode": ["L"], "width": {"max": 28}}},
+            {"name": "m", "field": "text", "unique": True},
+            {"name": "n", "duplicates": {"near": 0.8}},
+            {"name": "o", "schema": "same"},
         ],
     ),
     "source without side or split": pipeline("spec", SIDES, split=None),

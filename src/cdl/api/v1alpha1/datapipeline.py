@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
-from cdl.api.rules import CHECK_SAYS_SOMETHING, ITEMS_ARE_CHECKED, SIDES_ARE_KNOWN, STEP_PROGRAM
+from cdl.api.rules import CHECK_RULES, CHECK_SAYS_SOMETHING, ITEMS_ARE_CHECKED, SIDES_ARE_KNOWN, STEP_PROGRAM
+from cdl.checks import checks_in
 
 from .resource import Resource, Spec, Status
 
@@ -99,35 +100,73 @@ class Step(Frozen):
         return self
 
 
+class Bounds(Frozen):
+    """Bounds on a number; both are allowed themselves."""
+
+    min: float | None = Field(None, description="The smallest one allowed.")
+    max: float | None = Field(None, description="The largest one allowed.")
+
+
+class Picture(Frozen):
+    """What a picture must be, by its header."""
+
+    mode: tuple[str, ...] = Field((), description="Modes allowed, in Pillow's words: 1, L, LA, P, RGB, RGBA, CMYK.")
+    width: Bounds | None = Field(None, description="Columns of pixels.")
+    height: Bounds | None = Field(None, description="Rows of pixels.")
+
+
+class Duplicates(Frozen):
+    """A bound on what the test side has in common with the train side."""
+
+    max_fraction: float = Field(0.0, ge=0, le=1, description="Test items that are on the train side too, of all.")
+    near: float | None = Field(
+        None, gt=0, le=1, description="Texts count too when at least this share of their runs of three words agrees."
+    )
+
+
 class Check(Frozen):
     """One rule about the data; the same words at ingest, transform, training and serving."""
 
     name: Name = Field(description="What the status counts rejected items under.")
-    field: str | None = Field(None, description="What is looked at: text, label, file.")
+    field: str | None = Field(
+        None, description="What is looked at: text, label, file, bytes, image; columns.NAME in each row of a table."
+    )
     on_fail: Literal["reject", "fail", "warn"] = Field("reject", description="Drop the item, stop, or only count it.")
+    type: Literal["integer", "number", "boolean", "text", "date", "datetime"] | None = Field(
+        None, description="What the value, or its text, can be read as."
+    )
+    range: Bounds | None = Field(None, description="The numbers allowed.")
     min_length: int | None = Field(None, ge=0, description="Fewest characters.")
     max_length: int | None = Field(None, ge=1, description="Most characters.")
     one_of: tuple[str, ...] | None = Field(None, description="The values allowed.")
     not_null: tuple[str, ...] | None = Field(None, description="Fields that must be there and not be blank.")
     regex: str | None = Field(None, description="A pattern the whole value must match.")
+    encoding: Literal["utf-8", "ascii", "utf-16", "latin-1", "cp1252"] | None = Field(
+        None, description="What the bytes of a file can be read in."
+    )
     extension: tuple[str, ...] | None = Field(None, description="File name endings allowed, dot included.")
+    image: Picture | None = Field(None, description="The file is a picture, of these modes and this size.")
+    unique: bool | None = Field(None, description="No two items of a datum have the same value.")
     rows: Rows | None = Field(None, description="How many items the dataset must have.")
     rejected: Rejected | None = Field(None, description="How much may have been rejected.")
+    duplicates: Duplicates | None = Field(None, description="How much of the test side may lie on the train side too.")
+    schema_: Literal["same", "compatible"] | None = Field(
+        None,
+        alias="schema",
+        description="Fields and their kinds, against the last version: the same, or with new ones beside.",
+    )
+
+    @property
+    def spoken(self) -> dict[str, object]:
+        """The check as it was written, without what it does not ask for."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        rules = [
-            self.min_length,
-            self.max_length,
-            self.one_of,
-            self.not_null,
-            self.regex,
-            self.extension,
-            self.rows,
-            self.rejected,
-        ]
-        if all(rule is None for rule in rules):
+        spoken = self.spoken
+        if not any(rule in spoken for rule in CHECK_RULES):
             raise CHECK_SAYS_SOMETHING.refusal()
+        checks_in([spoken])
         return self
 
 
@@ -248,12 +287,24 @@ class Dataset(Frozen):
     transform: Digest = Field(description="The one digest of the steps both sides went through.")
 
 
+class CheckedStatus(Frozen):
+    """The report of the checks over one version of the data, whether it became the dataset or not."""
+
+    version: Digest = Field(description="The version that was looked at.")
+    page: str = Field(description="Where the report lies as a page for people.")
+    document: str = Field(description="Where the report lies as JSON.")
+
+
 class DataPipelineStatus(Status):
     """What the dataset is."""
 
     repos: tuple[RepoStatus, ...] = Field((), description="Input repositories, one a side.")
     jobs: tuple[JobStatus, ...] = Field((), description="The newest job of each step on each side.")
     rejected: RejectedStatus = RejectedStatus()
+    checked: CheckedStatus | None = None
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="What kind of values each field of the dataset has; `schema` compares it."
+    )
     dataset: Dataset | None = None
 
 

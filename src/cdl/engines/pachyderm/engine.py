@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels
+    from cdl.checks.prints import Overlap
     from cdl.reconcile.datapipeline import ManifestSeen, StepWish, StraySeen
 
 PREFIX = "/opt/cdl/pipelines"
@@ -96,6 +97,7 @@ class PachydermEngine:
                 steps=steps,
                 manifests=tuple(m for m in manifests if m is not None),
                 strays=self._strays(owner, spec),
+                overlap=self._overlap(owner, spec, steps),
             )
 
     def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
@@ -279,6 +281,17 @@ class PachydermEngine:
             return None
         entries = self._reader.files(project_of(owner), repo, commit)
         return manifest(side.side, repo, commit, entries, spec.labels, rows)
+
+    def _overlap(self, owner: Key, spec: DataPipelineSpec, steps: tuple[StepSeen, ...]) -> Overlap | None:
+        """Compare the sides where a check asks for it, once the step that takes fingerprints is done on both."""
+        asked = [check.duplicates for check in spec.checks if check.duplicates is not None]
+        taking = [step.name for step in spec.steps if step.uses == "checks"]
+        made = {s.side: s.head for s in steps if taking and s.step == taking[-1] and s.done}
+        if not asked or len(made) < len(Side):
+            return None
+        test, train = ((pipeline_name(owner, taking[-1], side), made[side]) for side in (Side.TEST, Side.TRAIN))
+        nearest = min((a.near for a in asked if a.near is not None), default=None)
+        return self._reader.overlap(project_of(owner), test, train, nearest)
 
     def _heal(self, project: str, repo: pfs.Repo) -> CommitSeen | None:
         """Close what a dead writer of ours left open, and give the newest commit whose content counts."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc
 from pachyderm_sdk.api import pfs, pps
 
+from cdl.checks.prints import Overlap, overlap
 from cdl.reconcile.datapipeline import Report
 
 from . import wire
@@ -24,6 +25,7 @@ from .translate import (
     commit_seen,
     notes_of,
     pipeline_named,
+    prints_of,
     repo_named,
     report_of,
 )
@@ -39,6 +41,8 @@ REPORTS = "/_reports"
 REMEMBERED = 256
 LOOKED_BACK = 20
 LOG_LINES = 200
+Place = tuple[str, str]
+"""A repository's name and a commit of it."""
 T = TypeVar("T")
 
 
@@ -50,6 +54,7 @@ class Reader:
         self._client = client
         self._files: dict[tuple[str, str, str], tuple[Entry, ...]] = {}
         self._reports: dict[tuple[str, str, str], Report] = {}
+        self._overlaps: dict[tuple[str, str, str], Overlap] = {}
         self._failures: dict[tuple[str, str, str], str] = {}
 
     def branch_head(self, project: str, repo: str) -> CommitSeen | None:
@@ -98,6 +103,16 @@ class Reader:
         """Add up the reports that a step left in a finished commit."""
         key = (project, repo, commit)
         return _remembered(self._reports, key, lambda: report_of(self._report_files(project, repo, commit)))
+
+    def overlap(self, project: str, test: Place, train: Place, near: float | None) -> Overlap:
+        """Say what two finished commits have in common, by the fingerprints that a step left in each."""
+
+        def compare() -> Overlap:
+            wanted, among = (prints_of(self._report_files(project, *place)) for place in (test, train))
+            return overlap(wanted, among, near)
+
+        key = (project, "/".join((*test, *train)), str(near))
+        return _remembered(self._overlaps, key, compare)
 
     def pipeline(self, project: str, name: str) -> pps.PipelineInfo | None:
         """Give a pipeline as it is."""

@@ -16,11 +16,12 @@ from cdl.api.canonical import digest
 from cdl.api.conditions import Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import JobStatus
+from cdl.checks.report import side_of
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import ManifestSeen, Report, StraySeen, files_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic import JsonValue
 
@@ -237,7 +238,7 @@ def pipeline_spec(owner: Key, side: Side, wish: StepWish, reads: str, image: str
 def _environment(wish: StepWish) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {"CDL_STEP": wish.step.name}
     if wish.step.uses == "checks":
-        checks = [c.model_dump(mode="json", by_alias=True, exclude_none=True) for c in wish.checks]
+        checks = [c.spoken for c in wish.checks]
         found["CDL_CHECKS"] = json.dumps(checks, sort_keys=True)
     return found
 
@@ -257,21 +258,45 @@ def _resources(wanted: Resources) -> dict[str, JsonValue]:
 
 def report_of(documents: Iterable[bytes]) -> Report:
     """Add up what a step said datum by datum; a report that is none counts nothing."""
-    accepted = rows = 0
-    rejected: dict[str, int] = {}
+    said = tuple(_objects(documents))
+    whole = side_of(said)
+    return Report(
+        accepted=_count(whole["accepted"]),
+        rejected=_counts(whole["rejected"]),
+        label_rows=sum(_count(_object(told.get("labels")).get("rows")) for told in said),
+        warned=_counts(whole["warned"]),
+        items=sum(_count(told.get("items")) for told in said),
+        examples=_shown(whole["examples"]),
+        fields=_object(whole["fields"]),
+    )
+
+
+def prints_of(documents: Iterable[bytes]) -> dict[str, str]:
+    """Gather the fingerprints of the files that a step let through."""
+    found = (_object(told.get("prints")) for told in _objects(documents))
+    return {str(path): str(told) for prints in found for path, told in prints.items()}
+
+
+def _objects(documents: Iterable[bytes]) -> Iterator[dict[str, object]]:
     for document in documents:
         try:
             said = json.loads(document)
         except ValueError:
             continue
-        if not isinstance(said, dict):
-            continue
-        accepted += _count(said.get("accepted"))
-        labels, refused = said.get("labels"), said.get("rejected")
-        rows += _count(labels.get("rows")) if isinstance(labels, dict) else 0
-        for reason, count in refused.items() if isinstance(refused, dict) else ():
-            rejected[str(reason)] = rejected.get(str(reason), 0) + _count(count)
-    return Report(accepted=accepted, rejected=dict(sorted(rejected.items())), label_rows=rows)
+        if isinstance(said, dict):
+            yield said
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _counts(value: object) -> dict[str, int]:
+    return {name: _count(count) for name, count in _object(value).items()}
+
+
+def _shown(value: object) -> tuple[Mapping[str, object], ...]:
+    return tuple(part for part in value if isinstance(part, dict)) if isinstance(value, list) else ()
 
 
 def _count(value: object) -> int:

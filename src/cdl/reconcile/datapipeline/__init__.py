@@ -1,7 +1,8 @@
 """DataPipeline: from sources to one dataset version."""
 
-from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, RemoveStray
+from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, KeepReport, RemoveStray
 from .decide import decide
+from .reported import DOCUMENT, PAGE
 from .seen import (
     DataSeen,
     ManifestSeen,
@@ -15,12 +16,15 @@ from .seen import (
 from .wishes import StepWish, files_digest, ingest_key, transform_digest, wishes
 
 __all__ = [
+    "DOCUMENT",
+    "PAGE",
     "Action",
     "CollectSource",
     "DataSeen",
     "EnsureStep",
     "ForgetData",
     "Ingest",
+    "KeepReport",
     "ManifestSeen",
     "RemoveStray",
     "Report",

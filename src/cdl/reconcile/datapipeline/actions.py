@@ -46,8 +46,16 @@ class RemoveStray:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepReport:
+    """Put the report of the checks on the shelf: once for programs, once for people."""
+
+    document: bytes
+    page: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetData:
     """Remove everything this resource made at the data engine."""
 
 
-Action = CollectSource | Ingest | EnsureStep | RemoveStray | ForgetData
+Action = CollectSource | Ingest | EnsureStep | RemoveStray | KeepReport | ForgetData

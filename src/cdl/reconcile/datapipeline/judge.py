@@ -9,12 +9,13 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.datapipeline import Dataset, LabelStatus, Side, SideStatus
 from cdl.reconcile.summary import busy, fact, stalled
 
-from .actions import RemoveStray
-from .status import rejected_of, say
+from .actions import KeepReport, RemoveStray
+from .reported import broken_checks, checked
+from .status import say
 from .wishes import transform_digest
 
 if TYPE_CHECKING:
-    from cdl.api.v1alpha1.datapipeline import Check, DataPipeline, DataPipelineSpec, DataPipelineStatus
+    from cdl.api.v1alpha1.datapipeline import DataPipeline, DataPipelineSpec, DataPipelineStatus
     from cdl.reconcile.decision import Decision
 
     from .actions import Action
@@ -22,24 +23,26 @@ if TYPE_CHECKING:
 
 
 def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action]:
-    """All steps are done: is the dataset as the checks want it?"""
-    rows = sum(_rows(seen, side) for side in Side)
-    rejected = rejected_of(seen).total
-    broken = [
-        (check, sentence) for check in resource.spec.checks if (sentence := _breaks(check, rows, rejected)) is not None
-    ]
+    """Make the dataset, or say which check it breaks; either way the report is kept first."""
+    broken = broken_checks(resource, seen)
     fatal = [sentence for check, sentence in broken if check.on_fail != "warn"]
     last = resource.status.dataset if fatal else None  # a dataset that will not be replaced keeps its files
     needless = _needless(seen, seen.pinned | ({last.train.repo, last.test.repo} if last else set()))
     if needless:
         doing = busy(Reason.TRANSFORMING, f"removing {', '.join(needless)}: no step asks for it any more")
         return say(resource, seen, doing, tuple(RemoveStray(name) for name in needless))
+    made = _dataset(resource.spec, seen)
+    report = checked(resource, seen, made.version)
+    if report.status is not None and not {report.status.page, report.status.document} <= seen.kept:
+        doing = busy(Reason.TRANSFORMING, "keeping the report of the checks")
+        return say(resource, seen, doing, (KeepReport(report.document, report.page),), checked=report)
     if fatal:
         condition = fact(ConditionType.DATA_READY, holds=False, reason=Reason.CHECKS_FAILED, message=fatal[0])
-        return say(resource, seen, condition, (), None, stalled(Reason.CHECKS_FAILED, fatal[0]))
+        trouble = stalled(Reason.CHECKS_FAILED, fatal[0])
+        return say(resource, seen, condition, trouble=trouble, checked=report)
     warned = "; ".join(sentence for _, sentence in broken)
     condition = fact(ConditionType.DATA_READY, holds=True, reason=Reason.DATASET_READY, message=warned)
-    return say(resource, seen, condition, dataset=_dataset(resource.spec, seen))
+    return say(resource, seen, condition, dataset=made, checked=report)
 
 
 def _needless(seen: Seen, needed: frozenset[str]) -> tuple[str, ...]:
@@ -51,28 +54,6 @@ def _needless(seen: Seen, needed: frozenset[str]) -> tuple[str, ...]:
         else:
             gone.append(stray.name)
     return tuple(gone)
-
-
-def _breaks(check: Check, rows: int, rejected: int) -> str | None:
-    if check.rows is not None:
-        least, most = check.rows.min, check.rows.max
-        if least is not None and rows < least:
-            return f"check {check.name}: found {rows} rows, allowed: at least {least}"
-        if most is not None and rows > most:
-            return f"check {check.name}: found {rows} rows, allowed: at most {most}"
-    if check.rejected is not None:
-        share = rejected / (rows + rejected) if rejected else 0.0
-        if share > check.rejected.max_fraction:
-            allowed = f"at most {check.rejected.max_fraction:.1%}"
-            return (
-                f"check {check.name}: {rejected} of {rows + rejected} items rejected ({share:.1%}), allowed: {allowed}"
-            )
-    return None
-
-
-def _rows(seen: Seen, side: Side) -> int:
-    manifest = next(m for m in seen.manifests if m.side is side)
-    return manifest.label_rows or manifest.files
 
 
 def _dataset(spec: DataPipelineSpec, seen: Seen) -> Dataset:

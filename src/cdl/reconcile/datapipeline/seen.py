@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from cdl.checks.prints import Overlap
+
 
 @dataclass(frozen=True, slots=True)
 class SourceSeen:
@@ -42,6 +44,13 @@ class Report:
     accepted: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
     label_rows: int = 0
+    warned: Mapping[str, int] = field(default_factory=dict)
+    items: int = 0
+    """Rows of tables that went on; 0: there were no tables, an item is a file."""
+    examples: tuple[Mapping[str, object], ...] = ()
+    """Some of the items that broke a check."""
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """What the values look like, as `cdl.checks.profile` writes it down; empty: the step does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,8 @@ class DataSeen:
     manifests: tuple[ManifestSeen, ...] = ()
     strays: tuple[StraySeen, ...] = ()
     """Each before those it reads."""
+    overlap: Overlap | None = None
+    """What the test side has in common with the train side; None: no check asks, or it is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +118,9 @@ class Seen(DataSeen):
     sources: tuple[SourceSeen, ...] = ()
     pinned: frozenset[str] = frozenset()
     """Repositories that a Release, or an Experiment on its way to one, names a commit of."""
+    shelf: str = ""
+    """What the address of everything in the artifact store begins with; empty: nothing is kept there."""
+    kept: frozenset[str] = frozenset()
+    """Addresses on that shelf where something lies, of those the status names."""
     pinned_by: tuple[str, ...] = ()
     """Releases made from this pipeline's commits; only asked for when it is to go."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1.datapipeline import DataPipeline
 
     from .actions import Action
+    from .reported import Checked
     from .seen import Seen
 
 
@@ -26,6 +27,7 @@ def say(
     wait: timedelta | None = None,
     trouble: Condition | None = None,
     dataset: Dataset | None = None,
+    checked: Checked | None = None,
 ) -> Decision[DataPipelineStatus, Action]:
     """Put the status together; the last good dataset stays in it while a new one is being made."""
     old = resource.status
@@ -55,6 +57,8 @@ def say(
         ),
         jobs=tuple(s.job for s in seen.steps if s.job),
         rejected=rejected_of(seen),
+        checked=checked.status if checked else old.checked,
+        fields=checked.fields if checked and dataset else old.fields,
         dataset=current,
     )
     going_on = any(c.type is ConditionType.RECONCILING for c in conditions)

@@ -37,7 +37,7 @@ class StepWish:
 
     @property
     def _rules(self) -> list[dict[str, object]]:
-        return [c.model_dump(mode="json") for c in self.checks]
+        return [c.spoken for c in self.checks]
 
 
 def ingest_key(spec: DataPipelineSpec, sources: tuple[SourceSeen, ...]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.datapipeline import JobStatus, Side
+from cdl.checks.prints import Overlap, overlap, print_of
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import (
     DataSeen,
@@ -122,12 +123,14 @@ class MemoryData:
         """Report sides, steps of the spec, strays and, when the last step is done, manifests."""
         with self.weather.call("look at data"):
             owned = self._owners.get(owner, Owned())
+            manifests = tuple(m for side in Side if (m := _manifest(owner, owned, spec, side)) is not None)
             return DataSeen(
                 sides=tuple(_side(owner, side, owned.inputs.get(side)) for side in Side),
                 programs=dict(self.programs),
                 steps=tuple(_step(owned, step.name, side) for side in Side for step in spec.steps),
-                manifests=tuple(m for side in Side if (m := _manifest(owner, owned, spec, side)) is not None),
+                manifests=manifests,
                 strays=tuple(s for side in Side for s in _strays(owner, owned, spec, side)),
+                overlap=_overlap(owned, spec) if len(manifests) == len(Side) else None,
             )
 
     def ingest(self, owner: Key, side: Side, key: str, folder: Path) -> None:
@@ -343,6 +346,21 @@ def _step(owned: Owned, step: str, side: Side) -> StepSeen:
         pipeline.failure,
         pipeline.report,
     )
+
+
+def _overlap(owned: Owned, spec: DataPipelineSpec) -> Overlap | None:
+    asked = [check.duplicates for check in spec.checks if check.duplicates is not None]
+    if not asked:
+        return None
+    last = {side: owned.inputs[side].files for side in Side}
+    if spec.steps:
+        outputs = {side: owned.pipelines[side, spec.steps[-1].name].output for side in Side}
+        last = {side: output.files if output else {} for side, output in outputs.items()}
+    test, train = (
+        {path: print_of(raw, raw.decode(errors="replace")) for path, raw in last[side].items()}
+        for side in (Side.TEST, Side.TRAIN)
+    )
+    return overlap(test, train, min((a.near for a in asked if a.near is not None), default=None))
 
 
 def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> ManifestSeen | None:
