@@ -112,7 +112,7 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         artifacts=shelf,
         signer=signs,
         ledger=ledger(settings),
-        forge=Forges(partial(forge, settings), settings.roles),
+        forge=Forges(partial(forge, settings), settings.roles, settings.appliers),
     )
 
 

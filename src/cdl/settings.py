@@ -93,6 +93,11 @@ class Settings(BaseSettings):
     s3_access_key: str = Field("", description="Who reads there; empty: only what anybody may read.")
     s3_secret_key: str = Field("", description="That one's secret.", repr=False)
     s3_region: str = Field("us-east-1", description="The region of its buckets; MinIO's is us-east-1.")
+    forge_appliers: str = Field(
+        "",
+        description="Who may say which commit an Experiment is of, by commas, as in "
+        "system:serviceaccount:cdl-system:cdl-gitops; empty: whoever may write Experiments.",
+    )
     steps_image: str = Field("cdl/steps:0.1.0", description="Image of the built-in steps.")
     kubeconfig: Path | None = Field(
         None, description="Which cluster, and who we are; none: where we run, or kubectl's."
@@ -124,12 +129,17 @@ class Settings(BaseSettings):
     @property
     def watched(self) -> tuple[str, ...]:
         """The namespaces to look after; none stands for all."""
-        return tuple(name.strip() for name in self.namespaces.split(",") if name.strip())
+        return _names(self.namespaces)
 
     @property
     def lent_to(self) -> tuple[str, ...]:
         """The projects of the forge that its token may be used for."""
-        return tuple(name.strip() for name in self.forge_projects.split(",") if name.strip())
+        return _names(self.forge_projects)
+
+    @property
+    def appliers(self) -> tuple[str, ...]:
+        """Who is believed about commits; none stands for everybody."""
+        return _names(self.forge_appliers)
 
     @property
     def roles(self) -> dict[str, str]:
@@ -143,6 +153,10 @@ class Settings(BaseSettings):
         if self.data is not None:
             return (self.data.resolve(),)
         return (SHARED_DATA.resolve(),) if SHARED_DATA.is_dir() else ()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def read() -> Settings:

@@ -23,6 +23,8 @@ class Forges:
     """None: no forge is configured. Raises Rejected for a project that the token is not lent to."""
     roles: Mapping[str, str] = field(default_factory=dict)
     """Who in a project stands for an approval role: a level, or the name of an approval rule."""
+    appliers: tuple[str, ...] = ()
+    """Who is believed about the commit a resource is of; none stands for everybody."""
     asked: bool = True
     """False: whoever looks wants no forge to be asked, as a plan does."""
 

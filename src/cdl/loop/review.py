@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cdl.api.meta import PROJECT_ANNOTATION, REVISION_ANNOTATION
+from cdl.api.meta import APPLIED_BY_ANNOTATION, PROJECT_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.v1alpha1 import Release
 from cdl.api.v1alpha1.release import ApprovalState, Voided
 from cdl.ports.errors import Conflict, NotPermitted, Rejected
@@ -129,6 +129,11 @@ def _reach(forges: Forges, resource: Experiment) -> Forge | str:
     project, revision = resource.metadata.project, resource.metadata.revision
     if not forges.asked:
         return UNASKED
+    who = resource.metadata.annotations.get(APPLIED_BY_ANNOTATION, "")
+    if forges.appliers and who not in forges.appliers:
+        return (
+            f"{who or 'somebody unknown'} applied it, and of its commit only {', '.join(forges.appliers)} is believed"
+        )
     if not project:
         return f"no annotation {PROJECT_ANNOTATION} says which project it came from: apply it with --forge-project"
     try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cdl.api.conditions import ConditionType
-from cdl.api.meta import PROJECT_ANNOTATION, REVISION_ANNOTATION
+from cdl.api.meta import APPLIED_BY_ANNOTATION, PROJECT_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.v1alpha1 import Experiment
 from cdl.api.v1alpha1.release import ApprovalState, Voided
 from cdl.loop.forges import Forges
@@ -251,6 +251,16 @@ def refuse(project):
             {},
             "no forge is configured: CDL_FORGE, CDL_FORGE_TOKEN and CDL_FORGE_PROJECTS of the operator name it",
         ),
+        (
+            Forges(appliers=("cdl-gitops",)),
+            {APPLIED_BY_ANNOTATION: "mallory"},
+            "mallory applied it, and of its commit only cdl-gitops is believed",
+        ),
+        (
+            Forges(appliers=("robot", "cdl-gitops")),
+            {},
+            "somebody unknown applied it, and of its commit only robot, cdl-gitops is believed",
+        ),
         (Forges(refuse), {}, "project team/news may not be asked: CDL_FORGE_PROJECTS allows team/others"),
         (
             None,
@@ -273,7 +283,16 @@ def refuse(project):
             f"the annotation cdl.dev/revision is '{DIRTY}', expected a commit of forty digits: apply what is committed",
         ),
     ],
-    ids=["no forge", "not on the list", "no project", "no commit", "a branch", "not committed"],
+    ids=[
+        "no forge",
+        "applied by a person",
+        "applied by nobody",
+        "not on the list",
+        "no project",
+        "no commit",
+        "a branch",
+        "not committed",
+    ],
 )
 def test_who_cannot_be_asked_is_said_in_one_sentence(town, forges, notes, sentence):
     if forges is not None:

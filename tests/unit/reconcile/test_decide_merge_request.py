@@ -1,0 +1,303 @@
+"""Approval by merge request and adoption: state in, state out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cdl.api.canonical import digest
+from cdl.api.conditions import ConditionType
+from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
+from cdl.reconcile.experiment import (
+    AdoptableSeen,
+    AdoptRelease,
+    AgreementSeen,
+    ApproveRelease,
+    ReleaseSeen,
+    ReviewSeen,
+    RunPhase,
+    Seen,
+    StartRun,
+    StopRun,
+    asks,
+    content_digest,
+    decide,
+    release_members,
+    substance,
+    train_key,
+    wants_adoptable,
+    wish,
+    wish_behind,
+)
+from cdl.testing.builders import experiment
+from tests.unit.reconcile.facts import AT, BEST, changed, condition, dataset, deleting, measurement, run, said
+from tests.unit.reconcile.facts import training_seen as trained_seen
+
+DATA = dataset()
+HEAD, OLD = "a" * 40, "b" * 40
+VERA = AgreementSeen("vera", HEAD, frozenset({"vera", "vera@example.org"}), levels=("developer", "maintainer"))
+REVIEW = ReviewSeen(
+    project="team/news",
+    number=3,
+    url="https://forge.test/3",
+    sha=HEAD,
+    open=True,
+    agreements=(VERA,),
+    authors=frozenset({"ada", "ada@example.org"}),
+    stands_for={"validator": "maintainer"},
+)
+
+
+def resource(**spec):
+    return experiment(**{"approval": {"policy": "MergeRequest"}} | spec)
+
+
+def members(of=None, data=DATA, authors=("dana@example.org",)):
+    of = of or resource()
+    evaluated = run("e1", id="8", best=None, measurement=measurement())
+    found, _ = release_members(of, data, run(train_key(of, data)), BEST, evaluated, shelf="")
+    return {**found, "git": {"commit": OLD, "authors": list(authors)}}
+
+
+def released(whole=None, approval=ApprovalState.PENDING, **parts):
+    whole = whole or members()
+    given = {"name": "news-1", "version": 1, "digest": digest(whole), "content": content_digest(whole)}
+    return ReleaseSeen(**given | {"approval": approval, "members": whole, "experiment": "news"} | parts)
+
+
+def reviewed(review, release=None, of=None):
+    """Decide about a Release that waits for its merge request."""
+    return decide(of or resource(), Seen(at=AT, dataset=DATA, releases=(release or released(),), review=review))
+
+
+def why(decision):
+    assert said(decision) == ("Unknown", "WaitingForApproval")
+    message = condition(decision).message
+    assert message.endswith("; or by hand: cdl approve news-1")
+    return message.removeprefix("news-1 waits for its merge request: ").removesuffix("; or by hand: cdl approve news-1")
+
+
+# --- who counts -------------------------------------------------------------------------------------------------------
+
+
+def test_who_approves_the_head_approves_the_release():
+    [approve] = reviewed(REVIEW).actions
+    backed = MergeRequestRef(url="https://forge.test/3", number=3, sha=HEAD)
+    assert approve == ApproveRelease("news-1", released().digest, "vera", AT, backed)
+
+
+def test_while_it_waits_it_is_looked_at_every_five_seconds():
+    decision = reviewed(replace(REVIEW, agreements=()))
+    assert decision.actions == ()
+    assert decision.look_again_after == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("agreement", "fault"),
+    [
+        (replace(VERA, sha=OLD), "by vera at an older head, bbbbbbbbbbbb"),
+        (replace(VERA, who="ada", known_as=frozenset()), "by ada, who is an author"),
+        (replace(VERA, known_as=frozenset({"ada@example.org"})), "by vera, who is an author"),
+        (replace(VERA, known_as=frozenset({"dana@example.org"})), "by vera, who is an author"),
+        (
+            replace(VERA, levels=("developer",)),
+            "by vera, who is only developer in team/news, needed: maintainer or the rule validator",
+        ),
+        (replace(VERA, levels=()), "by vera, who is no member in team/news, needed: maintainer or the rule validator"),
+    ],
+    ids=["an older head", "its author", "its author by mail", "the commit's author", "too little", "a stranger"],
+)
+def test_why_an_approval_counts_for_nothing(agreement, fault):
+    decision = reviewed(replace(REVIEW, agreements=(agreement,)))
+    assert decision.actions == ()
+    assert why(decision) == f"!3 of team/news has no approval of a validator at its head aaaaaaaaaaaa; approved {fault}"
+
+
+def test_who_counts_for_nothing_does_not_keep_another_from_counting():
+    others = (replace(VERA, who="ada", known_as=frozenset()), replace(VERA, who="bob", sha=OLD), VERA)
+    [approve] = reviewed(replace(REVIEW, agreements=others)).actions
+    assert approve.by == "vera"
+
+
+def test_a_rule_counts_without_a_level_and_without_anybody_standing_for_it():
+    by_rule = replace(VERA, levels=(), rules=frozenset({"validator"}))
+    assert reviewed(replace(REVIEW, agreements=(by_rule,), stands_for={})).actions
+    decision = reviewed(replace(REVIEW, stands_for={}))
+    assert why(decision).endswith("who is only maintainer in team/news, needed: the rule validator")
+
+
+def test_a_person_who_calls_himself_a_policy_is_called_something_else():
+    [approve] = reviewed(replace(REVIEW, agreements=(replace(VERA, who="policy/x"),))).actions
+    assert approve.by == "user policy/x"
+
+
+def test_once_it_is_merged_it_must_have_shown_the_very_release():
+    merged = replace(REVIEW, open=False, merged=True)
+    assert why(reviewed(merged)) == (
+        "approved by vera, but what was merged is not what was approved: !3 of team/news showed no release with the "
+        "content of news-1"
+    )
+    assert reviewed(replace(merged, shown=True)).actions
+
+
+def test_what_was_closed_approves_nothing():
+    assert why(reviewed(replace(REVIEW, open=False))) == "!3 of team/news was closed without being merged"
+
+
+def test_a_reason_why_nobody_can_be_asked_is_said_as_it_is():
+    assert why(reviewed(ReviewSeen(why="no forge is configured"))) == "no forge is configured"
+
+
+@pytest.mark.parametrize("state", [ApprovalState.REJECTED, ApprovalState.VOID])
+def test_what_somebody_decided_against_no_merge_request_approves(state):
+    decision = reviewed(REVIEW, released(approval=state, approved_by="ada", standing="rejected by ada"))
+    assert decision.actions == ()
+    assert condition(decision).status == "False"
+
+
+def test_after_a_revert_it_is_approved_again_later_than_its_successor():
+    old = released(approval=ApprovalState.APPROVED, approved_by="vera", approved_at=AT - timedelta(hours=2))
+    newer = replace(old, name="news-2", version=2, content="c", digest="d", members={}, approved_at=AT + timedelta(1))
+    seen = Seen(at=AT, dataset=DATA, releases=(old, newer), review=REVIEW)
+    [approve] = decide(resource(), seen).actions
+    assert (approve.release, approve.merge_request.number) == ("news-1", 3)
+    assert approve.at > newer.approved_at
+
+
+# --- what is looked at ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of", "release", "asked"),
+    [
+        (resource(), released(), True),
+        (resource(), released(approval=ApprovalState.APPROVED), False),
+        (resource(), released(approval=ApprovalState.REJECTED), False),
+        (resource(), released(approval=ApprovalState.VOID), False),
+        (resource(approval={"policy": "Manual"}), released(), False),
+        (resource(suspend=True), released(), False),
+        (deleting(resource()), released(), False),
+    ],
+    ids=["undecided", "approved", "rejected", "void", "another policy", "suspended", "deleted"],
+)
+def test_the_forge_is_asked_only_about_what_is_undecided(of, release, asked):
+    found = asks(of, Seen(at=AT, dataset=DATA, releases=(release,)))
+    assert (found is not None) is asked
+
+
+def test_others_are_looked_for_only_while_nothing_of_ones_own_will_do():
+    done = trained_seen(resource())
+    assert wants_adoptable(resource(), Seen(at=AT, dataset=DATA)) == DATA
+    assert wants_adoptable(resource(), Seen(at=AT)) is None
+    assert wants_adoptable(resource(), done) is None
+    assert wants_adoptable(resource(), Seen(at=AT, dataset=DATA, releases=(released(),))) is None
+    assert wants_adoptable(resource(approval={"policy": "Manual"}), Seen(at=AT, dataset=DATA)) is None
+
+
+# --- adoption ---------------------------------------------------------------------------------------------------------
+
+
+def adoptable(whole=None, name="news-1", namespace="news-mr-3", **parts):
+    whole = whole or members()
+    return AdoptableSeen(namespace, name, digest(whole), whole, **parts)
+
+
+ELSEWHERE = dataset(
+    train=DATA.train.model_copy(update={"commit": "there"}), test=DATA.test.model_copy(update={"repo": "x"})
+)
+
+
+def adopting(*others, runs=(), of=None):
+    return decide(of or resource(), Seen(at=AT, dataset=DATA, runs=runs, adoptable=others))
+
+
+def test_a_release_of_exactly_this_is_adopted_with_ones_own_data():
+    other = adoptable(members(data=ELSEWHERE))
+    decision = adopting(other)
+    [adopt] = decision.actions
+    assert isinstance(adopt, AdoptRelease)
+    assert (adopt.model, adopt.checkpoint, adopt.adopted) == ("news", BEST.uuid, "news-mr-3/news-1")
+    assert adopt.digest == digest(adopt.members)
+    assert adopt.members["data"]["train"] == {"repo": DATA.train.repo, "commit": DATA.train.commit}
+    assert {n for n in adopt.members if adopt.members[n] != other.members[n]} == {"git", "data"}
+    assert substance(adopt.members) == substance(other.members)
+    assert adopt.members["git"]["adoptedFrom"]["trainedOn"]["train"]["commit"] == "there"
+    trained = condition(decision, ConditionType.TRAINED)
+    assert (trained.status, trained.reason) == ("True", "Adopted")
+    assert decision.status.evaluation.metrics == {"accuracy": 0.9}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"code": {"archive": {"uri": "file:///m", "sha256": "c" * 64}}},
+        {"config": {"hyperparameters": {"learning_rate": 0.7}}},
+        {"evaluation": {"entrypoint": "evaluate:other"}},
+    ],
+    ids=["code", "configuration", "evaluation"],
+)
+def test_another_wish_is_trained(spec):
+    decision = adopting(adoptable(members(resource(**spec))))
+    assert isinstance(decision.actions[0], StartRun)
+    assert wish(resource(**spec), DATA.version) == wish_behind(members(resource(**spec))) != wish_behind(members())
+
+
+def test_other_data_are_trained_on():
+    assert isinstance(adopting(adoptable(members(data=dataset("two")))).actions[0], StartRun)
+
+
+@pytest.mark.parametrize(
+    "phase", [RunPhase.QUEUED, RunPhase.RUNNING, RunPhase.PAUSED, RunPhase.FAILED, RunPhase.CANCELED]
+)
+def test_what_is_trained_elsewhere_is_not_waited_for_here(phase):
+    own = run(train_key(resource(), DATA), phase)
+    *stops, adopt = adopting(adoptable(), runs=(own,)).actions
+    assert isinstance(adopt, AdoptRelease)
+    assert stops == ([] if phase.over else [StopRun(own.key)])
+
+
+def test_what_was_trained_here_is_not_adopted():
+    own = trained_seen(resource(), adoptable=(adoptable(),))
+    [write] = decide(resource(), own).actions
+    assert write.members["experiment"]["key"] == train_key(resource(), DATA)
+
+
+def test_what_the_merge_request_showed_comes_first_then_the_oldest():
+    first = adoptable(name="news-1", written_at=AT)
+    second = adoptable(name="news-2", written_at=AT + timedelta(1))
+    assert adopting(second, first).actions[0].adopted == "news-mr-3/news-1"
+    assert adopting(first, replace(second, shown=True)).actions[0].adopted == "news-mr-3/news-2"
+
+
+def test_gates_are_judged_by_ones_own_spec():
+    decision = adopting(adoptable(), of=resource(evaluation={"gates": [{"metric": "accuracy", "min": 0.95}]}))
+    assert decision.actions == ()
+    assert said(decision) == ("False", "BelowGate")
+    assert not decision.status.evaluation.gates[0].passed
+
+
+def test_an_adopted_release_is_found_again_whatever_the_policy_and_the_runs():
+    [adopt] = adopting(adoptable(members(data=ELSEWHERE))).actions
+    mine = released(dict(adopt.members), ApprovalState.APPROVED, approved_by="vera")
+    for policy in ("MergeRequest", "Manual", "Automatic"):
+        of = resource(approval={"policy": policy})
+        decision = decide(of, Seen(at=AT, dataset=DATA, runs=trained_seen(of).runs, releases=(mine,)))
+        assert said(decision) == ("True", "Succeeded")
+        assert decision.status.release == "news-1"
+        assert decision.status.run.key == train_key(of, DATA)
+
+
+def test_authors_of_what_is_adopted_are_authors():
+    by_us = changed(
+        resource(), metadata=resource().metadata.model_copy(update={"annotations": {"cdl.dev/authors": "eve"}})
+    )
+    [adopt] = adopting(adoptable(members(authors=("dana",))), of=by_us).actions
+    assert adopt.members["git"]["authors"] == ["dana", "eve"]
+
+
+@pytest.mark.parametrize("broken", [{}, {"experiment": None}, {"checkpoint": {"uuid": 1}}, {"code": "x"}])
+def test_members_in_other_words_are_not_adopted(broken):
+    whole = {**members(), **broken} if broken else {}
+    assert isinstance(adopting(adoptable(whole or {"git": None})).actions[0], StartRun)
