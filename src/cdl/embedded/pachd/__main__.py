@@ -34,6 +34,14 @@ def _parser() -> argparse.ArgumentParser:
         help="folder from which file:// URLs may be fetched; repeatable",
     )
     parser.add_argument(
+        "--allow-egress-root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder below which pipelines may write with egress to file:// URLs; repeatable",
+    )
+    parser.add_argument(
         "--map",
         type=_mapping,
         action="append",
@@ -64,6 +72,7 @@ def main() -> int:
         given.workers,
         tuple(root.resolve() for root in given.allow_file_root),
         tuple(given.map),
+        tuple(root.resolve() for root in given.allow_egress_root),
     )
     try:
         check_address(given.host, given.port)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cdl.embedded.pachd import commits, graph, jobs, pipelines, refs, specs, triggers, views, wire
+from cdl.embedded.pachd import commits, graph, jobs, pipelines, refs, secrets, specs, triggers, views, wire
 from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.refs import Branch
 from cdl.embedded.pachd.refusals import RefusedError, exists, invalid
@@ -141,6 +141,7 @@ def create_pipeline_v2(wave: Wave, request: Msg) -> Msg:
     specs.check(spec)
     for flag in ("update", "reprocess", "dry_run"):
         spec.ClearField(flag)
+    secrets.given_to(wave.db, spec.pipeline.name, spec.transform)
     if not asked.dry_run:
         text = request.user_json or specs.to_json(asked)
         pipelines.create(wave, spec, text, update=asked.update, reprocess=asked.reprocess)

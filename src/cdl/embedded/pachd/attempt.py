@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cdl.embedded.pachd import bench as benches
-from cdl.embedded.pachd import jobs, refs
+from cdl.embedded.pachd import jobs, refs, secrets
 from cdl.embedded.pachd.bench import Bench, Laid
 from cdl.embedded.pachd.blobs import Held, Part
 from cdl.embedded.pachd.children import Children
@@ -82,7 +82,8 @@ class Attempts:
         """Try a datum until it succeeds or its tries are used up."""
         read = jobs.files_of(self._engine.store.db, job.id, row.id)
         names = sorted({source.leaf.name for source in (sources[file.leaf] for file in read)})
-        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, names)
+        given = secrets.given_to(self._engine.store.db, pipeline.name, spec.transform)
+        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, names, given.files)
         timeout = spec.datum_timeout.ToNanoseconds() / 1e9
         task = _Task(
             bench,
@@ -92,7 +93,7 @@ class Attempts:
                 for file in read
                 for entry in sources[file.leaf].held.files(file.path.rstrip("/") or "/")
             ],
-            {**self._environment(job, pipeline, spec, row), **_of_inputs(sources, read)},
+            {**self._environment(job, pipeline, spec, row), **given.env, **_of_inputs(sources, read)},
             f"PACH_DATUM_ID={row.id}",
             timeout or None,
             lambda text: self._logs.say(job.pipeline, job.set_id, text, datum=row.id),

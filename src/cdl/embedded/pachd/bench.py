@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,18 +34,26 @@ class Laid(NamedTuple):
 class Bench:
     """One attempt at one datum."""
 
-    def __init__(self, folder: Path, options: Options, names: list[str]) -> None:
+    def __init__(
+        self, folder: Path, options: Options, names: list[str], mounts: Mapping[str, dict[str, bytes]]
+    ) -> None:
         self.folder = folder
         self.pfs = folder / "pfs"
         self.out = self.pfs / "out"
         self._names = names
         self._rules = [(_prefix(image), local) for image, local in options.maps]
         self._rules.append((_prefix("/pfs"), str(self.pfs)))
+        self._mounts = {folder / f"mount{n}": files for n, files in enumerate(mounts.values())}
+        self._rules += [(_prefix(path), str(local)) for path, local in zip(mounts, self._mounts, strict=True)]
 
     def lay(self, blobs: Blobs, files: list[Laid]) -> int:
         """Copy the datum's files here; tells how many bytes. In a thread."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.out.mkdir(parents=True)
+        for mount, secret in self._mounts.items():
+            mount.mkdir(mode=0o700)
+            for key, body in secret.items():
+                (mount / key).write_bytes(body)
         made = {self.pfs / name for name in self._names}
         for top in made:
             top.mkdir()

@@ -23,6 +23,7 @@ class Options:
     workers: int = 1
     file_roots: tuple[Path, ...] = ()
     maps: tuple[tuple[str, str], ...] = field(default=())
+    egress_roots: tuple[Path, ...] = ()
 
 
 class Engine:

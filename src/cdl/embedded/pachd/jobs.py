@@ -255,8 +255,13 @@ def datum_info(engine: Engine, job: Job, row: DatumRow) -> Msg:
         pfs_state={"commit": {"repo": views.repo(meta), "id": row.origin or job.set_id}, "path": f"/pfs/{row.id}"}
         if meta
         else None,
-        data=[_file_info(engine, file) for file in files_of(db, job.id, row.id)],
+        data=read_by(engine, job, row.id),
     )
+
+
+def read_by(engine: Engine, job: Job, datum: str) -> list[Msg]:
+    """Describe what a datum reads."""
+    return [_file_info(engine, file) for file in files_of(engine.store.db, job.id, datum)]
 
 
 def _file_info(engine: Engine, file: FileRow) -> Msg:

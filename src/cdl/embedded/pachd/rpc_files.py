@@ -1,10 +1,11 @@
 """Handlers for files."""
 
+import asyncio
 import tarfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 
-from cdl.embedded.pachd import commits, globs, layers, paths, refs, trees, views, wire
+from cdl.embedded.pachd import commits, egress, globs, layers, paths, refs, trees, views, wire
 from cdl.embedded.pachd.blobs import Blobs
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
@@ -40,6 +41,7 @@ class Files:
                 "DiffFile",
                 "GetFile",
                 "GetFileTAR",
+                "Egress",
             )
         }
 
@@ -156,6 +158,13 @@ class Files:
                 new_file=views.file_info(ours, commit, one) if one else None,
                 old_file=views.file_info(theirs, before, two) if two else None,
             )
+
+    async def Egress(self, request: Msg) -> Msg:
+        """Copy what a commit holds to a folder of this machine."""
+        url = egress.url_of(request)
+        _, index = await self._index(request.commit)
+        size = await asyncio.to_thread(egress.copy, self._engine.options, self._blobs, index, url)
+        return wire.pfs.EgressResponse(object_storage={"bytes_written": size})
 
     async def _matches(self, request: Msg) -> tuple[Commit, Index, list[Entry]]:
         if request.URL:

@@ -1,6 +1,7 @@
 """Handlers for jobs, job sets, datums and logs."""
 
 import asyncio
+import base64
 import itertools
 from collections.abc import AsyncIterator, Iterator
 
@@ -202,11 +203,13 @@ class Jobs:
         """Send the log of a pipeline, a job or a datum; following it until the client has heard enough."""
         pipeline, only = self._scope(request)
         offsets: dict[str, int] = {}
+        tail = request.tail
         while True:
             turn = self._store.pulse.turn
             found = list(self._lines(request, pipeline, only, offsets))
-            for message in found[-request.tail :] if request.tail else found:
+            for message in found[-tail:] if tail else found:
                 yield message
+            tail = 0  # only of what was there before
             if not request.follow or (only is not None and self._is_over(only)):
                 return
             await self._wait_for_lines(turn)
@@ -236,18 +239,26 @@ class Jobs:
         since = now() - (request.since.ToNanoseconds() or DAY)
         chosen = [only] if only else jobs.select(self._store.db, "WHERE pipeline = ? ORDER BY id", (pipeline.id,))
         for job in chosen:
+            read: dict[str, list[Msg]] = {}
             for offset, line in self._logs.read(pipeline.id, job.set_id, offsets.get(job.set_id, 0)):
                 offsets[job.set_id] = offset
                 if line.ts < since or (request.master and not line.master):
                     continue
                 if request.datum.id and line.datum != request.datum.id:
                     continue
-                if request.data_filters and not any(part in line.path for part in request.data_filters):
-                    continue
-                yield _message(pipeline, job, line)
+                if line.datum and line.datum not in read:
+                    read[line.datum] = jobs.read_by(self._engine, job, line.datum)
+                data = read.get(line.datum, [])
+                if all(_is_about(data, part) for part in request.data_filters):
+                    yield _message(pipeline, job, line, data)
 
 
-def _message(pipeline: Pipeline, job: Job, line: Line) -> Msg:
+def _is_about(data: list[Msg], wanted: str) -> bool:
+    """Tell whether a datum reads a file that is named by its path, or by its hash in hex or base64."""
+    return any(wanted in {info.file.path, info.hash.hex(), base64.b64encode(info.hash).decode()} for info in data)
+
+
+def _message(pipeline: Pipeline, job: Job, line: Line, data: list[Msg]) -> Msg:
     return wire.pps.LogMessage(
         project_name=pipeline.project,
         pipeline_name=pipeline.name,
@@ -255,7 +266,7 @@ def _message(pipeline: Pipeline, job: Job, line: Line) -> Msg:
         worker_id="" if line.master else f"{pipeline.name}-v{job.version}",
         datum_id=line.datum,
         master=line.master,
-        data=[{"path": line.path}] if line.path else [],
+        data=[{"path": info.file.path, "hash": info.hash} for info in data],
         user=line.user,
         ts=views.stamp(line.ts),
         message=line.message,

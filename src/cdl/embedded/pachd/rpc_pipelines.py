@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from cdl.embedded.pachd import crons, inputs, jobs, pipelines, specs, wire
+from cdl.embedded.pachd import crons, egress, inputs, jobs, pipelines, specs, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.graph import Wave
@@ -17,6 +17,7 @@ class Pipelines:
 
     def __init__(self, engine: Engine, desk: Desk) -> None:
         self._desk = desk
+        self._engine = engine
         self._store = engine.store
         self._layers = engine.layers
 
@@ -50,6 +51,8 @@ class Pipelines:
         return self._create(spec, request.create_pipeline_request_json)
 
     def _create(self, spec: Msg, user_json: str) -> Msg:
+        if url := egress.url_of(spec.egress):
+            egress.folder_of(self._engine.options, url)
         request = wire.pps.CreatePipelineTransaction(create_pipeline_request=spec, user_json=user_json)
         return self._desk.do("create_pipeline_v2", request)
 

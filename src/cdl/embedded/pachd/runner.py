@@ -7,7 +7,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 
-from cdl.embedded.pachd import commits, datums, inputs, jobs, layers, pipelines, refs
+from cdl.embedded.pachd import commits, datums, egress, inputs, jobs, layers, pipelines, refs, trees
 from cdl.embedded.pachd.attempt import Attempts, Outcome, Source
 from cdl.embedded.pachd.children import Children
 from cdl.embedded.pachd.commits import FINISHED
@@ -133,6 +133,7 @@ class Foreman:
             async with asyncio.timeout(self._left(job, limit)):
                 self._plan(work)
                 await self._process(work)
+                await self._egress(work)
         except TimeoutError:
             self._end(job, jobs.KILLED, f"job timed out after {limit / 1e9:g}s")
             return
@@ -244,6 +245,27 @@ class Foreman:
         except ExceptionGroup as errors:  # the first says what is wrong; the rest were cancelled
             raise errors.exceptions[0] from errors
 
+    async def _egress(self, work: Work) -> None:
+        """Copy the output out where the spec says so; what goes wrong there is tried again until it goes well."""
+        url = egress.url_of(work.spec.egress)
+        failed = [row for row in jobs.datums(self._store.db, work.job.id) if row.state == DatumState.FAILED]
+        if not url or failed or trees.fault(self._engine.layers.tree(work.job.output)):
+            return  # what cannot be finished does not leave
+        with self._store.write() as db:
+            jobs.move(db, work.job, jobs.EGRESSING)
+        index = self._engine.layers.index(work.job.output)
+        pause = 0.5
+        while True:
+            try:
+                size = await asyncio.to_thread(egress.copy, self._engine.options, self._engine.blobs, index, url)
+            except OSError as error:
+                self._say(work.job, f"egress to {url} failed and is tried again: {error}")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 30.0)
+                continue
+            self._say(work.job, f"egress to {url}: {size} bytes")
+            return
+
     async def _process_one(self, work: Work, row: DatumRow) -> None:
         outcome = await self._attempts.process(work.job, work.pipeline, work.spec, work.sources, row)
         with self._store.write() as db:
@@ -276,7 +298,7 @@ class Foreman:
         job = work.job
         with self._store.write() as db:
             current = jobs.find(db, job.id)
-            if current is None or current.state != jobs.RUNNING:
+            if current is None or current.state not in {jobs.RUNNING, jobs.EGRESSING}:
                 return
             failed = [row for row in jobs.datums(db, job.id) if row.state == DatumState.FAILED]
             if failed:

@@ -20,6 +20,7 @@ from cdl.embedded.pachd.rpc_files import Files
 from cdl.embedded.pachd.rpc_jobs import Jobs
 from cdl.embedded.pachd.rpc_pipelines import Pipelines
 from cdl.embedded.pachd.rpc_repos import Repos
+from cdl.embedded.pachd.rpc_secrets import Secrets
 from cdl.embedded.pachd.rpc_transactions import Transactions
 from cdl.embedded.pachd.runner import Foreman
 from cdl.embedded.pachd.store import FolderError
@@ -61,6 +62,7 @@ def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Serv
         FileSets(engine),
         Pipelines(engine, desk),
         Jobs(engine, desk, logs),
+        Secrets(engine),
         Transactions(desk),
     ):
         handlers.update(part.handlers())

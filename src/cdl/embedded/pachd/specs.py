@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _UNKNOWN_FIELD = re.compile(r'has no field named "(?P<name>[^"]*)" at "(?P<at>[^"]*)"')
 _WIRE_NAME = re.compile(r"pachyderm\.wire\.\w+\.")
 # Parts of a spec that a real cluster acts on and this server cannot; refused, because silence would lie.
-_ABSENT = ("tf_job", "egress", "service", "spout", "s3_out")
+_ABSENT = ("tf_job", "service", "spout", "s3_out")
 
 
 def parse(text: str) -> Msg:
@@ -73,9 +73,8 @@ def check(spec: Msg) -> None:
     for part in _ABSENT:
         if spec.HasField(part) if spec.DESCRIPTOR.fields_by_name[part].message_type else getattr(spec, part):
             raise absent(f"pipeline {name}: {part} is not offered by the embedded pachd")
-    if spec.transform.secrets or spec.transform.datum_batching:
-        part = "transform.secrets" if spec.transform.secrets else "transform.datum_batching"
-        raise absent(f"pipeline {name}: {part} is not offered by the embedded pachd")
+    if spec.transform.datum_batching:
+        raise absent(f"pipeline {name}: transform.datum_batching is not offered by the embedded pachd")
     if spec.reprocess_spec not in {"until_success", "every_job"}:
         raise RefusedError(
             f"pipeline {name}: reprocess_spec is {spec.reprocess_spec!r}; until_success and every_job are allowed"

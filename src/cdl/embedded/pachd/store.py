@@ -69,6 +69,8 @@ class Store:
             raise FolderError(f"the database {self.file} cannot be opened: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
+        self.file.touch(mode=0o600)  # it holds secrets
+        self.file.chmod(0o600)
         db = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
         db.executescript(
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
