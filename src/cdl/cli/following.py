@@ -13,11 +13,12 @@ from cdl import compose
 from cdl.api.canonical import short
 from cdl.api.conditions import Reason
 from cdl.gitops import previews
-from cdl.gitops.controller import Controller, Subject
+from cdl.gitops.controller import Controller
 from cdl.gitops.git import Address
 from cdl.gitops.mirror import Mirror
 from cdl.gitops.previews import Followed, Means, Previews
 from cdl.gitops.record import Book, Record
+from cdl.gitops.subject import Subject
 from cdl.ports.errors import Rejected
 from cdl.reconcile.gitops import Policy
 

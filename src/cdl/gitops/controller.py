@@ -2,111 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from cdl.api.conditions import Reason
-from cdl.api.meta import (
-    AUTHORS_ANNOTATION,
-    MANAGED_BY_LABEL,
-    PROJECT_ANNOTATION,
-    RENDERED_ANNOTATION,
-    REVISION_ANNOTATION,
-    Key,
-)
-from cdl.api.v1alpha1 import KINDS, DataPipeline, Release, Resource, parse
+from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, RENDERED_ANNOTATION, REVISION_ANNOTATION, Key
+from cdl.api.v1alpha1 import DataPipeline, Release
 from cdl.ports.errors import Conflict, PortError, Rejected, Unavailable
 from cdl.reconcile.gitops import ORDER, Plan, Policy, State, Stored, Wanted, correction, decide, inventory
 from cdl.reconcile.protection import data_is_kept, pinned_by
 
 from .record import Book, Record
+from .subject import Document, Render, Repository, Shelf, Subject, placed, stored_as, wanted_of
+from .turns import RESTS, alone, rests
 
-RESTS = "suspended by the file `suspend` beside the status; nothing is applied until it is gone"
-Document = Mapping[str, Any]
-Render = Callable[[Path], Sequence[Document]]
-"""Reads and checks the resources of a folder, with the code they name packed; Rejected names file and field."""
-
-
-class Repository(Protocol):
-    """What a look asks of a repository; see Mirror."""
-
-    def head(self, branch: str) -> str | None:
-        """Give the commit of a branch; None: there is none."""
-
-    def fetch(self, commit: str) -> None:
-        """Bring a commit and its history."""
-
-    def descends(self, commit: str, earlier: str) -> bool | None:
-        """Say whether a commit comes after another; None: the other is not known."""
-
-    def authors(self, commit: str, path: str, since: str = "") -> tuple[str, ...]:
-        """Name who wrote what is below a path since a commit."""
-
-    def export(self, commit: str, path: str, place: Path) -> None:
-        """Write what a commit holds below a path into a folder."""
-
-
-class Shelf(Protocol):
-    """What a look asks of a store of resources."""
-
-    def list(self, kind: type[Release], namespace: str | None = None) -> tuple[Release, ...]:
-        """Give every Release."""
-
-    def documents(self, kind: str | None = None, namespace: str | None = None) -> tuple[dict[str, Any], ...]:
-        """Give resources as plain documents."""
-
-    def apply(self, document: Mapping[str, object]) -> tuple[str, Resource]:
-        """Make the stored resource as the document says."""
-
-    def change(self, key: Key, part: Mapping[str, object]) -> Resource:
-        """Change some fields as a merge patch does."""
-
-    def delete(self, key: Key) -> bool:
-        """Ask for a resource to go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is followed, and how."""
-
-    branch: str
-    path: str
-    policy: Policy
-    namespace: str = ""
-    """Where everything goes; empty: where the files say."""
-    project: str = ""
-    """The forge's project in which commits are reviewed; empty: nobody said."""
-    moved: bool = False
-    """Everything goes to the namespace, whatever the files say."""
-    kinds: tuple[str, ...] = ORDER
-    """What is applied; the rest is read and checked, and left out."""
-
-
-def placed(document: Document, subject: Subject) -> dict[str, Any]:
-    """Give a document as it belongs to what is followed: its namespace, its inventory, its project.
-
-    Raises:
-        Rejected: it wants to be somewhere else.
-    """
-    metadata = dict(document["metadata"])
-    wished = subject.namespace
-    if wished and metadata.get("namespace", wished) != wished and not subject.moved:
-        name = f"{document['kind']} {metadata.get('name')}"
-        said = f"{name}: metadata.namespace: found {metadata['namespace']!r}, allowed: {wished}"
-        raise Rejected(said, Reason.INVALID_SPEC)
-    if wished:
-        metadata["namespace"] = wished
-    metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY_LABEL: subject.policy.project}
-    if subject.project:
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), PROJECT_ANNOTATION: subject.project}
-    return {**document, "metadata": metadata}
+REMEMBERED = 40
+"""Earlier commits whose resources are known; they never change."""
 
 
 class Controller:
@@ -135,6 +49,7 @@ class Controller:
         self._rendered: tuple[str, tuple[Document, ...] | Rejected] | None = None
         self._held: set[tuple[str, str]] = set()
         """Commits, and revisions that are known to lead to them."""
+        self._past: dict[str, Mapping[Key, str]] = {}
 
     def look(self) -> Record:
         """Look once and do what is due; what fails is said, and tried again by the next look.
@@ -241,7 +156,7 @@ class Controller:
         found: list[Stored] = []
         for kind in ORDER:
             for document in self._shelf.documents(kind, self._subject.namespace or None):
-                one = _stored(kind, document)
+                one = stored_as(kind, document)
                 if one.key in keys or one.labels.get(MANAGED_BY_LABEL) == project:
                     found.append(self._needed(one, document))
         return tuple(found)
@@ -260,7 +175,7 @@ class Controller:
     # --- what is done -------------------------------------------------------------------------------------------------
 
     def _acted(self, record: Record, documents: tuple[Document, ...], jump: str, at: str) -> Record:
-        wanted = {one.key: (one, document) for document in documents for one in (_wanted(document),)}
+        wanted = {one.key: (one, document) for document in documents for one in (wanted_of(document),)}
         stored = {one.key: one for one in self._stored(set(wanted))}
         same = record.last_applied == record.head
         known = frozenset(key for key in wanted if str(key) in record.inventory) if same else frozenset[Key]()
@@ -316,65 +231,56 @@ class Controller:
             before = stored.get(key)
             if before is not None and before.deleting:
                 raise Conflict(f"{key}: is being deleted; it is applied again once it is gone")
-            since = before.annotations.get(REVISION_ANNOTATION, "") if before is not None else ""
             patch = correction(one, before) if before is not None else {}
             if patch:
                 self._shelf.change(key, {"spec": patch})
-            outcome, _ = self._shelf.apply(self._signed(document, one, head, since))
+            outcome, _ = self._shelf.apply(self._signed(document, one, before, head))
             changes += [f"{key} {'configured' if patch else outcome}"] if patch or outcome != "unchanged" else []
         return changes
 
-    def _signed(self, document: Document, one: Wanted, head: str, since: str) -> Document:
-        """Say which commit a resource is of, and who had a hand in it; a file may add an author, and hide none."""
+    def _signed(self, document: Document, one: Wanted, before: Stored | None, head: str) -> Document:
+        """Say which commit a resource came with, and who had a hand in it; a file may add an author, and hide none."""
         given = dict(document["metadata"].get("annotations") or {})
-        said = {name.strip() for name in str(given.get(AUTHORS_ANNOTATION, "")).split(",")} - {""}
-        names = {*self._repository.authors(head, self._subject.path, since), *said}
+        known = before.annotations if before is not None else {}
+        since, revision = known.get(REVISION_ANNOTATION, ""), self._came_with(one, known, head)
+        said = f"{given.get(AUTHORS_ANNOTATION, '')},{known.get(AUTHORS_ANNOTATION, '') if revision == since else ''}"
+        names = {
+            *self._repository.authors(head, self._subject.path, since),
+            *(name.strip() for name in said.split(",")),
+        }
         ours = {
-            REVISION_ANNOTATION: head,
-            AUTHORS_ANNOTATION: ",".join(sorted(names)),
+            REVISION_ANNOTATION: revision,
+            AUTHORS_ANNOTATION: ",".join(sorted(names - {""})),
             RENDERED_ANNOTATION: one.rendered,
         }
         metadata = {**document["metadata"], "annotations": {**given, **ours}}
         return {**document, "metadata": metadata, "spec": one.spec}
 
+    def _came_with(self, one: Wanted, known: Mapping[str, str], head: str) -> str:
+        """Give the commit of the branch since which a resource is as it is: there it was merged, and agreed to.
 
-def _wanted(document: Document) -> Wanted:
-    resource = parse(document, KINDS)
-    meta = resource.metadata
-    return Wanted(resource.key, resource.plain()["spec"], dict(meta.labels), dict(meta.annotations))
+        Several may have come between two looks; whoever asks what was said of a change must ask of its own commit.
+        """
+        since = known.get(REVISION_ANNOTATION, "")
+        found = head
+        steps = self._repository.steps(head, since) if since not in {"", head} else ()
+        for commit in steps[1:]:
+            if self._earlier(commit).get(one.key) != one.rendered:
+                return found
+            found = commit
+        same = known.get(RENDERED_ANNOTATION) == one.rendered
+        return since if same and (steps or since == head) else found
+
+    def _earlier(self, commit: str) -> Mapping[Key, str]:
+        """Give what an earlier commit said of each resource, as digests; nothing when it could not be applied."""
+        if commit not in self._past:
+            try:
+                documents = self._wanted_of(self._made(commit))
+            except Rejected:
+                documents = ()
+            self._past = {**dict(list(self._past.items())[-REMEMBERED:]), commit: _digests(documents)}
+        return self._past[commit]
 
 
-def _stored(kind: str, document: Document) -> Stored:
-    meta = document["metadata"]
-    key = Key(kind, str(meta.get("namespace", "default")), str(meta["name"]))
-    try:
-        spec: object = KINDS[kind].read({**document, "status": {}}).plain()["spec"]
-    except ValidationError:
-        spec = document.get("spec")
-    labels, notes = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
-    return Stored(key, spec, labels, notes, deleting=bool(meta.get("deletionTimestamp")))
-
-
-def rests(place: Path) -> bool:
-    """Say whether somebody who looks after a follower wants it to rest."""
-    return (place / "suspend").exists()
-
-
-@contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """Let one process at a time work below a folder; the lock goes when the process does.
-
-    Raises:
-        Rejected: another one does.
-    """
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (place / "lock").open("ab") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Rejected(f"{place}: another cdl gitops looks after this repository, branch and path") from error
-        try:
-            yield
-        finally:
-            # Said aloud: a program that another thread is just starting has a copy of the file, and so of the lock.
-            fcntl.flock(held, fcntl.LOCK_UN)
+def _digests(documents: Iterable[Document]) -> Mapping[Key, str]:
+    return {one.key: one.rendered for one in map(wanted_of, documents)}

@@ -17,6 +17,8 @@ from .git import Address, Git, Limits
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 HEAD = "refs/cdl/head"
 """Where the copy keeps the newest commit it fetched, so that the next fetch brings only what is new."""
+STEPS = 20
+"""Commits that are looked at one by one when several came between two looks."""
 KINDS = {"120000": "a symbolic link", "160000": "a submodule"}
 
 
@@ -74,6 +76,18 @@ class Mirror:
         if not self._holds(earlier):
             return None
         return self._git.true("merge-base", "--is-ancestor", earlier, commit)
+
+    def steps(self, commit: str, since: str) -> tuple[str, ...]:
+        """Name the commits by which a branch came from one to another, newest first: merges, and not what they hold.
+
+        Only the last ones are named when there are many; none when it did not come from there.
+
+        Raises:
+            Unavailable: the copy cannot be read.
+        """
+        if not self.descends(commit, since):
+            return ()
+        return tuple(self._git.ask("rev-list", "--first-parent", f"--max-count={STEPS}", f"{since}..{commit}").split())
 
     def authors(self, commit: str, path: str, since: str = "") -> tuple[str, ...]:
         """E-mail addresses of who wrote and who committed the last change below a path, and all since a known commit.

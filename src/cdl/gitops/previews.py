@@ -18,9 +18,11 @@ from cdl.ports.errors import PortError
 from cdl.ports.forge import MergeRequest
 from cdl.reconcile.gitops import State
 
-from .controller import RESTS, Controller, Render, Repository, Shelf, Subject, alone, placed, rests
+from .controller import Controller
 from .record import Book, Record
 from .scene import Target
+from .subject import Render, Repository, Shelf, Subject, placed
+from .turns import RESTS, alone, rests
 
 KINDS = ("DataPipeline", "Experiment")
 """What is previewed: a merge request serves nobody."""
@@ -89,6 +91,9 @@ class _AtHead:
 
     def descends(self, commit: str, earlier: str) -> bool | None:
         return self.behind.descends(commit, earlier)
+
+    def steps(self, commit: str, since: str) -> tuple[str, ...]:
+        return ()  # what is not merged yet came with nothing but its head
 
     def authors(self, commit: str, path: str, since: str = "") -> tuple[str, ...]:
         return tuple(

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cdl.cli.following import renderer
-from cdl.gitops.controller import Controller, Subject
+from cdl.gitops.controller import Controller
 from cdl.gitops.git import Address, Limits
 from cdl.gitops.mirror import Mirror
 from cdl.gitops.previews import Followed, Means, Previews
 from cdl.gitops.record import Book, Record
+from cdl.gitops.subject import Subject
 from cdl.local import LocalStore
 from cdl.reconcile.gitops import Policy
 from cdl.settings import Settings

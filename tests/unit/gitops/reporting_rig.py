@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from cdl.api.meta import MANAGED_BY_LABEL
+from cdl.api.meta import MANAGED_BY_LABEL, PROJECT_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.v1alpha1 import KINDS, Release, parse
 from cdl.gitops.recalled import Memory
 from cdl.gitops.report import Reporter
@@ -45,7 +45,7 @@ class Followed:
 
     def __init__(self, folder):
         self.world = World(folder)
-        self.forge = MemoryForge()
+        self.forge = self.world.forge = MemoryForge()
         self.folder = folder
         self.now = 0.0
         self.said = []
@@ -70,7 +70,7 @@ class Followed:
 
     # --- what happens ---
 
-    def documents(self, namespace, project, learning_rate=0.1, **spec):
+    def documents(self, namespace, project, learning_rate=0.1, sha="", **spec):
         made = [
             builders.pipeline_document(),
             builders.experiment_document(learning_rate=learning_rate, **({"approval": {"policy": "Manual"}} | spec)),
@@ -78,6 +78,8 @@ class Followed:
         ]
         for one in made:
             one["metadata"] |= {"namespace": namespace, "labels": {MANAGED_BY_LABEL: project}}
+            if sha:
+                one["metadata"]["annotations"] = {REVISION_ANNOTATION: sha, PROJECT_ANNOTATION: "team/news"}
         return made
 
     def push_main(self, **spec):
@@ -88,7 +90,7 @@ class Followed:
 
     def follow(self, sha, **spec):
         """Production applies a commit."""
-        keys = self.apply(self.documents(HOME, PROJECT, **spec))
+        keys = self.apply(self.documents(HOME, PROJECT, sha=sha, **spec))
         self.main = Target(PROJECT, HOME, sha, State.APPLIED, f"{sha[:12]} is applied: 3 resources", keys)
 
     def propose(self, branch="lr", **spec):
@@ -100,10 +102,10 @@ class Followed:
     def preview(self, number, sha, **spec):
         """Apply a head."""
         project = f"{PROJECT}-mr-{number}"
-        made = [d for d in self.documents(project, project, **spec) if d["kind"] in KINDS_OF_PREVIEWS]
+        made = [d for d in self.documents(project, project, sha=sha, **spec) if d["kind"] in KINDS_OF_PREVIEWS]
         keys = self.apply(made)
         sentence = f"{sha[:12]} is applied: 2 resources"
-        merged = tuple(self.documents(HOME, PROJECT, **spec))
+        merged = tuple(self.documents(HOME, PROJECT, sha=sha, **spec))
         url = f"https://forge.test/project/-/merge_requests/{number}"
         target = Target(project, project, sha, State.APPLIED, sentence, keys, number, url, merged)
         self.previews[number] = target

@@ -11,8 +11,8 @@ import pytest
 from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, PRUNE_ANNOTATION, REVISION_ANNOTATION, Key
 from cdl.api.v1alpha1 import Experiment, ModelDeployment
 from cdl.cli import project
-from cdl.gitops.controller import alone
 from cdl.gitops.git import Limits
+from cdl.gitops.turns import alone
 from cdl.ports.errors import Rejected
 from cdl.reconcile.gitops import Policy, State
 from cdl.stores.artifacts import DirectoryArtifacts
@@ -116,6 +116,36 @@ def test_everybody_who_wrote_since_the_last_revision_is_an_author(follower):
     follower.origin.push(who="linus")
     follower.look()
     assert stored(follower.store)["Experiment", "tiny"][1][AUTHORS_ANNOTATION] == "grace@example.org,linus@example.org"
+
+
+def test_of_several_merges_between_two_looks_each_resource_carries_its_own(follower):
+    """Whoever asks what was agreed to asks of that commit; the last merge of all knows nothing of the others."""
+    origin, first = follower.origin, follower.origin.push()
+    follower.look()
+    origin.change("resources/experiment.yaml", "max_trials: 3", "max_trials: 4")
+    origin.branch("wider")
+    origin.write("README.md", "read me\n")
+    origin.branch("words")
+    git(origin.work, "merge", "-q", "--no-ff", "-m", "Merge wider", "wider")
+    wider = git(origin.work, "rev-parse", "HEAD")
+    git(origin.work, "merge", "-q", "--no-ff", "-m", "Merge words", "words")
+    git(origin.work, "push", "-q", "origin", "HEAD:main")
+    assert follower.look().last_applied == git(origin.work, "rev-parse", "HEAD") != wider
+    revisions = {kind: notes[REVISION_ANNOTATION] for (kind, _), (_, notes) in stored(follower.store).items()}
+    assert revisions == {"DataPipeline": first, "Experiment": wider, "ModelDeployment": first}
+
+
+def test_what_is_corrected_keeps_the_commit_it_came_with(follower):
+    first = follower.origin.push()
+    follower.look()
+    follower.origin.write("README.md", "read me\n")
+    follower.origin.push(who="grace")
+    follower.look()
+    follower.store.change(EXPERIMENT, {"spec": {"interval": "99m"}})
+    assert follower.look().changes == (f"{EXPERIMENT} configured",)
+    notes = stored(follower.store)["Experiment", "tiny"][1]
+    assert notes[REVISION_ANNOTATION] == first
+    assert "ada@example.org" in notes[AUTHORS_ANNOTATION].split(",")
 
 
 def test_what_leaves_git_is_pruned_and_nothing_else(follower):

@@ -11,7 +11,7 @@ from cdl.reconcile.gitops import State
 from tests.unit.gitops import gitops_rig
 
 CALLS = {"head", "fetch", "descends", "authors", "export", "list", "documents", "apply", "change", "delete"}
-CALLS |= {"open_merge_requests", "add"}
+CALLS |= {"open_merge_requests", "add", "steps"}
 
 
 class KilledError(BaseException):

@@ -8,9 +8,9 @@ import pytest
 
 from cdl.api.meta import REVISION_ANNOTATION
 from cdl.cli.following import renderer
-from cdl.gitops.controller import Subject
 from cdl.gitops.previews import Followed, Means, Previews
 from cdl.gitops.record import Record
+from cdl.gitops.subject import Subject
 from cdl.local import LocalStore
 from cdl.reconcile.gitops import Policy
 from cdl.settings import Settings
@@ -47,6 +47,9 @@ class Commits:
         while commit and commit != earlier:
             commit = self.parents[commit]
         return bool(commit)
+
+    def steps(self, commit, since):
+        return ()
 
     def authors(self, commit, path, since=""):
         return ("grace@example.org",)

@@ -1,5 +1,7 @@
 """What the forge is told of what is followed: one status a resource, one note a merge request, and nothing twice."""
 
+from dataclasses import replace
+
 import pytest
 
 from cdl.ports.forge import CommitState
@@ -215,3 +217,68 @@ def test_a_secret_in_a_message_is_told_to_nobody(followed):
     for canary in ("c4n4ry", "hunter2"):
         assert canary not in everything
     assert "&#91;\u2060hidden&#93;" in everything or "[hidden]" in everything
+
+
+def test_an_approval_of_the_merge_request_promotes_what_it_showed(followed):
+    """The whole of it: candidate, approval at its head, merge, adoption, serving, and a revert."""
+    by_review = {"approval": {"policy": "MergeRequest"}}
+    followed.push_main(**by_review)
+    followed.settle()
+    followed.approve(HOME, "news-1")
+    seen = followed.propose(learning_rate=0.05, **by_review)
+    followed.settle()
+    followed.beat(times=2)
+    told = followed.note(1)
+    assert told.startswith(f"### `news-1` waits for a validator's approval at `{seen.sha[:12]}`")
+    assert "**Production adopts the Release: nothing is trained again.**" in told
+    followed.forge.reviews[1].approvals["validator"] = seen.sha
+    followed.settle()
+    followed.beat(times=2)
+    assert "Approved by validator. Next: merge it." in followed.note(1)
+    assert states(followed.statuses(seen.sha))["news-mr-1/Experiment/news"] is SUCCESS
+    merged = followed.forge.merge(1, seen.sha)
+    followed.close(1)
+    followed.follow(merged, learning_rate=0.05, **by_review)
+    followed.settle()
+    followed.beat(times=2)
+    told = followed.note(1)
+    assert told.startswith(
+        f"### Merged as `{merged[:12]}`\n\nProduction: adopted as `news-2`; `news` serves `news-2` since"
+    )
+    assert states(followed.statuses(merged))["production/ModelDeployment/news"] is SUCCESS
+    back = followed.propose("revert", learning_rate=0.1, **by_review)
+    followed.settle()
+    followed.beat(times=2)
+    assert "None: nothing was trained." in followed.note(2)
+    followed.forge.reviews[2].approvals["validator"] = back.sha
+    followed.settle()
+    reverted = followed.forge.merge(2, back.sha)
+    followed.close(2)
+    followed.follow(reverted, learning_rate=0.1, **by_review)
+    followed.settle()
+    followed.beat(times=2)
+    print(followed.note(2))
+    assert "`news` serves `news-1` since" in followed.note(2)
+    assert followed.note(1) == told
+
+
+def test_a_picture_is_kept_once_for_what_it_shows(followed, tmp_path):
+    def with_confusion(release, read=followed._facts):
+        found = read(release)
+        return replace(found, report=found.report | {"classes": ["a", "@b"], "confusion": [[9, 1], [0, 4]], "n": 14})
+
+    followed._facts = with_confusion
+    followed.reporter = followed.again()
+    followed.settle()
+    for branch in ("one", "two"):
+        followed.propose(branch, learning_rate=0.05)
+    followed.settle()
+    followed.beat(times=2)
+    followed.reporter = followed.again()
+    followed.beat(times=2)
+    assert len(followed.forge.files) == 1
+    (kept,) = followed.reporter.memory.pictures.values()
+    assert kept.startswith("![")
+    for number in (1, 2):
+        assert kept in followed.note(number)
+        assert "| 1 `a` | 9 | 1 |\n| 2 `@b` | 0 | 4 |" in followed.note(number)
