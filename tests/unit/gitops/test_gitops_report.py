@@ -257,7 +257,6 @@ def test_an_approval_of_the_merge_request_promotes_what_it_showed(followed):
     followed.follow(reverted, learning_rate=0.1, **by_review)
     followed.settle()
     followed.beat(times=2)
-    print(followed.note(2))
     assert "`news` serves `news-1` since" in followed.note(2)
     assert followed.note(1) == told
 
