@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from cdl.training import Dataset, TrainingError, data
+from cdl.training.progress import Progress
 
 CONFIG = {
     "integrations": {
@@ -125,3 +126,25 @@ def test_outside_a_cluster_without_a_folder_the_way_out_is_named(monkeypatch):
 def test_a_named_cache_is_used(tmp_path, monkeypatch):
     monkeypatch.setenv("CDL_CACHE", str(tmp_path))
     assert data.cache_folder() == tmp_path / "datasets"
+
+
+class _Screen(io.StringIO):
+    def __init__(self, *, terminal):
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self):
+        return self._terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_download_says_how_far_it_is(terminal):
+    screen, times = _Screen(terminal=terminal), iter([0.0, 5.0, 20.0, 21.0, 22.0])
+    progress = Progress("news", 4 << 20, screen, lambda: next(times))
+    for _ in range(3):
+        progress.add(1 << 20)
+    progress.end(7)
+    told = screen.getvalue()
+    assert ("fetching news: 50%, 2 of 4 MiB\n" in told) is not terminal
+    assert ("\rfetching news [###############...............]  50% 2 of 4 MiB" in told) is terminal
+    assert "fetched news: 7 files, 3.0 MiB in 22.0 s" in told

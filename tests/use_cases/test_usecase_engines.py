@@ -219,7 +219,7 @@ def test_a_version_is_fetched_once_for_all_who_ask_at_the_same_time(news_side, t
     assert not list(folders[0].glob("_*"))  # reports stay behind
     assert "\ufffd" in (folders[0] / "sport/001.txt").read_text(encoding="utf-8")
     kept = sorted(path.name for path in folders[0].parent.iterdir())
-    assert kept == [folders[0].name, f"{folders[0].name}.lock"]
+    assert kept == [folders[0].name, f"{folders[0].name}.json", f"{folders[0].name}.lock"]
 
 
 def test_a_commit_nobody_made_is_named(store, tmp_path):

@@ -3,25 +3,28 @@
 import fcntl
 import os
 import shutil
+import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdl.training import cache as kept
 from cdl.training.failures import TrainingError
+from cdl.training.pachyderm import Commit
+from cdl.training.progress import Progress
 from cdl.training.versions import Dataset
 
 if TYPE_CHECKING:
     import grpc
 
-FILES = "/[!_]*"
-"""Everything but reports and other notes: their names start with an underscore."""
 PATIENCE_SECONDS = 60.0
 """A store that is started again meanwhile costs a trial this much time at most, and not its life."""
 PAUSE_SECONDS = 0.5
+PIECE = 1 << 20
 
 
 class _AwayError(TrainingError):
@@ -49,18 +52,25 @@ def fetch_version(dataset: Dataset, cache: Path, patience: float = PATIENCE_SECO
     """Return the cached files of a dataset version, downloading them first when they are not there yet.
 
     The folder appears whole or not at all, and trials that ask at the same time download once. A store that does not
-    answer is asked again for as many seconds as patience says.
+    answer is asked again for as many seconds as patience says. Files that arrived whole stay when a download breaks
+    off, and the next one, in this trial or another, goes on from there. What is cached is compared with what was
+    fetched, by sizes; with `CDL_CACHE_CHECK=contents` by every byte; and fetched again when it differs.
     """
     target = cache / dataset.key
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target.with_name(target.name + ".lock")):
+        changed = kept.fault(target) if target.is_dir() else ""
+        if changed:
+            sys.stderr.write(f"dataset version {_named(dataset)} is fetched again: in the cache {changed}\n")
+            shutil.rmtree(target)
         if not target.is_dir():
-            fresh = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+            partial = target.with_name(f".partial-{target.name}")
+            partial.mkdir(exist_ok=True)
             try:
-                _download_patiently(dataset, fresh, patience)
-                fresh.rename(target)
+                _download_patiently(dataset, partial, patience)
+                _settle(dataset, partial, target)
             finally:
-                shutil.rmtree(fresh, ignore_errors=True)
+                _drop_if_empty(partial)
     return target
 
 
@@ -76,10 +86,16 @@ def cache_folder() -> Path:
     return private / "datasets"
 
 
-def unpack(archive: tarfile.TarFile, folder: Path) -> int:
+def unpack(
+    archive: tarfile.TarFile,
+    folder: Path,
+    there: Mapping[str, int] | None = None,
+    arrived: Callable[[int], None] = lambda _: None,
+) -> int:
     """Write the archive's files below the folder, one member at a time, and count them.
 
-    Only regular files and folders are accepted, and none outside the folder.
+    Only regular files and folders are accepted, and none outside the folder. A file gets its name when it is whole;
+    one that is there with its size already is left alone. `arrived` hears of bytes.
     """
     count = 0
     for member in archive:
@@ -93,10 +109,19 @@ def unpack(archive: tarfile.TarFile, folder: Path) -> int:
         content = archive.extractfile(member) if member.isfile() else None
         if content is None:
             raise TrainingError(f"the dataset holds {member.name}, which is no regular file")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("wb") as out:
-            shutil.copyfileobj(content, out)
         count += 1
+        if there is not None and there.get(relative) == member.size:
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = folder.with_name(f"{folder.name}.file")
+        try:
+            with fresh.open("wb") as out:
+                while piece := content.read(PIECE):
+                    out.write(piece)
+                    arrived(len(piece))
+            fresh.replace(place)
+        finally:
+            fresh.unlink(missing_ok=True)
     return count
 
 
@@ -141,19 +166,29 @@ def _download_patiently(dataset: Dataset, folder: Path, patience: float) -> None
 
 
 def _download(dataset: Dataset, folder: Path) -> None:
-    import grpc
-    from pachyderm_sdk import Client
-    from pachyderm_sdk.api import pfs
+    """Bring what is missing of a version into the folder, and see that it is all there.
 
-    client = Client(host=dataset.host, port=dataset.port, auth_token=dataset.token or None, tls=dataset.tls)
-    repo = pfs.Repo(name=dataset.repo, type="user", project=pfs.Project(name=dataset.project))
-    branch = pfs.Branch(repo=repo, name=dataset.branch)
-    commit = pfs.Commit(repo=repo, branch=branch, id=dataset.commit)
-    name = f"{dataset.project}/{dataset.repo}@{dataset.commit}"
+    Raises:
+        TrainingError: the store says no, or gave other files than it lists.
+    """
+    import grpc
+
+    name = _named(dataset)
     try:
-        with client.pfs.pfs_tar_file(pfs.File(commit=commit, path=FILES)) as archive:
-            if unpack(archive, folder) == 0:
-                raise TrainingError(f"dataset version {name} holds no files")
+        commit = Commit.of(dataset)
+        listed = commit.files()
+        if not listed:
+            raise TrainingError(f"dataset version {name} holds no files")
+        there = _whole(folder, listed)
+        missing = [path for path in listed if path not in there]
+        if missing:
+            progress = Progress(f"dataset version {name}", sum(listed[path] for path in missing))
+            with commit.archive(missing[0]) as archive:
+                unpack(archive, folder, there, progress.add)
+            progress.end(len(missing))
+        strange = sorted(_whole(folder, listed).keys() ^ listed.keys())
+        if strange:
+            raise TrainingError(f"dataset version {name}: {strange[0]} did not arrive as the store lists it")
     except (grpc.RpcError, ConnectionError, ValueError, tarfile.TarError) as error:
         kind = _AwayError if _is_away(error) else TrainingError
         raise kind(
@@ -161,6 +196,36 @@ def _download(dataset: Dataset, folder: Path) -> None:
         ) from error
     except OSError as error:
         raise TrainingError(f"cannot write dataset version {name} below {folder.parent}: {error.strerror}") from error
+
+
+def _settle(dataset: Dataset, partial: Path, target: Path) -> None:
+    """Note what arrived, and give the folder its name."""
+    try:
+        kept.record(partial, target)
+        partial.rename(target)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write dataset version {_named(dataset)} below {target.parent}: {error.strerror}"
+        ) from error
+
+
+def _whole(folder: Path, listed: Mapping[str, int]) -> dict[str, int]:
+    """Give the files that are there as they should be; others, which nobody needs, are removed."""
+    there = kept.sizes(folder)
+    for path in [path for path, size in there.items() if listed.get(path) != size]:
+        (folder / path).unlink()
+        del there[path]
+    return there
+
+
+def _drop_if_empty(folder: Path) -> None:
+    """Leave nothing behind that the next download cannot use."""
+    if folder.is_dir() and not kept.sizes(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named(dataset: Dataset) -> str:
+    return f"{dataset.project}/{dataset.repo}@{dataset.commit}"
 
 
 def _is_away(error: Exception) -> bool:

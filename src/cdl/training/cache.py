@@ -1,0 +1,78 @@
+"""What lies in the cache of datasets, and whether it is still what was fetched."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cdl.training.failures import TrainingError
+
+CHECK = "CDL_CACHE_CHECK"
+SIZES, CONTENTS = "sizes", "contents"
+
+Kept = Mapping[str, tuple[int, str]]
+"""Path below the folder to its size and its sha256."""
+
+
+def record_of(folder: Path) -> Path:
+    """Name the file beside a cached version that says what was fetched."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def record(folder: Path, target: Path) -> None:
+    """Note what lies in a folder that is whole, before it becomes the target."""
+    kept = {path: (size, _sha256(folder / path)) for path, size in sizes(folder).items()}
+    fresh = target.with_name(f".{target.name}.json")
+    fresh.write_text(json.dumps(kept, sort_keys=True), encoding="utf-8")
+    fresh.replace(record_of(target))
+
+
+def fault(folder: Path) -> str:
+    """Say what became of a cached version since it was fetched; empty: nothing.
+
+    Sizes are compared each time. With `CDL_CACHE_CHECK=contents` every file is read again.
+    """
+    how = os.environ.get(CHECK, SIZES)
+    if how not in {SIZES, CONTENTS}:
+        raise TrainingError(f"{CHECK} is {how!r}, allowed is {SIZES} or {CONTENTS}")
+    kept = _recorded(folder)
+    if kept is None:
+        return ""  # fetched by an older cdl, which noted nothing
+    there = sizes(folder)
+    for path in sorted(kept.keys() | there.keys()):
+        if path not in there:
+            return f"{path} is gone"
+        if path not in kept:
+            return f"{path} was put there"
+        size, sha256 = kept[path]
+        if there[path] != size or (how == CONTENTS and _sha256(folder / path) != sha256):
+            return f"{path} was changed"
+    return ""
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Give every file below a folder with its size."""
+    return {Path(place).relative_to(folder).as_posix(): size for place, size in _walk(folder)}
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, int]]:
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path))
+            else:
+                yield entry.path, entry.stat(follow_symlinks=False).st_size
+
+
+def _recorded(folder: Path) -> Kept | None:
+    try:
+        found = json.loads(record_of(folder).read_text(encoding="utf-8"))
+        return {path: (int(size), str(sha256)) for path, (size, sha256) in found.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _sha256(place: Path) -> str:
+    with place.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
