@@ -242,9 +242,8 @@ def test_an_approval_of_the_merge_request_promotes_what_it_showed(followed):
     followed.settle()
     followed.beat(times=2)
     told = followed.note(1)
-    assert told.startswith(
-        f"### Merged as `{merged[:12]}`\n\nProduction: adopted as `news-2`; `news` serves `news-2` since"
-    )
+    assert told.startswith(f"### Merged as `{merged[:12]}`\n\nProduction: adopted as `news-2`, approved by validator; ")
+    assert "; `news` serves `news-2` since" in told
     assert states(followed.statuses(merged))["production/ModelDeployment/news"] is SUCCESS
     back = followed.propose("revert", learning_rate=0.1, **by_review)
     followed.settle()

@@ -107,7 +107,8 @@ def test_without_production_it_says_that_there_is_nothing_to_compare_with():
         ((stage("train", Verdict.REUSE), stage("evaluate", Verdict.RUN)), "measures or releases again"),
         ((stage("rollout", Verdict.ROLLOUT, "replicas: 1 -> 2"),), "only serves otherwise"),
         ((stage("ingest", Verdict.RUN, "sources"),), "works on its data"),
-        ((stage("approve", Verdict.WAIT, "a validator"),), "it waits"),
+        ((stage("approve", Verdict.WAIT, "a validator"),), "once the Release is approved"),
+        ((stage("ingest", Verdict.WAIT, "nothing was pushed"),), "Nothing runs in production: it waits."),
         ((stage("train", Verdict.REUSE, "nothing changed"),), "Nothing changes in production."),
     ],
 )

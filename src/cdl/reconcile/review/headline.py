@@ -116,7 +116,9 @@ def _in_production(part: Part) -> Iterator[str]:
         trained = part.status.condition(ConditionType.TRAINED)
         adopted = trained is not None and trained.reason is Reason.ADOPTED
         if state is Standing.SUCCESS:
-            yield f"{'adopted' if adopted else 'released'} as {mono(part.resource.status.release)}"
+            approved = part.status.condition(ConditionType.APPROVED)
+            by = f", approved {plain(approved.message, 80)}" if approved is not None and approved.message else ""
+            yield f"{'adopted' if adopted else 'released'} as {mono(part.resource.status.release)}{by}"
         else:
             yield f"{_named(part)}: {plain(sentence)}"
     elif part.key.kind == "ModelDeployment":

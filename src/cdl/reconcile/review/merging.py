@@ -55,7 +55,10 @@ def sentence(plan: Plan) -> str:
         return "Production trains nothing: it only serves otherwise."
     if busy:
         return "Production works on its data and trains nothing yet."
-    if any(stage.verdict is Verdict.WAIT for stage in stages):
+    waiting = {stage.name for stage in stages if stage.verdict is Verdict.WAIT}
+    if waiting and waiting <= {"approve", "rollout"}:
+        return "Production trains nothing: it serves otherwise once the Release is approved."
+    if waiting:
         return "Nothing runs in production: it waits."
     return "Nothing changes in production."
 
