@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from cdl.cli.gitops import command
+from cdl.local import LocalStore
 from tests.unit.gitops.gitops_rig import Origin, git, project_in
 
 SECRET = "canary-that-is-long-enough"
@@ -42,6 +43,62 @@ def test_an_option_that_is_wrong_is_named(origin, words, sentence):
     status, output = said("--repo", origin.url, *words)
     assert status == 1
     assert sentence in output
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "sentence"),
+    [
+        (
+            ("--merge-requests",),
+            {},
+            "--merge-requests: needs --forge-project GROUP/NAME",
+        ),
+        (
+            ("--forge-project", "team/secret"),
+            {"CDL_FORGE_PROJECTS": "team/news, team/other"},
+            "--forge-project: found 'team/secret', CDL_FORGE_PROJECTS allows team/news, team/other",
+        ),
+        ((), {"CDL_FORGE_PROJECT": "team/news"}, "found 'team/news', CDL_FORGE_PROJECTS allows no project"),
+        (("--merge-requests",), {"CDL_FORGE_PROJECT": "team/news"}, "CDL_FORGE_PROJECTS allows no project"),
+        (
+            ("--merge-requests", "--forge-project", "team/news"),
+            {"CDL_FORGE_PROJECTS": "team/news"},
+            "--merge-requests: needs CDL_FORGE, the address of GitLab, and CDL_FORGE_TOKEN",
+        ),
+        (
+            ("--merge-requests", "--forge-project", "team/news"),
+            {"CDL_FORGE_PROJECTS": "team/news", "CDL_FORGE": "http://127.0.0.1:9"},
+            "CDL_FORGE_TOKEN: found nothing",
+        ),
+        (
+            ("--merge-requests", "--name", "a.b"),
+            {},
+            "--name: found 'a.b', allowed with --merge-requests: letters, digits and '-', at most 51",
+        ),
+        (
+            ("--name", "news-mr-7"),
+            {},
+            "--name: found 'news-mr-7', which is what the preview",
+        ),
+        (("--previews", "0"), {}, "0 is not in the range 1<=x<=1000"),
+    ],
+)
+def test_what_merge_requests_need_is_said(origin, monkeypatch, words, environment, sentence):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    status, output = said("--repo", origin.url, "--once", *words)
+    assert status != 0
+    assert sentence in output
+
+
+def test_the_project_of_the_forge_is_written_on_what_is_applied(origin, monkeypatch, tmp_path):
+    origin.push()
+    monkeypatch.setenv("CDL_FORGE_PROJECTS", "team/news")
+    assert said("--repo", origin.url, "--once", "--forge-project", "team/news")[0] == 0
+    store = LocalStore(tmp_path / "home" / "resources.db")
+    found = {document["metadata"]["annotations"]["cdl.dev/forge-project"] for document in store.documents()}
+    store.close()
+    assert found == {"team/news"}
 
 
 def test_a_secret_of_several_lines_is_refused_and_not_shown(origin, tmp_path):
