@@ -6,12 +6,12 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cdl import compose
-from cdl.api.meta import REQUESTED_AT_ANNOTATION, REVISION_ANNOTATION
+from cdl.api.meta import PROJECT_ANNOTATION, REQUESTED_AT_ANNOTATION, REVISION_ANNOTATION
 from cdl.stores.artifacts import DirectoryArtifacts
 
 from . import forecast, project
@@ -19,6 +19,10 @@ from .context import settings_of
 from .plan import planned
 from .refusal import Refusal, one_sentence
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROJECT = re.compile(r"[\w.-]+(/[\w.-]+)+")
 COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 
 
@@ -30,14 +34,24 @@ COMMIT = re.compile(r"[0-9a-f]{7,64}(-dirty)?")
 @click.option("--yes", is_flag=True, help="Do not ask: for programs, as CI is one.")
 @click.option("--revision", metavar="SHA", help="The git commit the resources are of; else git is asked.")
 @click.option(
+    "--forge-project",
+    envvar=["CDL_FORGE_PROJECT", "CI_PROJECT_PATH"],
+    metavar="GROUP/NAME",
+    help="The project of the forge in which the commit is reviewed; in GitLab's CI it is known.",
+)
+@click.option(
     "--look", is_flag=True, help="Ask for a look at each as well: sources are fetched again, as for retraining."
 )
-def command(folder: Path, yes: bool, revision: str | None, look: bool) -> None:  # noqa: FBT001 - click's flags
+def command(folder: Path, yes: bool, revision: str | None, forge_project: str | None, look: bool) -> None:  # noqa: FBT001 - click's flags
     """Apply a project."""
     settings = settings_of()
     if revision is not None and not COMMIT.fullmatch(revision):
         message = f"--revision: found {revision!r}, allowed: a git commit, 7 to 64 hexadecimal digits"
         raise Refusal(message)
+    if forge_project is not None and not PROJECT.fullmatch(forge_project):
+        message = f"--forge-project: found {forge_project!r}, allowed: a project's path, as in team/news"
+        raise Refusal(message)
+    notes = {REVISION_ANNOTATION: revision, PROJECT_ANNOTATION: forge_project}
     if not yes and not sys.stdin.isatty():
         raise Refusal("apply asks before it writes, and there is no terminal to ask at: --yes answers beforehand")
     with one_sentence():
@@ -49,15 +63,15 @@ def command(folder: Path, yes: bool, revision: str | None, look: bool) -> None: 
             click.confirm("Apply this?", abort=True)
         artifacts = DirectoryArtifacts(settings.home.resolve() / "artifacts")
         for document in documents:
-            outcome, resource = store.apply(_of_revision(project.packed(document, artifacts), revision))
+            outcome, resource = store.apply(_noted(project.packed(document, artifacts), notes))
             if look:
                 store.annotate(resource.key, REQUESTED_AT_ANNOTATION, datetime.now(UTC).isoformat())
             click.echo(f"{resource.key} {outcome}")
 
 
-def _of_revision(plain: dict[str, Any], revision: str | None) -> dict[str, Any]:
-    if revision is None:
-        return plain
+def _noted(plain: dict[str, Any], notes: Mapping[str, str | None]) -> dict[str, Any]:
+    """Say on a resource where it comes from, as far as somebody has said it."""
+    said = {name: note for name, note in notes.items() if note is not None}
     metadata = dict(plain["metadata"])
-    annotations = {**(metadata.get("annotations") or {}), REVISION_ANNOTATION: revision}
-    return {**plain, "metadata": {**metadata, "annotations": annotations}}
+    annotations = {**(metadata.get("annotations") or {}), **said}
+    return {**plain, "metadata": {**metadata, "annotations": annotations}} if said else plain

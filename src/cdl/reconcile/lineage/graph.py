@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cdl.reconcile.origin import adopted_from
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -141,7 +143,7 @@ class _Walk:
         )
         self.link(self.one("evaluation"), weights, "of")
         figures = [(str(name), _text(value)) for name, value in _table(run.get("hparams")).items()]
-        rows = [*_of(run, "metric", "seed", "key"), *figures]
+        rows = [*_of(run, "metric", "seed", "key"), *self._adopted(), *figures]
         trial = self.put("trial", f"run {_text(run.get('run'))}, trial {_text(run.get('trial'))}", rows)
         self.link(weights, trial, "saved by")
         made_by = self.behind.experiment.metadata.name if self.behind.experiment else self.behind.release.spec.model
@@ -158,6 +160,14 @@ class _Walk:
         ]
         self.link(trial, self.put("environment", f"Python {_text(environment.get('python'))}", rows), "ran in")
         self._git(code)
+
+    def _adopted(self) -> list[tuple[str, str]]:
+        """Whose trial it is, where nothing was trained for this Release."""
+        origin = adopted_from(self.behind.release.spec.members)
+        if not origin:
+            return []
+        other = f"{_text(origin.get('namespace'))}/{_text(origin.get('name'))}"
+        return [("adopted from", other), ("its digest", _text(origin.get("digest")))]
 
     def _git(self, code: str) -> None:
         git = self.member("git")

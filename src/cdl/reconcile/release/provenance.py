@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdl.api.meta import GROUP
+from cdl.reconcile.origin import ADOPTED_FROM, adopted_from
 
 from .statement import described, digest_set, itself, member, statement
 from .verify import DIRTY
@@ -42,7 +43,7 @@ def provenance(release: Release, builder_version: str) -> Table:
             "config": member(release, "experiment", "config"),
             "evaluation": evaluation.get("entrypoint"),
         },
-        "internalParameters": {"key": experiment.get("key"), "trial": experiment.get("trial")},
+        "internalParameters": {"key": experiment.get("key"), "trial": experiment.get("trial"), **_origin(release)},
         "resolvedDependencies": [each for each in _dependencies(release) if each],
     }
     report = described("evaluation/report", member(release, "evaluation", "report"))
@@ -52,6 +53,12 @@ def provenance(release: Release, builder_version: str) -> Table:
         "byproducts": [report] if report else [],
     }
     return statement(_subjects(release), PREDICATE, {"buildDefinition": build, "runDetails": run})
+
+
+def _origin(release: Release) -> Table:
+    """Say whose run it was, where another Release's was taken: that read the same data at other addresses."""
+    origin = dict(adopted_from(release.spec.members))
+    return {ADOPTED_FROM: origin} if origin else {}
 
 
 def _subjects(release: Release) -> list[JsonValue]:
