@@ -64,6 +64,7 @@ class Reporter:
     _told: dict[tuple[str, str], tuple[object, ...]] = field(default_factory=dict)
     """Statuses by commit and name."""
     _noted: dict[int, str] = field(default_factory=dict)
+    _bodies: dict[int, tuple[View, str]] = field(default_factory=dict)
     _patience: dict[str, _Patience] = field(default_factory=dict)
     _held: dict[int, float] = field(default_factory=dict)
     _asked: dict[int, float] = field(default_factory=dict)
@@ -113,10 +114,18 @@ class Reporter:
             self._statuses(view, known.address)  # what is worked out for the note may take a moment
         view = self.viewer.planned(self.viewer.beside(view, target, main), target, main)
         view = replace(view, candidates=tuple(map(self._shown, view.candidates)))
-        address = self._note(number, note(view))
-        told = Recalled(number=number, sha=target.sha, main=main.sha, rest=rest(view), address=address)
+        body = self._body(number, view)
+        address = self._note(number, note(view, body))
+        told = Recalled(number=number, sha=target.sha, main=main.sha, rest=body, address=address)
         self.memory.tell(told if view.looked or known is None else told.model_copy(update={"rest": known.rest}))
         self._statuses(view, address)
+
+    def _body(self, number: int, view: View) -> str:
+        """Write all but where it stands, which takes a while where much is compared; of what is as it was, once."""
+        known = self._bodies.get(number)
+        if known is None or known[0] != view:
+            known = self._bodies[number] = view, self.viewer.hidden(rest(view))
+        return known[1]
 
     def _going(self, number: int, view: View) -> bool:
         """Say whether resources are just being taken away: what was told of them stands until it is clear why."""
@@ -196,6 +205,8 @@ class Reporter:
             self._noted.clear()
             self._merged.clear()
             self._fresh = now
+        numbers = {target.merge_request for target in scene.targets}
+        self._bodies = {number: body for number, body in self._bodies.items() if number in numbers}
         shas = {target.sha for target in scene.targets}
         self._told = {key: told for key, told in self._told.items() if key[0] in shas}
         self.viewer.forget(target.project for target in scene.targets)

@@ -1,6 +1,7 @@
 """The note of a merge request: what a person needs, first things first, the same text for the same state."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -91,6 +92,17 @@ def test_on_the_same_test_files_the_difference_has_an_interval():
     assert f"{low:+.4f} to {high:+.4f}" in note(view())
     told = note(view(candidate=False))
     assert "different test commits: not comparable" in told, "nobody knows the files of what made no Release"
+
+
+def test_what_nobody_could_read_of_the_report_the_status_says():
+    whole = view()
+    (one,) = whole.candidates
+    unread = replace(one.release, report=None, why={"report": "the | store does not answer"})
+    told = note(replace(whole, candidates=(replace(one, release=unread),)))
+    assert "| `sport` | 0.9903 (+0.00971) |" in told
+    assert "#### Measured on 444 items" in told
+    assert "could not be read: the &#124;" in told
+    assert "What was taken for what" not in told
 
 
 def test_without_production_it_says_that_there_is_nothing_to_compare_with():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cdl.api.v1alpha1 import Experiment
@@ -86,8 +86,15 @@ def of_status(experiment: Experiment) -> Measured | None:
 
 
 def measured(experiment: Experiment, candidate: Candidate | None) -> Measured | None:
-    """Give what is known of an Experiment's evaluation: of its Release, or of its status."""
-    return of_release(candidate.release) if candidate is not None else of_status(experiment)
+    """Give what is known of an Experiment's evaluation: of its Release, and of its status what nobody could read."""
+    said = of_status(experiment)
+    if candidate is None:
+        return said
+    found = of_release(candidate.release)
+    if found.per_class or said is None:
+        return found
+    examples = {"n": said.examples} if said.examples and not found.examples else {}
+    return replace(found, report={**found.report, **examples}, per_class=said.per_class, examples=said.examples)
 
 
 def compared(mine: Measured, other: Measured | None) -> tuple[MetricDiff, ...]:

@@ -25,9 +25,9 @@ MOST = 50
 CUT = "\n\nThe rest is left out: it would be too long. `cdl describe` has all of it."
 
 
-def note(view: View) -> str:
-    """Write the note of an open merge request."""
-    return _whole(headline(view), rest(view))
+def note(view: View, body: str | None = None) -> str:
+    """Write the note of an open merge request; whoever has its body already hands it in."""
+    return _whole(headline(view), rest(view) if body is None else body)
 
 
 def rest(view: View) -> str:
@@ -82,6 +82,8 @@ def _told(view: View, part: Part, experiment: Experiment, candidate: Candidate |
         production = candidate.production if candidate else view.production.get(experiment.spec.model.name)
         yield from figures(found, production)
         yield from confusion(found, candidate.picture if candidate else "")
+        if candidate is not None and "report" in candidate.release.why:
+            yield f"The evaluation's report could not be read: {plain(candidate.release.why['report'])}."
     yield from gates(experiment)
     yield from trials(experiment)
     if candidate is not None:
