@@ -62,25 +62,45 @@ def test_every_setting_it_is_told_is_one():
 def forge_of(documents, name):
     """What the pods of a Deployment are told of the forge."""
     told = [v for who, v in environments(documents) if who == name and v["name"].startswith("CDL_FORGE")]
-    return {v["name"]: v.get("value") or v["valueFrom"]["secretKeyRef"] for v in told}
+    return {v["name"]: v["value"] if "value" in v else v["valueFrom"]["secretKeyRef"] for v in told}
 
 
 def test_the_operator_and_who_reports_know_the_forge_and_nobody_else():
     entry = {**PLAIN, "forgeProject": "team/news"}
     roles = {"validator": "maintainer", "lawyer": ""}
     documents = following(entry, {**PLAIN, "name": "other"}, forge={**FORGE, "roles": roles})
+    known = forge_of(documents, "cdl-operator").pop("CDL_FORGE_APPLIERS")
+    assert known == "system:serviceaccount:cdl-system:cdl-gitops-news", "whoever else says so is not believed"
     told = {
         "CDL_FORGE": "https://gitlab.example:8929",
         "CDL_FORGE_PROJECTS": "team/news",
         "CDL_FORGE_ROLES": "lawyer=,validator=maintainer",
         "CDL_FORGE_TOKEN": {"name": "cdl-forge", "key": "token"},
     }
-    assert {name: forge_of(documents, name) for name, _, _ in pods(documents)} == {
-        "cdl-operator": told, "cdl-gitops-news": told, "cdl-gitops-other": {}, "cdl-admission": {}, "cdl-test": {},
-    }  # fmt: skip
+    operator = {**told, "CDL_FORGE_APPLIERS": known}
+    knowing = {name: found for name, _, _ in pods(documents) if (found := forge_of(documents, name))}
+    assert knowing == {"cdl-operator": operator, "cdl-gitops-news": told}
     plain = {name.removeprefix("CDL_").lower(): value for name, value in told.items() if isinstance(value, str)}
     assert Settings(**plain).roles == {"validator": "maintainer"}
     assert Settings(**plain).lent_to == ("team/news",)
+
+
+def test_a_pipeline_is_believed_about_commits_where_it_is_named():
+    pipeline = "system:serviceaccount:news:pipeline"
+    assert forge_of(following(forge=FORGE), "cdl-operator")["CDL_FORGE_APPLIERS"] == ""
+    entry = {**PLAIN, "forgeProject": "team/news"}
+    told = forge_of(following(entry, forge={**FORGE, "appliers": [pipeline]}), "cdl-operator")
+    assert Settings(forge_appliers=told["CDL_FORGE_APPLIERS"]).appliers == (
+        pipeline,
+        "system:serviceaccount:cdl-system:cdl-gitops-news",
+    )
+
+
+def test_merge_requests_are_understood_as_well():
+    entry = {**PLAIN, "forgeProject": "team/news", "mergeRequests": True, "previews": 3}
+    verb, *options = words(following(entry, forge=FORGE), "news")
+    told = command.make_context(verb, list(options)).params
+    assert (told["forge_project"], told["merge_requests"], told["most"]) == ("team/news", True, 3)
 
 
 def test_tokens_are_files_of_secrets_that_lie_where_they_are_looked_for():

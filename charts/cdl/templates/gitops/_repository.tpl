@@ -45,6 +45,7 @@ gitops-{{ .name }}
 {{- end }}
 {{- if .mergeRequests }}
 - --merge-requests
+- --previews={{ .previews | default 10 }}
 {{- end }}
 {{- end }}
 

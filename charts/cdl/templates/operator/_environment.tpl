@@ -19,6 +19,15 @@
 {{- end }}
 {{- include "cdl.databaseEnvironment" . }}
 {{- include "cdl.forgeEnvironment" . }}
+{{- if .Values.forge.url }}
+{{- $appliers := .Values.forge.appliers }}
+{{- range .Values.gitops.repositories }}
+{{- if .forgeProject }}
+{{- $appliers = append $appliers (printf "system:serviceaccount:%s:cdl-gitops-%s" $.Release.Namespace .name) }}
+{{- end }}
+{{- end }}
+- {name: CDL_FORGE_APPLIERS, value: {{ join "," $appliers | quote }}}
+{{- end }}
 {{- if .Values.signing.secret }}
 - {name: CDL_SIGNING_KEY, value: {{ printf "/etc/cdl/signing/%s" .Values.signing.key | quote }}}
 {{- end }}
