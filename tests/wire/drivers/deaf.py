@@ -17,6 +17,7 @@ class Deaf(ThreadingHTTPServer):
         self.address = address
         self.lose = False
         self.refuse = 0
+        self.status = 502
         self.passed = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -41,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.server.refuse:
             self.server.refuse -= 1
-            self._answer(502, {}, b"<html>updating</html>")
+            self._answer(self.server.status, {}, b"<html>updating</html>")
             return
         upstream = http.client.HTTPConnection(self.server.address, timeout=20)
         with contextlib.closing(upstream):

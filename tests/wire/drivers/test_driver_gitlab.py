@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import gitlab
 import pytest
 
-from cdl.engines.gitlab import GitLabForge
+from cdl.engines.gitlab import GitLabForge, reading
 from cdl.ports.errors import Conflict, NotPermitted, Rejected, Unavailable
-from cdl.ports.forge import CommitState
+from cdl.ports.forge import LEVELS, CommitState
 from cdl.testing.forge_contract import ForgeContract
 from tests.wire.drivers.deaf import Deaf
 from tests.wire.forge.forges import ForgeServer, token
@@ -161,6 +161,74 @@ def test_a_page_instead_of_an_answer_is_said_in_few_words(forge, deaf):
     deaf.refuse = 9
     with pytest.raises(Unavailable, match="answers 502"):
         forge.merge_request_of("main")
+
+
+def test_what_squashing_and_merging_made_leads_back(forge, project):
+    fields = {"branch": "b", "start_branch": "main", "commit_message": "x"}
+    head = project.commits.create(fields | {"actions": [{"action": "create", "file_path": "f", "content": "x"}]}).id
+    fields = {"source_branch": "b", "target_branch": "main", "title": "b", "squash": True}
+    review = project.mergerequests.create(fields)
+    commit = forge.merge(review.iid, head)
+    done = project.mergerequests.get(review.iid)
+    assert len({head, commit, done.squash_commit_sha}) == 3
+    found = [forge.merge_request_of(sha) for sha in (head, commit, done.squash_commit_sha)]
+    assert [one.number for one in found] == [review.iid] * 3
+
+
+def test_a_gitlab_that_lists_no_merge_commits_is_looked_through(project):
+    """Older versions know of a merge request by the commits in it alone."""
+    fields = {"branch": "b", "start_branch": "main", "commit_message": "x"}
+    head = project.commits.create(fields | {"actions": [{"action": "create", "file_path": "f", "content": "x"}]}).id
+    review = project.mergerequests.create({"source_branch": "b", "target_branch": "main", "title": "b"})
+    review.merge()
+    merged = project.mergerequests.get(review.iid).attributes
+    assert reading.made(merged, merged["merge_commit_sha"])
+    assert not reading.made(merged, head)
+    assert reading.made(merged | {"merge_commit_sha": None, "sha": head}, head)  # a fast-forward makes no commit
+    assert not reading.made(merged | {"state": "opened", "merge_commit_sha": None}, head)
+
+
+RULE = {"id": 1, "name": "validators", "rule_type": "regular", "approved_by": [{"id": 7}], "source_rule": None}
+
+
+@pytest.mark.parametrize(
+    ("overwritten", "rule", "counts"),
+    [
+        (False, {}, True),
+        (False, {"rule_type": "any_approver"}, False),
+        (False, {"rule_type": "code_owner"}, False),
+        (False, {"approved_by": [{"id": 8}]}, False),
+        (True, {}, False),  # whoever opened it may have written this one
+        (True, {"source_rule": {"approvals_required": 1}}, True),
+        (True, {"source_rule": {"approvals_required": 1}, "overridden": True}, False),
+    ],
+)
+def test_only_a_rule_of_the_project_makes_a_role(overwritten, rule, counts):
+    state = {"approval_rules_overwritten": overwritten, "rules": [RULE | rule]}
+    assert reading.rules(state, 7) == ({"validators"} if counts else set())
+
+
+@pytest.mark.parametrize(
+    ("access", "last"), [(0, ""), (5, ""), (10, "guest"), (15, "guest"), (40, "maintainer"), (60, "owner")]
+)
+def test_a_level_may_what_the_ones_below_may(access, last):
+    found = reading.levels(access)
+    assert found == set(LEVELS[: LEVELS.index(last) + 1] if last else ())
+
+
+def test_a_fork_is_told_from_a_branch(project):
+    fields = {"branch": "b", "start_branch": "main", "commit_message": "x"}
+    project.commits.create(fields | {"actions": [{"action": "create", "file_path": "f", "content": "x"}]})
+    review = project.mergerequests.create({"source_branch": "b", "target_branch": "main", "title": "b"}).attributes
+    sources = [review["source_project_id"], review["source_project_id"] + 1, None]
+    assert [reading.merge_request(review | {"source_project_id": n}).fork for n in sources] == [False, True, True]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_forge_that_has_no_time_is_asked_later(forge, deaf, status):
+    deaf.refuse, deaf.status = 9, status
+    with pytest.raises(Unavailable, match=f"GitLab answers {status}"):
+        forge.open_merge_requests("main")
 
 
 def test_a_status_follows_its_commit_to_another_branch(forge, project, server):

@@ -26,6 +26,7 @@ class Following:
         (folder / "hook").write_text(f"{HOOK}\n")
         (folder / "git").write_text(f"reader:{token('reader')}\n")
         self.log = folder / "log"
+        self.interval = "600s"
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -43,8 +44,9 @@ class Following:
         self.process = None
 
     def start(self):
+        command = [self.interval if word == "600s" else word for word in self.command]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         until(self.listens)
         return self
 
@@ -126,6 +128,9 @@ class Team:
         text = (PROJECT / YAML).read_text().replace("max_trials: 3", f"max_trials: {count}")
         return self.push(branch, YAML, text, *words)
 
+    def statuses(self, sha):
+        return self.project.commits.get(sha, lazy=True).statuses.list(get_all=True)
+
     def proposed(self, branch):
         fields = {"source_branch": branch, "target_branch": "main", "title": f"Draft: {branch}"}
         return self.project.mergerequests.create(fields)
@@ -165,10 +170,30 @@ def test_a_merge_request_is_previewed_for_as_long_as_it_is_open(team, forge):
     review.save()
     following.until("tiny-mr-1", third)
     assert following.experiments()["production"] == (team.main, 1)
+    until(lambda: "cdl/sync/tiny-mr-1" in {status.name for status in team.statuses(third)})
     assert following.end() == 0
-    left = everything(following.home) + following.log.read_bytes()
+    told = [note.body for note in review.notes.list(get_all=True)] + [str(s.attributes) for s in team.statuses(third)]
+    left = everything(following.home) + following.log.read_bytes() + "".join(told).encode()
     for secret in (HOOK, token("reader"), token("platform")):
         assert secret.encode() not in left
+
+
+def test_without_a_single_webhook_the_interval_finds_everything(team):
+    team.project.hooks.list(get_all=True)[0].delete()
+    team.following.interval = "1s"
+    following = team.following.start()
+    first = team.trials("wider", 4)
+    review = team.proposed("wider")
+    following.until("tiny-mr-1", first)
+    other = team.trials("other", 5)
+    team.proposed("other")
+    following.until("tiny-mr-2", other)
+    git(team.folder, "push", "-q", "origin", "--delete", "other")  # its merge request is open, and knows its commit
+    review.state_event = "close"
+    review.save()
+    until(lambda: set(following.experiments()) == {"production", "tiny-mr-2"})
+    assert following.experiments()["tiny-mr-2"] == (other, 1)
+    assert following.end() == 0
 
 
 def test_a_forge_that_does_not_answer_delays_no_branch_and_takes_nothing_away(team, deaf):
@@ -221,7 +246,7 @@ def test_a_signal_looks_now_and_a_file_makes_it_rest(team):
     rests.touch()
     following.process.send_signal(signal.SIGHUP)
     status = following.home / "gitops" / "tiny" / "status.json"
-    until(lambda: json.loads(status.read_text())["state"] == "Suspended")
+    until(lambda: status.exists() and json.loads(status.read_text())["state"] == "Suspended")
     second = team.push("main", "model/more.py", "x = 2\n")
     rests.unlink()
     following.process.send_signal(signal.SIGHUP)
