@@ -52,7 +52,7 @@ def _adoptable(engines: Engines, resource: Experiment, data: Dataset, at: dateti
     wanted = pure.wish(resource, data.version)
     found = [
         release
-        for release in _everywhere(engines.resources, resource)
+        for release in everywhere(engines.resources, resource)
         if pure.wish_behind(release.spec.members) == wanted and _is_whole(engines, release, at)
     ]
     shown = _shown(engines.forge, resource, found) if len({_substance(r) for r in found}) > 1 else frozenset()
@@ -69,7 +69,7 @@ def _adoptable(engines: Engines, resource: Experiment, data: Dataset, at: dateti
     )
 
 
-def _everywhere(store: ResourceStore, resource: Experiment) -> tuple[Release, ...]:
+def everywhere(store: ResourceStore, resource: Experiment) -> tuple[Release, ...]:
     """Give every Release of the model that we may see."""
     try:
         found = store.list(Release)
@@ -171,7 +171,7 @@ def _asked(
     wanted = pure.substance(release.members)
     others = [
         other
-        for other in _everywhere(engines.resources, resource)
+        for other in everywhere(engines.resources, resource)
         if other.metadata.namespace != resource.metadata.namespace and _substance(other) == wanted
     ]
     return replace(review, shown=bool(_commits_of(forge, resource, request, others)))
