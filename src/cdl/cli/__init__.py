@@ -26,6 +26,7 @@ VERBS = {
     "lineage": "walk from a model to everything behind it",
     "diff": "show what differs between two Releases",
     "data": "show the versions of datasets, compare two, write one out",
+    "pachctl": "speak to the data engine as pachctl does",
     "export": "write a Release as attestation, bill of materials, model card or lineage events",
     "verify": "name the member of a Release that is missing or has changed",
     "rollback": "serve an earlier approved Release again, with all its members",

@@ -61,6 +61,7 @@ def test_a_tick_may_overwrite_the_last(pachd, client):
     pipeline = create(client, name, spec="@every 24h", start=start, overwrite=True)
     last = (start + timedelta(days=2)).strftime("/%Y-%m-%dT%H:%M:%SZ")
     eventually(lambda: ticks(pachd, pipeline) == [last])
+    assert pachd.job(pipeline).data_total == 1
 
 
 def test_a_cron_crossed_with_data_works_on_all_of_it_again(pachd, client):

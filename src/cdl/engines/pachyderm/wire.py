@@ -107,6 +107,11 @@ def emptied() -> bytes:
     return _field(3, _field(1, b"/"))
 
 
+def deleted(path: str) -> bytes:
+    """Ask to delete one file, or a folder whose name ends in a slash; what is not there is no mistake."""
+    return _field(3, _field(1, path.encode()))
+
+
 def added(path: str, file: Path) -> Iterator[bytes]:
     """Ask to add one file, in pieces; an empty file is one empty piece."""
     name = _field(1, path.encode())
