@@ -20,9 +20,9 @@ def record_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.json")
 
 
-def record(folder: Path, target: Path) -> None:
-    """Note what lies in a folder that is whole, before it becomes the target."""
-    kept = {path: (size, _sha256(folder / path)) for path, size in sizes(folder).items()}
+def record(folder: Path, target: Path, digests: Mapping[str, str]) -> None:
+    """Note what lies in a folder that is whole, before it becomes the target; digests that are known are not taken."""
+    kept = {path: (size, digests.get(path) or _sha256(folder / path)) for path, size in sizes(folder).items()}
     fresh = target.with_name(f".{target.name}.json")
     fresh.write_text(json.dumps(kept, sort_keys=True), encoding="utf-8")
     fresh.replace(record_of(target))
@@ -53,14 +53,15 @@ def fault(folder: Path) -> str:
 
 def sizes(folder: Path) -> dict[str, int]:
     """Give every file below a folder with its size."""
-    return {Path(place).relative_to(folder).as_posix(): size for place, size in _walk(folder)}
+    top = len(f"{folder}/")
+    return {place[top:]: size for place, size in _walk(str(folder))}
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, int]]:
+def _walk(folder: str) -> Iterator[tuple[str, int]]:
     with os.scandir(folder) as found:
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
+                yield from _walk(entry.path)
             else:
                 yield entry.path, entry.stat(follow_symlinks=False).st_size
 

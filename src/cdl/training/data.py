@@ -1,16 +1,17 @@
 """Bring the files of the trial's dataset version onto this machine, once for all trials that want them."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from cdl.training import cache as kept
 from cdl.training.failures import TrainingError
@@ -67,8 +68,9 @@ def fetch_version(dataset: Dataset, cache: Path, patience: float = PATIENCE_SECO
             partial = target.with_name(f".partial-{target.name}")
             partial.mkdir(exist_ok=True)
             try:
-                _download_patiently(dataset, partial, patience)
-                _settle(dataset, partial, target)
+                digests: dict[str, str] = {}
+                _download_patiently(dataset, partial, patience, digests)
+                _settle(dataset, partial, target, digests)
             finally:
                 _drop_if_empty(partial)
     return target
@@ -89,40 +91,55 @@ def cache_folder() -> Path:
 def unpack(
     archive: tarfile.TarFile,
     folder: Path,
-    there: Mapping[str, int] | None = None,
-    arrived: Callable[[int], None] = lambda _: None,
+    there: Container[str] = (),
+    arrived: Callable[[str, str], None] = lambda _path, _sha256: None,
+    moved: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write the archive's files below the folder, one member at a time, and count them.
 
     Only regular files and folders are accepted, and none outside the folder. A file gets its name when it is whole;
-    one that is there with its size already is left alone. `arrived` hears of bytes.
+    those that are there already are left alone. `arrived` hears of each that is written, with its sha256; `moved` of
+    its bytes.
     """
     count = 0
+    fresh, made = f"{folder}.file", {str(folder)}
     for member in archive:
-        relative = member.name.lstrip("/")
-        place = folder / relative
-        if ".." in Path(relative).parts:
+        relative = member.name.strip("/")
+        if ".." in relative.split("/"):
             raise TrainingError(f"the dataset holds {member.name}, which points outside of it")
+        place = f"{folder}/{relative}"
         if member.isdir():
-            place.mkdir(parents=True, exist_ok=True)
+            os.makedirs(place, exist_ok=True)  # noqa: PTH103 - ten thousand files: a Path costs more than its file
             continue
         content = archive.extractfile(member) if member.isfile() else None
-        if content is None:
+        if content is None or not relative:
             raise TrainingError(f"the dataset holds {member.name}, which is no regular file")
         count += 1
-        if there is not None and there.get(relative) == member.size:
+        if relative in there:
             continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.with_name(f"{folder.name}.file")
-        try:
-            with fresh.open("wb") as out:
-                while piece := content.read(PIECE):
-                    out.write(piece)
-                    arrived(len(piece))
-            fresh.replace(place)
-        finally:
-            fresh.unlink(missing_ok=True)
+        above = place.rpartition("/")[0]
+        if above not in made:
+            os.makedirs(above, exist_ok=True)  # noqa: PTH103 - as above
+            made.add(above)
+        sha256 = _write(content, fresh, moved)
+        os.replace(fresh, place)  # noqa: PTH105 - as above
+        arrived(relative, sha256)
     return count
+
+
+def _write(content: IO[bytes], place: str, moved: Callable[[int], None]) -> str:
+    """Write what will be a file; half of one does not stay. Gives its sha256."""
+    found = hashlib.sha256()
+    try:
+        with open(place, "wb") as out:  # noqa: PTH123 - as above
+            while piece := content.read(PIECE):
+                found.update(piece)
+                out.write(piece)
+                moved(len(piece))
+    except BaseException:
+        Path(place).unlink(missing_ok=True)
+        raise
+    return found.hexdigest()
 
 
 def _trial_config() -> Mapping[str, object] | None:
@@ -153,20 +170,20 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _download_patiently(dataset: Dataset, folder: Path, patience: float) -> None:
+def _download_patiently(dataset: Dataset, folder: Path, patience: float, digests: dict[str, str]) -> None:
     """Ask again, on a new connection, while nobody answers; a commit's files are the same each time."""
     deadline = time.monotonic() + patience
     while True:
         try:
-            return _download(dataset, folder)
+            return _download(dataset, folder, digests)
         except _AwayError:
             if time.monotonic() >= deadline:
                 raise
         time.sleep(PAUSE_SECONDS)
 
 
-def _download(dataset: Dataset, folder: Path) -> None:
-    """Bring what is missing of a version into the folder, and see that it is all there.
+def _download(dataset: Dataset, folder: Path, digests: dict[str, str]) -> None:
+    """Bring what is missing of a version into the folder, and see that it is all there; note what is written.
 
     Raises:
         TrainingError: the store says no, or gave other files than it lists.
@@ -184,7 +201,7 @@ def _download(dataset: Dataset, folder: Path) -> None:
         if missing:
             progress = Progress(f"dataset version {name}", sum(listed[path] for path in missing))
             with commit.archive(missing[0]) as archive:
-                unpack(archive, folder, there, progress.add)
+                unpack(archive, folder, there, digests.__setitem__, progress.add)
             progress.end(len(missing))
         strange = sorted(_whole(folder, listed).keys() ^ listed.keys())
         if strange:
@@ -198,10 +215,10 @@ def _download(dataset: Dataset, folder: Path) -> None:
         raise TrainingError(f"cannot write dataset version {name} below {folder.parent}: {error.strerror}") from error
 
 
-def _settle(dataset: Dataset, partial: Path, target: Path) -> None:
+def _settle(dataset: Dataset, partial: Path, target: Path, digests: Mapping[str, str]) -> None:
     """Note what arrived, and give the folder its name."""
     try:
-        kept.record(partial, target)
+        kept.record(partial, target, digests)
         partial.rename(target)
     except OSError as error:
         raise TrainingError(

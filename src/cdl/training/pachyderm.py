@@ -3,6 +3,7 @@
 The listing is read by hand: the SDK takes a quarter of a millisecond for each file of it.
 """
 
+import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +58,9 @@ class Commit:
 
         wanted = pfs.File(commit=self.handle, path=FILES)
         stream = self.client.pfs.get_file_tar(file=wanted, path_range=pfs.PathRange(lower=f"/{first}", upper=""))
-        opened: tarfile.TarFile = PFSTarFile.open(fileobj=PFSFile(stream), mode="r|*", bufsize=PIECE)
+        # tarfile copies what is left of its own buffer at each read: that one stays small, ours is large
+        source = io.BufferedReader(PFSFile(stream), buffer_size=PIECE)
+        opened: tarfile.TarFile = PFSTarFile.open(fileobj=source, mode="r|")
         return opened
 
 
