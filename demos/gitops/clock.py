@@ -85,12 +85,15 @@ def table(turns: Sequence[Turn]) -> list[str]:
     )
     rows: list[tuple[str, ...]] = [head]
     for turn in turns:
-        served = f"{turn.ended - turn.merged:.1f} s" if turn.merged else "-"
-        spans = (f"{seconds:.1f} s" for seconds in (turn.told - turn.pushed, turn.decided - turn.told))
-        whole = (f"{seconds:.1f} s" for seconds in (turn.wall, turn.team, turn.own))
-        rows.append((turn.project, f"!{turn.number}", turn.outcome, *spans, served, *whole))
+        spans = (_span(turn.pushed, turn.told), _span(turn.told, turn.decided), _span(turn.merged, turn.ended))
+        whole = (f"{seconds:.1f} s" if turn.ended else "-" for seconds in (turn.wall, turn.team, turn.own))
+        rows.append((turn.project, f"!{turn.number}", turn.outcome, *spans, *whole))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _span(begun: float, ended: float) -> str:
+    return f"{ended - begun:.1f} s" if begun and ended else "-"
 
 
 def verdict(turn: Turn) -> str:

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cdl import compose
 from cdl.api.conditions import ConditionType
@@ -44,10 +44,26 @@ def holds(resource: Resource | None, claim: ConditionType) -> bool:
     return found is not None and found.status == "True"
 
 
+def substance(release: Release) -> tuple[str, ...]:
+    """Give the digests of what a Release is made of; where the same lies and who wrote it may differ."""
+    members: Any = release.spec.members
+    return (
+        members["data"]["version"],
+        members["labels"]["snapshot"],
+        members["transforms"]["digest"],
+        members["code"]["model"]["digest"],
+        members["code"]["serve"]["digest"],
+        members["experiment"]["config"]["digest"],
+        members["checkpoint"]["digest"],
+        members["evaluation"]["report"]["digest"],
+        members["environment"]["lock"]["digest"],
+    )
+
+
 class Platform:
     """A home folder, the `cdl` command, and everybody of the team."""
 
-    def __init__(self, home: Path, data: Path | None, limit: float = 600) -> None:
+    def __init__(self, home: Path, data: Path | None, limit: float = 300) -> None:
         """Work below a folder; nothing is started yet."""
         self.home = home.resolve()
         self.limit = limit

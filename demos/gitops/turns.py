@@ -12,7 +12,7 @@ from cdl.cli.asking import loading
 from .clock import Turn, ran
 from .eyes import Eyes, headline
 from .people import Refused
-from .platform import PRODUCTION, Stuck, holds
+from .platform import PRODUCTION, Stuck, holds, substance
 from .project import DATA, REVIEWED, ROOT, Edit, write
 
 if TYPE_CHECKING:
@@ -161,9 +161,8 @@ class Story:
 
         def said() -> bool:
             state, _ = scientist.statuses(self.project.path, sha).get(status, ("", ""))
-            return state in {"failed", "success", "pending"} and bool(
-                scientist.notes(self.project.path, turn.number, "platform")
-            )
+            # what runs cannot be said to wait, in GitLab's words; the note can
+            return "approval" in self.note(turn) or state in {"failed", "success"}
 
         self.platform.until("the candidate is judged", judged, self.eyes.look)
         turn.told = self.platform.until("the merge request says so", said, self.eyes.look)
@@ -213,7 +212,7 @@ class Story:
         if shown is None or experiment is None or deployment is None or experiment.metadata.revision != merged:
             return False
         mine = self.platform.release_of(experiment)
-        same = mine is not None and mine.spec.digest == shown.spec.digest
+        same = mine is not None and substance(mine) == substance(shown)
         return (
             same and deployment.status.release == experiment.status.release and holds(deployment, ConditionType.READY)
         )
@@ -227,7 +226,7 @@ class Story:
         turn.worked += [load] if load is not None else []
         told = self.platform.cdl("predict", self.project.name, *map(str, self.project.samples), "-n", PRODUCTION)
         for line in told.rstrip().splitlines():
-            self.eyes.say("cdl predict", line.replace(f"{self.project.source}/", ""))
+            self.eyes.say("cdl predict", " ".join(line.replace(f"{self.project.source}/", "").split()))
         release = self.platform.find(Release, PRODUCTION, deployment.status.release)
         by = release.status.approval.by if release is not None else ""
         self.eyes.say(
