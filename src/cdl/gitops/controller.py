@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from cdl.api.conditions import Reason
-from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, RENDERED_ANNOTATION, REVISION_ANNOTATION, Key
+from cdl.api.meta import (
+    AUTHORS_ANNOTATION,
+    MANAGED_BY_LABEL,
+    PRUNE_ANNOTATION,
+    RENDERED_ANNOTATION,
+    REVISION_ANNOTATION,
+    Key,
+)
 from cdl.api.v1alpha1 import DataPipeline, Release
 from cdl.ports.errors import Conflict, PortError, Rejected, Unavailable
 from cdl.reconcile.gitops import ORDER, Plan, Policy, State, Stored, Wanted, correction, decide, inventory
@@ -69,17 +77,22 @@ class Controller:
         return () if isinstance(found, Rejected) else found
 
     def clear(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Prune all that is here, as if git had nothing any more; say what was done and what stays.
+        """Prune all that is here, as if git had nothing any more; say what was done, and what stays and rests.
 
         Raises:
             Rejected: another process looks after the same here.
         """
         with alone(self._place):
-            stored = self._stored(set())
+            stored = {one.key: _unheld(one) for one in self._stored(set())}
             everything = Policy(self._subject.policy.project, allow_empty=True)
-            plan = decide((), stored, everything, known=frozenset())
-            gone = tuple(f"{key} pruned" for key in plan.prune if self._shelf.delete(key))
-        return gone, tuple(f"{note.key}: {note.words}" for note in plan.kept)
+            plan = decide((), stored.values(), everything, known=frozenset())
+            done = [f"{key} pruned" for key in plan.prune if self._shelf.delete(key)]
+            for note in plan.kept:
+                spec = stored[note.key].spec
+                if isinstance(spec, Mapping) and spec.get("suspend") is False:
+                    self._shelf.change(note.key, {"spec": {"suspend": True}})
+                    done.append(f"{note.key} suspended")
+        return tuple(done), tuple(f"{note.key}: {note.words}" for note in plan.kept)
 
     def _looked(self, before: Record) -> Record:
         at, subject = self._now(), self._subject
@@ -280,6 +293,11 @@ class Controller:
                 documents = ()
             self._past = {**dict(list(self._past.items())[-REMEMBERED:]), commit: _digests(documents)}
         return self._past[commit]
+
+
+def _unheld(one: Stored) -> Stored:
+    """Give a resource without the word by which its files keep it: what nobody looks after any more goes."""
+    return replace(one, annotations={name: said for name, said in one.annotations.items() if name != PRUNE_ANNOTATION})
 
 
 def _digests(documents: Iterable[Document]) -> Mapping[Key, str]:

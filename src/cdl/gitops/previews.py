@@ -28,7 +28,7 @@ KINDS = ("DataPipeline", "Experiment")
 """What is previewed: a merge request serves nobody."""
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,49}[a-z0-9])?")
 """Names of inventories with which the namespace of every merge request is one."""
-PREVIEW = re.compile(r"(?P<name>.+)-mr-(?P<number>[1-9][0-9]{0,8})")
+PREVIEW = re.compile(r"(?P<name>.+)-mr-(?P<number>[1-9][0-9]{0,7})")
 FORK = "not previewed: it comes from a fork, and whoever cannot push to the project spends none of its computers"
 EMPTY = "not previewed: it has no commit"
 

@@ -5,9 +5,11 @@ import shutil
 import pytest
 
 from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, PROJECT_ANNOTATION, REVISION_ANNOTATION, Key
+from cdl.api.v1alpha1 import Release
 from cdl.gitops.git import Limits
 from cdl.ports.errors import Rejected, Unavailable
 from cdl.reconcile.gitops import State
+from cdl.testing import builders
 from cdl.testing.weather import Weather
 from tests.unit.gitops.gitops_rig import Previewed, git
 from tests.unit.gitops.gitops_rig import follower as follower_in
@@ -101,6 +103,32 @@ def test_what_is_not_open_any_more_is_pruned(previewed, how):
     assert previewed.there() == {"default": ALL, f"tiny-mr-{stays}": BOTH}
     assert not (previewed.follower.place / "previews" / str(number)).exists()
     assert previewed.look().changes == ()
+
+
+def test_data_that_a_release_needs_stays_and_rests_until_somebody_reopens_it(previewed):
+    origin = previewed.follower.origin
+    origin.change(YAML, "metadata: {name: tiny}", "metadata: {name: tiny, annotations: {cdl.dev/prune: disabled}}")
+    number, _ = proposed(previewed)
+    name = f"tiny-mr-{number}"
+    assert previewed.look().targets[0].state is State.APPLIED
+    document = builders.release_document("tiny", 1, data={"pipeline": "tiny"})
+    document["metadata"]["namespace"] = name
+    release = previewed.follower.store.create(Release.read(document))
+    previewed.change(number, open=False)
+    outcome = previewed.look()
+    assert outcome.fault == ""
+    assert set(outcome.changes) == {
+        f"!{number}: Experiment {name}/tiny pruned",
+        f"!{number}: DataPipeline {name}/tiny suspended",
+    }
+    assert release.metadata.name in outcome.kept[0]
+    assert previewed.there()[name] == ["DataPipeline", "Release"]
+    again = previewed.look()
+    assert (again.changes, again.kept) == ((), outcome.kept)
+    previewed.change(number, open=True)
+    previewed.look()
+    (pipeline,) = previewed.follower.store.documents("DataPipeline", name)
+    assert pipeline["spec"].get("suspend", False) is False
 
 
 def test_a_new_head_is_taken_over_and_the_old_one_is_not_waited_for(previewed):
