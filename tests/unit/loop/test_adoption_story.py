@@ -7,6 +7,7 @@ import pytest
 from cdl.api.canonical import digest
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1 import Release
+from cdl.testing.builders import experiment_document
 from cdl.testing.weather import Crash
 
 from .merge_rig import DIGEST, MAIN, Town, preview
@@ -100,6 +101,28 @@ def test_a_changed_gate_alone_trains_nothing_and_keeps_the_release(town):
     assert [r.metadata.name for r in town.releases()] == ["news-1"]
     assert town.experiment().status.evaluation.gates[0].min == 0.85
     assert len(town.world.training.runs) == 2
+
+
+def test_code_that_answers_otherwise_costs_no_training(town):
+    """Neither in the preview nor in production: decision 5 holds across namespaces."""
+    town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.merge(1)
+    town.settle()
+    other = experiment_document()["spec"]["code"]
+    town.propose("answer", code={**other, "serve": {**other["serve"], "sha256": "cd" * 32}})
+    town.settle()
+    town.approve(2)
+    town.merge(2)
+    town.settle()
+    assert len(town.world.training.runs) == 2
+    first, second = (r.spec.members for r in town.releases())
+    assert second["checkpoint"] == first["checkpoint"]
+    assert second["code"]["serve"]["digest"] == "sha256:" + "cd" * 32
+    assert second["code"]["model"] == first["code"]["model"]
+    assert town.approvals() == [("news-1", "validator"), ("news-2", "validator")]
+    assert town.experiment().status.release == "news-2"
 
 
 @pytest.mark.parametrize("edit", ["rejected", "changed", "checkpoint gone"])

@@ -248,6 +248,30 @@ def test_other_data_are_trained_on():
     assert isinstance(adopting(adoptable(members(data=dataset("two")))).actions[0], StartRun)
 
 
+def test_what_answers_otherwise_is_adopted_with_ones_own_code_that_answers():
+    code = resource().spec.code
+    other = resource(
+        code={
+            "archive": code.archive.model_dump(),
+            "serve": {"uri": "file:///other", "sha256": "e" * 64, "entrypoint": "serve:Other"},
+        }
+    )
+    [adopt] = adopting(adoptable(members(other))).actions
+    assert adopt.members["code"] == members()["code"]
+    alike = adoptable(name="news-9", written_at=AT + timedelta(1))
+    assert adopting(adoptable(members(other), written_at=AT), alike).actions[0].adopted == "news-mr-3/news-9"
+    mine = released(members(other))
+    assert isinstance(decide(resource(), Seen(at=AT, dataset=DATA, releases=(mine,))).actions[0], StartRun)
+
+
+def test_the_same_code_elsewhere_is_the_same_code():
+    """Else what is promoted would not be what was shown, for an address."""
+    moved = members()
+    moved = {**moved, "code": {**moved["code"], "serve": {**moved["code"]["serve"], "uri": "file:///elsewhere"}}}
+    [adopt] = adopting(adoptable(moved)).actions
+    assert substance(adopt.members) == substance(moved)
+
+
 @pytest.mark.parametrize(
     "phase", [RunPhase.QUEUED, RunPhase.RUNNING, RunPhase.PAUSED, RunPhase.FAILED, RunPhase.CANCELED]
 )

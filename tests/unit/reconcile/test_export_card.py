@@ -9,13 +9,15 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from cdl.api.v1alpha1.release import ApprovalState
+from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
 from cdl.reconcile.release.card import model_card
 from cdl.reconcile.release.card_page import page
 from cdl.reconcile.release.card_text import markdown
 from tests.unit.reconcile.paper_trail import MEMBERS, bare, papers, pending
 
 NASTY = "<script>alert(1)</script> | `x` *bold* [a](javascript:b) </style> & \n# title"
+
+REQUEST = MergeRequestRef(url="https://gitlab.example.test/team/news/-/merge_requests/3", number=3, sha="a" * 40)
 
 
 class Reader(HTMLParser):
@@ -99,6 +101,10 @@ def test_every_digest_of_a_member_is_on_the_card():
     [
         (pending(papers()), "Nobody has approved it yet. It must not be used."),
         (with_approval(papers(), state=ApprovalState.REJECTED, reason="too slow"), "Rejected by maria at"),
+        (
+            with_approval(papers(), reason="", merge_request=REQUEST),
+            f"Approved by maria at 2026-03-04 05:06:07 UTC: merge request {REQUEST.url}, head {REQUEST.sha}.",
+        ),
         (with_approval(papers(), state=ApprovalState.VOID, reason="it was changed"), "Not approved any more"),
     ],
 )

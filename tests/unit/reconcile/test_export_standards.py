@@ -15,7 +15,7 @@ from in_toto_attestation.v1.statement_pb2 import Statement
 from openlineage.client import event_v2
 from openlineage.client.facet_v2 import dataset_version_dataset, job_type_job, source_code_location_job, tags_run
 
-from cdl.api.v1alpha1.release import ApprovalState
+from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
 from cdl.reconcile.release.approval import approval
 from cdl.reconcile.release.bom import bill_of_materials
 from cdl.reconcile.release.openlineage import run_events
@@ -119,6 +119,22 @@ def test_an_approval_is_a_statement_of_the_standard():
             }
         ],
     }
+
+
+def test_an_approval_by_merge_request_names_it():
+    found = papers().release
+    request = {"url": "https://gitlab.example.test/team/news/-/merge_requests/3", "number": 3, "sha": "a" * 40}
+    decision = found.status.approval.model_copy(update={"merge_request": MergeRequestRef(**request)})
+    assert approval(found, decision)["predicate"]["mergeRequest"] == request
+
+
+def test_what_was_adopted_says_so_in_its_provenance_and_what_was_trained_does_not():
+    origin = {"namespace": "news-mr-3", "name": "news-1", "digest": "sha256:" + "a" * 64, "trainedOn": {}}
+    found = papers().release
+    members = {**found.spec.members, "git": {**found.spec.members["git"], "adoptedFrom": origin}}
+    adopted = found.model_copy(update={"spec": found.spec.model_copy(update={"members": members})})
+    inner = [provenance(r, "1")["predicate"]["buildDefinition"]["internalParameters"] for r in (adopted, found)]
+    assert [i.get("adoptedFrom") for i in inner] == [origin, None]
 
 
 # --- CycloneDX ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from cdl.api.v1alpha1.experiment import ApprovalPolicy
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile.origin import ADOPTED_FROM, TRAINED_ON, adopted_from, named, trained_on
 
-from .members import data_member
+from .members import data_member, serving_member
 from .seen import CheckpointSeen, Measurement, RunPhase, RunSeen
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from cdl.api.v1alpha1.datapipeline import Dataset
-    from cdl.api.v1alpha1.experiment import Experiment
+    from cdl.api.v1alpha1.experiment import Code, Experiment
 
     from .seen import AdoptableSeen, ReleaseSeen, Seen
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 
 def wish(resource: Experiment, version: str) -> str:
-    """Stand for all that decides about a model, its measurement and how it answers, on a version of the data."""
-    archive, serve = resource.spec.code.archive, resource.spec.code.serve
-    answers = [f"sha256:{serve.sha256}", serve.entrypoint] if serve else None
+    """Stand for all that decides about a model and its measurement, on a version of the data.
+
+    What answers requests is not in it: it costs no training (decision 5), and no run is looked for because of it.
+    """
+    archive = resource.spec.code.archive
     trains = f"sha256:{archive.sha256}" if archive else None
-    return digest([trains, answers, digest(resource.spec.config), resource.spec.evaluation.entrypoint, version])
+    return digest([trains, digest(resource.spec.config), resource.spec.evaluation.entrypoint, version])
 
 
 def wish_behind(members: Members) -> str:
     """Give the wish that a Release came of; nothing equals that of members in other words than today's."""
-    code, data = _part(members, "code"), _part(members, "data")
-    serve = _part(code, "serve")
-    answers = [serve.get("digest"), serve.get("entrypoint")] if serve else None
     config = _part(_part(members, "experiment"), "config").get("digest")
     entrypoint = _part(members, "evaluation").get("entrypoint")
-    return digest([_part(code, "model").get("digest"), answers, config, entrypoint, data.get("version")])
+    trains = _part(_part(members, "code"), "model").get("digest")
+    return digest([trains, config, entrypoint, _part(members, "data").get("version")])
 
 
 def substance(members: Members) -> str:
@@ -55,7 +55,7 @@ def substance(members: Members) -> str:
 
 
 def adopted_members(resource: Experiment, data: Dataset, other: AdoptableSeen) -> dict[str, JsonValue]:
-    """Everything of the other Release, with this resource's own data, commit and authors.
+    """Everything of the other Release, with this resource's own data, commit, authors, and code that answers.
 
     Whoever had a hand in the other one has a hand in this. Which commits of which repositories were trained on stays
     known: the run still says so.
@@ -69,7 +69,17 @@ def adopted_members(resource: Experiment, data: Dataset, other: AdoptableSeen) -
     }
     authors: list[JsonValue] = [*sorted({*resource.metadata.authors, *named(other.members)})]
     own: dict[str, JsonValue] = {"commit": resource.metadata.revision, "authors": authors, ADOPTED_FROM: origin}
-    return {**other.members, "git": own, "data": data_member(resource, data)}
+    code = {**_part(other.members, "code"), "serve": serving_member(resource.spec.code)}
+    if _answers_alike(other.members, resource.spec.code):
+        code = dict(_part(other.members, "code"))
+    return {**other.members, "git": own, "code": code, "data": data_member(resource, data)}
+
+
+def _answers_alike(members: Members, code: Code) -> bool:
+    """Tell whether requests are answered by the same code, wherever it lies."""
+    theirs = _part(_part(members, "code"), "serve")
+    ours = (f"sha256:{code.serve.sha256}", code.serve.entrypoint) if code.serve else (None, None)
+    return (theirs.get("digest"), theirs.get("entrypoint")) == ours
 
 
 def runs_behind(members: Members, key: str) -> tuple[RunSeen, CheckpointSeen, RunSeen, Measurement] | None:
@@ -106,6 +116,7 @@ def own_release(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen | 
         if (any_will_do or adopted_from(r.members))
         and r.members.get("data") == here
         and wish_behind(r.members) == wanted
+        and _answers_alike(r.members, resource.spec.code)
         and runs_behind(r.members, "") is not None
     )
     return min(found, key=lambda r: (r.approval is ApprovalState.REJECTED, r.version), default=None)
@@ -120,17 +131,18 @@ def may_adopt(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen | No
 
 
 def chosen(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen | None) -> AdoptableSeen | None:
-    """Choose whose model is taken: what the merge request of this commit showed, else the oldest; None: nobody's."""
+    """Choose whose model is taken: what the merge request of this commit showed, else what answers alike, the older."""
     if not may_adopt(resource, seen, data, run):
         return None
     wanted = wish(resource, data.version)
     found = (a for a in seen.adoptable if wish_behind(a.members) == wanted and runs_behind(a.members, "") is not None)
-    return min(found, key=_rank, default=None)
 
+    def rank(one: AdoptableSeen) -> tuple[bool, bool, float, str, str]:
+        written = one.written_at.timestamp() if one.written_at is not None else 0.0
+        alike = _answers_alike(one.members, resource.spec.code)
+        return not one.shown, not alike, written, one.namespace, one.name
 
-def _rank(one: AdoptableSeen) -> tuple[bool, float, str, str]:
-    written = one.written_at.timestamp() if one.written_at is not None else 0.0
-    return not one.shown, written, one.namespace, one.name
+    return min(found, key=rank, default=None)
 
 
 def _part(members: Mapping[str, JsonValue], name: str) -> Mapping[str, JsonValue]:

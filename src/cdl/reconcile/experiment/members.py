@@ -81,16 +81,17 @@ def data_member(resource: Experiment, data: Dataset) -> JsonValue:
     }
 
 
+def serving_member(code: Code) -> JsonValue:
+    """Say which code answers requests; none where nothing is to be served."""
+    serve = code.serve
+    return {"digest": f"sha256:{serve.sha256}", "uri": serve.uri, "entrypoint": serve.entrypoint} if serve else None
+
+
 def _code(code: Code) -> JsonValue:
-    archive, serve = code.archive, code.serve
+    archive = code.archive
     if archive is None:
         raise ValueError("a release needs code")
-    return {
-        "model": {"digest": f"sha256:{archive.sha256}", "uri": archive.uri},
-        "serve": {"digest": f"sha256:{serve.sha256}", "uri": serve.uri, "entrypoint": serve.entrypoint}
-        if serve
-        else None,
-    }
+    return {"model": {"digest": f"sha256:{archive.sha256}", "uri": archive.uri}, "serve": serving_member(code)}
 
 
 def _kept(document: JsonValue, shelf: str) -> JsonValue:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from .seen import Action, ReleaseSeen, RunSeen, Seen
 
-AGAIN = timedelta(seconds=5)
-"""How long to wait before the forge is asked again."""
+AGAIN = timedelta(seconds=2)
+"""How long to wait before the forge is asked again: a person who approves waits for it."""
 COST_STEP = 30
 """Slot seconds between two reports of what a living run has cost."""
 REJECTED = "rejected"

@@ -115,6 +115,7 @@ class _Walk:
             ("decided by", said.by),
             ("at", said.at.isoformat(timespec="seconds") if said.at else ""),
             ("reason", said.reason),
+            ("merge request", said.merge_request.url if said.merge_request else ""),
             ("good until", said.expires_at.isoformat(timespec="seconds") if said.expires_at else ""),
             *_figures(said.metrics),
             ("compared with", compared),

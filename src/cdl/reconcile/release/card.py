@@ -104,9 +104,9 @@ def _standing(papers: Papers) -> str:
     match approval.state:
         case ApprovalState.APPROVED:
             until = f" It is good until {_at(approval.expires_at)}." if approval.expires_at else ""
-            return (
-                f"Approved by {approval.by} at {_at(approval.at)}: {approval.reason or 'no reason was given'}.{until}"
-            )
+            request = approval.merge_request
+            where = f"merge request {request.url}, head {request.sha}" if request is not None else "no reason was given"
+            return f"Approved by {approval.by} at {_at(approval.at)}: {approval.reason or where}.{until}"
         case ApprovalState.REJECTED:
             return f"Rejected by {approval.by} at {_at(approval.at)}: {approval.reason}. It must not be used."
         case ApprovalState.VOID:
