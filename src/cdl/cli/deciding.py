@@ -28,6 +28,7 @@ from cdl.reconcile.release import (
 )
 
 from .context import settings_of
+from .meant import release_named, release_names
 from .refusal import Refusal, one_sentence
 from .screen import table
 
@@ -97,9 +98,11 @@ def _signed(difference: float | None) -> str | None:
 
 
 def _known(store: Shelf, name: str, namespace: str) -> Release:
-    release = store.get(Release, namespace, name)
+    """Find the Release that is named; who decides names no deployment, for tomorrow that may serve another."""
+    found = release_named(store, name, namespace)
+    release = store.get(Release, namespace, found) if found is not None else None
     if release is None:
-        known = ", ".join(r.metadata.name for r in store.list(Release, namespace)) or "none"
+        known = ", ".join(release_names(store, namespace)) or "none"
         message = f"release {name}: not found in namespace {namespace}, there are: {known}"
         raise Refusal(message)
     return release

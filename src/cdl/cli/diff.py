@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import click
 
 from cdl import compose
-from cdl.api.v1alpha1 import ModelDeployment, Release
 from cdl.loop.diff import gather
 from cdl.reconcile.release.diff import diff
 
 from .context import settings_of
+from .meant import meant
 from .platform import reached
 from .refusal import Refusal, one_sentence
 from .screen import table
@@ -20,12 +19,10 @@ from .screen import table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cdl.compose import Shelf
     from cdl.reconcile.release.diff import Changed, ReleaseDiff
     from cdl.reconcile.release.files import CodeDiff, DataDiff
     from cdl.reconcile.release.significance import MetricDiff
 
-VERSION = re.compile(r"(?P<model>[^@]+)@(?P<version>[0-9]+)")
 SHOWN = 20
 """Rows of a table; JSON has all of them."""
 NOTHING = "-"
@@ -50,7 +47,7 @@ def command(a: str, b: str, full: bool, namespace: str, output: str) -> None:  #
         at, silent = settings, refusal.message
     with one_sentence():
         store = compose.store(settings)
-        pair = [found(store, name, namespace) for name in (a, b)]
+        pair = [meant(store, name, namespace) for name in (a, b)]
         asked = compose.witnesses(at, store, silent)
         old, new = (gather(asked.artifacts, asked.data, release) for release in pair)
     compared = diff(old, new, full=full)
@@ -58,31 +55,6 @@ def command(a: str, b: str, full: bool, namespace: str, output: str) -> None:  #
         click.echo(compared.model_dump_json(by_alias=True, exclude_none=True, indent=2))
     else:
         _show(compared)
-
-
-def found(store: Shelf, name: str, namespace: str) -> Release:
-    """Find the Release somebody means.
-
-    Raises:
-        Refusal: there is none, or the deployment serves none.
-    """
-    releases = store.list(Release, namespace)
-    asked = VERSION.fullmatch(name)
-    for release in releases:
-        version = (release.spec.model, str(release.spec.version))
-        if release.metadata.name == name or (asked and version == (asked["model"], asked["version"])):
-            return release
-    deployment = store.get(ModelDeployment, namespace, name) if not asked else None
-    if deployment is not None and not deployment.status.release:
-        message = f"ModelDeployment {name} serves nothing yet; `cdl describe modeldeployment {name}` says why"
-        raise Refusal(message)
-    served = deployment.status.release if deployment is not None else ""
-    match = next((r for r in releases if r.metadata.name == served), None)
-    if match is None:
-        known = ", ".join(sorted(r.metadata.name for r in releases)) or "none"
-        message = f"{name}: found no such Release, model@version or ModelDeployment; releases: {known}"
-        raise Refusal(message)
-    return match
 
 
 def _show(told: ReleaseDiff) -> None:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cdl import compose
-from cdl.api.v1alpha1 import ModelDeployment, Release
 from cdl.loop.papers import gathered
 from cdl.reconcile.release import Silence
 
 from .context import settings_of
+from .meant import meant
 from .refusal import Refusal, one_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cdl.compose import Shelf
     from cdl.reconcile.release.papers import Papers
     from cdl.settings import Settings
 
@@ -89,7 +88,7 @@ def command(name: str | None, form: str | None, public_key: bool, output: str | 
             raise Refusal(message)
         else:
             store = compose.store(settings)
-            release = _meant(store, name, namespace)
+            release = meant(store, name, namespace)
             text = FORMS[form](gathered(store, compose.artifacts(settings), release))
     if output is None:
         click.echo(text, nl=False)
@@ -109,14 +108,3 @@ def _public_key(settings: Settings) -> str:
         message = f"--public-key: {found.why}"
         raise Refusal(message)
     return found.trusted
-
-
-def _meant(store: Shelf, name: str, namespace: str) -> Release:
-    deployment = store.get(ModelDeployment, namespace, name)
-    wanted = deployment.status.release if deployment is not None and deployment.status.release else name
-    release = store.get(Release, namespace, wanted)
-    if release is None:
-        known = ", ".join(r.metadata.name for r in store.list(Release, namespace)) or "none"
-        message = f"{name}: found no ModelDeployment that serves and no Release of that name; releases: {known}"
-        raise Refusal(message)
-    return release

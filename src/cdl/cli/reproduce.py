@@ -24,6 +24,7 @@ from cdl.reconcile.experiment import RunPhase
 
 from . import platform
 from .context import settings_of
+from .meant import meant
 from .refusal import Refusal, one_sentence
 from .screen import table
 
@@ -53,7 +54,7 @@ def command(name: str, namespace: str, tolerance: float, place: Path | None, tim
     """Rebuild and compare; the exit status is 1 when the two models differ."""
     settings = settings_of()
     with one_sentence():
-        release = _release(settings, name, namespace)
+        release = meant(compose.store(settings), name, namespace)
         with _clean(place) as home, _engines(settings, home) as there:
             comparison = _rebuilt(compose_original(settings), there, release, tolerance, timeout)
     if output == "json":
@@ -69,18 +70,6 @@ def compose_original(settings: Settings) -> Engines:
     """Reach where the Release's members are."""
     reached = platform.reached(settings) if settings.kubeconfig is None else settings
     return compose.engines(reached, compose.store(settings), kinds=("DataPipeline",))
-
-
-def _release(settings: Settings, name: str, namespace: str) -> Release:
-    model, at, version = name.partition("@")
-    wanted = f"{model}-{version}" if at else name
-    store = compose.store(settings)
-    release = store.get(Release, namespace, wanted)
-    if release is None:
-        known = ", ".join(r.metadata.name for r in store.list(Release, namespace)) or "none"
-        message = f"release {wanted}: not found in namespace {namespace}, there are: {known}"
-        raise Refusal(message)
-    return release
 
 
 @contextlib.contextmanager

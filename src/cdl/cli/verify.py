@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from cdl import compose
-from cdl.api.v1alpha1 import ModelDeployment, Release
+from cdl.api.v1alpha1 import Release
 from cdl.loop.verify import verify
-from cdl.ports.errors import PortError, Unavailable, Unreadable
+from cdl.ports.errors import Unavailable, Unreadable
 from cdl.reconcile.release import DIRTY, RELEASE, Finding, Silence, State, overall
 from cdl.stores.git import GitHistory
 
 from .context import settings_of
+from .meant import release_meant, release_names
 from .platform import answering
 from .refusal import Refusal, one_sentence
 from .screen import table
@@ -59,7 +60,7 @@ def command(name: str | None, every: bool, offline: bool, place: str | None, nam
     with one_sentence(), _progress() as told:
         store = compose.store(settings)
         witnesses = compose.witnesses(at, store, silent, offline=offline)
-        names = _all(store, namespace) if every else (_meant(store, str(name), namespace),)
+        names = release_names(store, namespace) if every else (release_meant(store, str(name), namespace),)
         history = GitHistory(place if place is not None else str(Path.cwd()))
         asked = _Asked(store, witnesses, history, named=place is not None, told=told)
         judged = [(one, _judged(asked, namespace, one)) for one in names]
@@ -99,8 +100,7 @@ def _judged(asked: _Asked, namespace: str, name: str) -> tuple[Finding, ...]:
     except Unreadable as error:
         return (Finding(RELEASE, "digest", State.CHANGED, "members that have the digest", str(error)),)
     if release is None:
-        known = ", ".join(_all(asked.store, namespace)) or "none"
-        message = f"{name}: found no ModelDeployment that serves and no Release of that name; releases: {known}"
+        message = f"release {name}: is gone meanwhile"
         raise Refusal(message)
     witnesses = replace(asked.witnesses, git=_repository(release, asked.history, asked.named))
     return verify(witnesses, release, lambda doing: asked.told(f"{name}: {doing}"))
@@ -118,20 +118,6 @@ def _repository(release: Release, history: GitHistory, named: bool) -> CommitHis
         return Silence("no git repository is at hand; --git names the one it came from", asked=False)
     unknown = Silence("the repository around us never heard of it; --git names the one it came from", asked=False)
     return history if known else unknown
-
-
-def _all(store: Shelf, namespace: str) -> tuple[str, ...]:
-    """Name every Release, readable or not."""
-    kept: list[dict[str, Any]] = list(store.documents("Release", namespace))
-    return tuple(sorted(str(document["metadata"]["name"]) for document in kept))
-
-
-def _meant(store: Shelf, name: str, namespace: str) -> str:
-    try:
-        deployment = store.get(ModelDeployment, namespace, name)
-    except PortError:
-        return name
-    return deployment.status.release if deployment is not None and deployment.status.release else name
 
 
 def _show(judged: Sequence[Judged]) -> None:

@@ -9,19 +9,11 @@ from cdl.api.meta import AUTHORS_ANNOTATION
 from cdl.api.v1alpha1 import ModelDeployment, Release
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.cli import main
-from cdl.local import LocalStore
 from cdl.reconcile.release import APPROVED_DIGEST
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from cdl.testing.world import World
 from tests.unit import deciding
-
-
-class Counted(LocalStore):
-    """A local store that says how often it was written."""
-
-    @property
-    def writes(self):
-        return self.changed_since(0)[0]
+from tests.unit.local.counted import Counted
 
 
 @pytest.fixture

@@ -18,28 +18,14 @@ from securesystemslib.signer import SSlibKey
 
 from cdl.api.v1alpha1 import Release
 from cdl.cli import main
-from cdl.local import LocalStore
 from cdl.loop.release import AT_ONCE, Releases
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.signing import made_once
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document, signer
 from cdl.testing.world import World
+from tests.unit.local.counted import Counted
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "attestations.md"
-
-
-class Counted(LocalStore):
-    """A local store that says how often it was written."""
-
-    @property
-    def writes(self):
-        return self.changed_since(0)[0]
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CDL_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -160,7 +146,7 @@ def test_an_envelope_that_was_changed_is_not_passed_on(signed):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("news-9", "--as", "intoto"), "news-9: found no ModelDeployment that serves and no Release of that name; "),
+        (("news-9", "--as", "intoto"), "news-9: found no such Release, model@version or ModelDeployment; "),
         (("news-1",), "export: allowed is a NAME with --as, or --public-key alone"),
         ((), "export: allowed is a NAME with --as, or --public-key alone"),
         (("news-1", "--as", "intoto", "--public-key"), "export: allowed is a NAME with --as, or --public-key alone"),

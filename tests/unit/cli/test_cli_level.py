@@ -21,12 +21,6 @@ ALWAYS = {"feature-store", "monitoring", "metadata-store"}
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CDL_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def folder(tmp_path, home):
     copied = tmp_path / "project"
     shutil.copytree(NEWS, copied)

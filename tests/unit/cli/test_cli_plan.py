@@ -26,12 +26,6 @@ def cdl(*words):
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CDL_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 class Folder:
     """A project folder with one file of three resources."""
 

@@ -15,23 +15,9 @@ from cdl.api.v1alpha1.release import ApprovalState
 from cdl.cli import main
 from cdl.cli.get import age, kind_named
 from cdl.cli.screen import shown, table
-from cdl.local import LocalStore
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from cdl.testing.world import World
-
-
-class Counted(LocalStore):
-    """A local store that says how often it was written."""
-
-    @property
-    def writes(self):
-        return self.changed_since(0)[0]
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("CDL_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+from tests.unit.local.counted import Counted
 
 
 @pytest.fixture

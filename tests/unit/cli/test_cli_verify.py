@@ -180,7 +180,10 @@ def test_the_repository_around_us_is_asked_only_for_what_it_knows(tmp_path):
     [
         ([], "found no NAME, allowed: a NAME, or --all"),
         (["news-1", "--all"], "found a NAME and --all, allowed: a NAME, or --all"),
-        (["news-9", "--offline"], "no Release of that name; releases: news-1, news-2"),
+        (
+            ["news-9", "--offline"],
+            "news-9: found no such Release, model@version or ModelDeployment; releases: news-1, news-2",
+        ),
     ],
 )
 @pytest.mark.usefixtures("store")

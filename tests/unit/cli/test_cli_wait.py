@@ -10,19 +10,11 @@ from click.testing import CliRunner
 
 from cdl.api.meta import REQUESTED_AT_ANNOTATION, Key
 from cdl.cli import main
-from cdl.local import LocalStore
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from cdl.testing.world import World
+from tests.unit.local.counted import Counted
 
 SERVE = Key("ModelDeployment", "default", "shop")
-
-
-class Counted(LocalStore):
-    """A local store that says how often it was written."""
-
-    @property
-    def writes(self):
-        return self.changed_since(0)[0]
 
 
 @pytest.fixture

@@ -8,19 +8,11 @@ from cdl.api.conditions import ConditionType, Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec
-from cdl.local import LocalStore
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from cdl.testing.world import World
+from tests.unit.local.counted import Counted
 
 DOCUMENTS = (pipeline_document(), experiment_document(), deployment_document())
-
-
-class Counted(LocalStore):
-    """A local store that says how often it was written."""
-
-    @property
-    def writes(self):
-        return self.changed_since(0)[0]
 
 
 @pytest.fixture

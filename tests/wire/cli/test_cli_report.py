@@ -15,20 +15,12 @@ from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.cli import report
 from cdl.cli.watch import Watch
-from cdl.local import LocalStore
 from cdl.testing.builders import deployment_document, experiment_document, pipeline_document
 from cdl.testing.world import World
+from tests.unit.local.counted import Counted
 
 KINDS = ("DataPipeline", "Experiment", "ModelDeployment")
 DOCUMENTS = dict(zip(KINDS, (pipeline_document(), experiment_document(), deployment_document()), strict=True))
-
-
-class Counted(LocalStore):
-    """A local store that says how often it was written."""
-
-    @property
-    def writes(self):
-        return self.changed_since(0)[0]
 
 
 class Model(BaseHTTPRequestHandler):
