@@ -97,6 +97,8 @@ class Run:
     def close(self, checks: tuple[Check, ...]) -> None:
         """Say what was seen, as JSON and as a page."""
         self._report.more["fields"] = self._profile.document()
+        if self._rows.checks:
+            self._report.more["items"] = self._report.accepted
         if self._prints is not None:
             self._report.more["prints"] = self._prints
         told = report_of(checks, {"": side_of([self._report.document()])}) | {"step": self._report.step}
@@ -117,7 +119,6 @@ class Run:
                 self._profile.add({"label": file["label"], **named})
         pfs.deliver(name, written(name, heading, kept).encode() if len(kept) < len(rows) else text.encode())
         self._report.accept(rows=len(kept), items=len(kept))
-        self._report.more["items"] = self._report.accepted
 
     def _passes(self, judge: Judge, name: str, row: Row) -> bool:
         for finding in judge.judge(row, name):

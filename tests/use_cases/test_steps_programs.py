@@ -92,7 +92,7 @@ def test_a_table_is_cleaned_row_by_row(run_step):
         "other.txt": b" x ",
     }
     assert outcome.report["rejected"] == {"doubled-row": 1, "ragged-row": 1}
-    assert outcome.report["items"] == 4
+    assert outcome.report["items"] == 5  # four rows and a text
     assert {e["path"]: e["found"] for e in outcome.report["examples"]} == {
         "/t.csv row 5": "1 cells, the heading has 2",
         "/t.csv row 6": "the same as row 2",

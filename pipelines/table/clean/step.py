@@ -85,17 +85,15 @@ class Table:
 def work(report: pfs.Report) -> None:
     """Clean one datum's tables."""
     csv.field_size_limit(LONGEST_CELL)
-    items = 0
     for name, path in pfs.incoming():
         raw = path.read_bytes()
         if name.lower().endswith(tuple(SEPARATORS)):
             raw, rows = Table(name, report).clean(raw)
-            items += rows
             report.accept(rows=rows, items=rows)
-            report.more["items"] = items
         else:
             report.accept(rows=1 if pfs.label_of(name) else 0)
         pfs.deliver(name, raw)
+    report.more["items"] = report.accepted  # a row is an item, and so is any other file
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
 .card { background: var(--soft); border-radius: .5rem; padding: .7rem 1.1rem; }
 .card b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+.name, th { white-space: nowrap; }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
 .odd { color: var(--odd); }
@@ -103,7 +104,7 @@ def _cards(sides: Mapping[str, object]) -> str:
 def _checks(report: Told) -> str:
     rows = [
         (
-            f"<td><code>{escape(str(check.get('name')))}</code></td>",
+            f"<td class='name'><code>{escape(str(check.get('name')))}</code></td>",
             f"<td>{escape(str(check.get('asks', '')))}</td>",
             f"<td>{escape(str(check.get('onFail', '')))}</td>",
             f'<td class="n">{_int(check.get("broken")):,}</td>',

@@ -56,11 +56,11 @@ def _duplicates(asked: object, found: Whole) -> str | None:
     most, seen = _of(asked, "maxFraction") or 0.0, found.overlap
     if seen.share <= most:
         return None
-    near = f" and {seen.near} nearly the same" if _of(asked, "near") is not None else ""
+    near = f"{seen.same} equal, {seen.near} nearly equal; " if _of(asked, "near") is not None else ""
     example = f", as {seen.examples[0].item} and {seen.examples[0].other}" if seen.examples else ""
     return (
-        f"{seen.same} of {seen.items} test items are the same as{near} a train item"
-        f" ({seen.share:.1%}){example}, allowed: at most {most:.1%}"
+        f"{seen.same + seen.near} of {seen.items} test items are on the train side too"
+        f" ({near}{seen.share:.1%}){example}, allowed: at most {most:.1%}"
     )
 
 

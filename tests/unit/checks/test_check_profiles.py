@@ -123,7 +123,7 @@ def test_checks_about_a_whole_dataset_have_one_sentence_each():
 def test_an_overlap_beyond_what_is_allowed_names_an_example():
     seen = overlap(prints(a=text(1), b=text(2)), prints(c=text(2)))
     assert whole({"duplicates": {"maxFraction": 0}}, overlap=seen) == (
-        "check c: 1 of 2 test items are the same as a train item (50.0%), as b and c, allowed: at most 0.0%"
+        "check c: 1 of 2 test items are on the train side too (50.0%), as b and c, allowed: at most 0.0%"
     )
     assert whole({"duplicates": {"maxFraction": 0.5}}, overlap=seen) is None
     assert "nobody has taken the items' fingerprints" in whole({"duplicates": {"maxFraction": 1}})

@@ -305,6 +305,7 @@ class DataPipelineStatus(Status):
     fields: dict[str, str] = Field(
         default_factory=dict, description="What kind of values each field of the dataset has; `schema` compares it."
     )
+    fields_before: dict[str, str] = Field(default_factory=dict, description="The same of the dataset before it.")
     dataset: Dataset | None = None
 
 

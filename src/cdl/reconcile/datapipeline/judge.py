@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action]:
     """Make the dataset, or say which check it breaks; either way the report is kept first."""
-    broken = broken_checks(resource, seen)
+    made = _dataset(resource.spec, seen)
+    broken = broken_checks(resource, seen, made.version)
     fatal = [sentence for check, sentence in broken if check.on_fail != "warn"]
     last = resource.status.dataset if fatal else None  # a dataset that will not be replaced keeps its files
     needless = _needless(seen, seen.pinned | ({last.train.repo, last.test.repo} if last else set()))
     if needless:
         doing = busy(Reason.TRANSFORMING, f"removing {', '.join(needless)}: no step asks for it any more")
         return say(resource, seen, doing, tuple(RemoveStray(name) for name in needless))
-    made = _dataset(resource.spec, seen)
     report = checked(resource, seen, made.version)
     if report.status is not None and not {report.status.page, report.status.document} <= seen.kept:
         doing = busy(Reason.TRANSFORMING, "keeping the report of the checks")

@@ -39,9 +39,9 @@ class Checked:
     page: bytes = b""
 
 
-def broken_checks(resource: DataPipeline, seen: Seen) -> list[tuple[Check, str]]:
-    """Give every check about the whole dataset that does not hold, with its sentence."""
-    found = _whole(resource, seen)
+def broken_checks(resource: DataPipeline, seen: Seen, version: str) -> list[tuple[Check, str]]:
+    """Give every check about the whole dataset that this version of it does not keep, with its sentence."""
+    found = _whole(resource, seen, version)
     words = _words(resource)
     judged = zip(resource.spec.checks, words, strict=True)
     return [(check, said) for check, word in judged if (said := broken_whole(word, found)) is not None]
@@ -50,7 +50,7 @@ def broken_checks(resource: DataPipeline, seen: Seen) -> list[tuple[Check, str]]
 def checked(resource: DataPipeline, seen: Seen, version: str) -> Checked:
     """Write the report over a version of the data: what the steps reported, and the verdict on the whole."""
     sides = {side.value: _side(seen, side) for side in Side}
-    found = _whole(resource, seen)
+    found = _whole(resource, seen, version)
     if not seen.shelf or not resource.spec.checks:
         return Checked(None, dict(found.outline))
     whole = report_of(_words(resource), sides, found)
@@ -72,14 +72,17 @@ def rows_of(seen: Seen, side: Side) -> int:
     return items[-1] if items else manifest.label_rows or manifest.files
 
 
-def _whole(resource: DataPipeline, seen: Seen) -> Whole:
+def _whole(resource: DataPipeline, seen: Seen, version: str) -> Whole:
+    status = resource.status
+    # what was said of a version is said of it until there is another: it is never compared with itself
+    same = status.dataset is not None and status.dataset.version == version
     reports = [step.report for step in seen.steps]
     return Whole(
         rows=sum(rows_of(seen, side) for side in Side),
         rejected=sum(sum(report.rejected.values()) for report in reports),
         overlap=seen.overlap,
         outline=outline(together(_last_words(seen, side) for side in Side)),
-        before=resource.status.fields,
+        before=status.fields_before if same else status.fields,
     )
 
 

@@ -46,7 +46,7 @@ class Report:
     label_rows: int = 0
     warned: Mapping[str, int] = field(default_factory=dict)
     items: int = 0
-    """Rows of tables that went on; 0: there were no tables, an item is a file."""
+    """Rows of tables, and other files, that went on; 0: the step does not look into tables, an item is a file."""
     examples: tuple[Mapping[str, object], ...] = ()
     """Some of the items that broke a check."""
     fields: Mapping[str, object] = field(default_factory=dict)

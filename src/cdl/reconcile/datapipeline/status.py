@@ -59,6 +59,7 @@ def say(
         rejected=rejected_of(seen),
         checked=checked.status if checked else old.checked,
         fields=checked.fields if checked and dataset else old.fields,
+        fields_before=old.fields if made else old.fields_before,
         dataset=current,
     )
     going_on = any(c.type is ConditionType.RECONCILING for c in conditions)

@@ -210,7 +210,7 @@ def _ahead(facts: DataFacts, stages: list[Stage]) -> DataAhead:
     waiting = next((s for s in stages if s.verdict is Verdict.WAIT), None)
     if waiting is not None:
         return DataAhead(because=f"{waiting.label}: {waiting.reasons[0]}")
-    status = pure.decide(facts.wanted, _as_rolled_out(facts)).status
+    status = pure.decide(_judgeable(facts), _as_rolled_out(facts)).status
     stalled = status.condition(ConditionType.STALLED)
     if stalled is not None:
         return DataAhead(because=stalled.message)
@@ -232,11 +232,20 @@ def _committed_again(dataset: Dataset) -> Dataset:
     return dataset.model_copy(update={str(side): told for side, told in sides.items()})
 
 
+def _judgeable(facts: DataFacts) -> DataPipeline:
+    """Leave out the checks that need what was seen in the files, where only a status is remembered of them."""
+    wanted = facts.wanted
+    if not facts.remembered:
+        return wanted
+    kept = tuple(c for c in wanted.spec.checks if c.duplicates is None and c.schema_ is None)
+    return wanted.model_copy(update={"spec": wanted.spec.model_copy(update={"checks": kept})})
+
+
 def _as_rolled_out(facts: DataFacts) -> pure.Seen:
-    """What will be seen once other workers are there and what nobody asks for is gone."""
+    """What will be seen once other workers are there, what nobody asks for is gone, and the report is kept."""
     wished = {w.step.name: w.digest for w in pure.wishes(facts.wanted.spec, facts.seen.programs)}
     steps = tuple(replace(s, wish=wished.get(s.step, s.wish)) for s in facts.seen.steps)
-    return replace(facts.seen, steps=steps, strays=(), sources=_at_hand(facts))
+    return replace(facts.seen, steps=steps, strays=(), sources=_at_hand(facts), shelf="")
 
 
 def _at_hand(facts: DataFacts) -> tuple[pure.SourceSeen, ...]:
