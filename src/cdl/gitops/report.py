@@ -110,8 +110,12 @@ class Reporter:
         view, known = self.viewer.view(target), self.memory.told.get(number)
         if self._going(number, view):
             return
-        if known is not None and known.sha == target.sha and known.address:
-            self._statuses(view, known.address)  # what is worked out for the note may take a moment
+        same = known is not None and known.sha == target.sha
+        if known is not None and same and known.address:
+            self._statuses(view, known.address)
+        quick = self.viewer.beside(view, target, main, at_hand=True)
+        if self.viewer.waits(quick, target, main):  # the whole takes a while, and where it stands is known now
+            self._statuses(view, self._note(number, note(quick, known.rest if known is not None and same else None)))
         view = self.viewer.planned(self.viewer.beside(view, target, main), target, main)
         view = replace(view, candidates=tuple(map(self._shown, view.candidates)))
         body = self._body(number, view)

@@ -14,6 +14,7 @@ from cdl.api.meta import MANAGED_BY_LABEL
 from cdl.api.v1alpha1 import KINDS, Experiment, ModelDeployment, Release, parse
 from cdl.ports.errors import PortError, Unreadable
 from cdl.reconcile.gitops import ORDER, State
+from cdl.reconcile.release.diff import ReleaseFacts
 from cdl.reconcile.review import Candidate, Part, View, is_released, parts
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from cdl.api.v1alpha1 import Resource
     from cdl.reconcile.plan import Plan
-    from cdl.reconcile.release.diff import ReleaseFacts
 
     from .scene import Target
 
@@ -93,12 +93,15 @@ class Viewer:
         namespace = target.namespace or (spaces.pop() if len(spaces) == 1 else target.project)
         return View(target.sha, namespace, state, self.hidden(sentence), found)
 
-    def beside(self, view: View, target: Target, main: Target) -> View:
+    def beside(self, view: View, target: Target, main: Target, *, at_hand: bool = False) -> View:
         """Add the Releases that it led to, and what answers for their models in production.
+
+        With `at_hand` nothing is read that takes a while: documents, code and files that nobody has read yet.
 
         Raises:
             PortError: they cannot be read.
         """
+        read = self._at_hand if at_hand else self._known
         experiments = [p for p in view.parts if isinstance(p.resource, Experiment) and p.current]
         if not any(_has_figures(part.resource) for part in experiments):
             return view
@@ -111,18 +114,25 @@ class Viewer:
             model = part.resource.spec.model.name if isinstance(part.resource, Experiment) else ""
             answers = _answers(model, deployments, releases)
             if answers is not None:
-                production[model] = self._known(answers)
+                production[model] = read(answers)
             mine = self._released(part)
             if mine is not None:
-                candidates.append(Candidate(part.key, self._known(mine), production.get(model)))
+                candidates.append(Candidate(part.key, read(mine), production.get(model)))
         return replace(view, candidates=tuple(candidates), production=production)
+
+    def waits(self, view: View, target: Target, main: Target) -> bool:
+        """Say whether the whole of it takes a while: something is to be read or planned that never was."""
+        named = [f for c in view.candidates for f in (c.release, c.production) if f is not None]
+        unread = any(_named(f.release) not in self._read for f in (*named, *view.production.values()))
+        known = self._planned.get(target.project)
+        unplanned = bool(target.merged) and (known is None or known[0] != _planned_for(view, target, main))
+        return view.looked and (unread or unplanned)
 
     def planned(self, view: View, target: Target, main: Target) -> View:
         """Add what merging leads to: asked once for a head, what it led to, and what production follows."""
         if not view.looked or not target.merged:
             return view
-        digests = (candidate.release.release.spec.digest for candidate in view.candidates)
-        key = (target.sha, main.sha, *digests)
+        key = _planned_for(view, target, main)
         known = self._planned.get(target.project)
         failed = known is not None and isinstance(known[1], str) and self._clock() >= known[2]
         if known is None or known[0] != key or failed:
@@ -168,12 +178,26 @@ class Viewer:
 
     def _known(self, release: Release) -> ReleaseFacts:
         """Read what a Release names once; what was decided about it is as it is now."""
-        digest = f"{release.metadata.namespace}/{release.spec.digest}"
+        digest = _named(release)
         if digest not in self._read:
             if len(self._read) >= 100:  # more than anybody compares at once
                 self._read.clear()
             self._read[digest] = self._without_secrets(self._facts(release))
-        return replace(self._read[digest], release=release)
+        return self._at_hand(release)
+
+    def _at_hand(self, release: Release) -> ReleaseFacts:
+        """Give what was read of a Release; nothing where nobody has."""
+        known = self._read.get(_named(release))
+        return replace(known, release=release) if known is not None else ReleaseFacts(release)
+
+
+def _named(release: Release) -> str:
+    return f"{release.metadata.namespace}/{release.spec.digest}"
+
+
+def _planned_for(view: View, target: Target, main: Target) -> tuple[str, ...]:
+    digests = (candidate.release.release.spec.digest for candidate in view.candidates)
+    return (target.sha, main.sha, *digests)
 
 
 def _has_figures(resource: Resource | None) -> bool:

@@ -40,12 +40,24 @@ class Shelf:
         return tuple(json.loads(r.model_dump_json(by_alias=True)) for k in kinds for r in self.list(k, namespace))
 
 
+class Heard(MemoryForge):
+    """Remembers every text of a note, also those that stood there for a moment only."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def note(self, number, key, body):
+        self.texts.append(body)
+        return super().note(number, key, body)
+
+
 class Followed:
     """Production, merge requests with previews, and the clock of whoever waits."""
 
     def __init__(self, folder):
         self.world = World(folder)
-        self.forge = self.world.forge = MemoryForge()
+        self.forge = self.world.forge = Heard()
         self.folder = folder
         self.now = 0.0
         self.said = []

@@ -187,6 +187,6 @@ def _state(trial: TrialStatus) -> str:
 
 def _value(trial: TrialStatus, name: str) -> str:
     found = trial.hparams.get(name)
-    if isinstance(found, float):
+    if isinstance(found, int | float) and not isinstance(found, bool):
         return number(found)
     return "" if found is None else mono(str(found))
