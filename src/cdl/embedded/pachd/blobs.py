@@ -190,6 +190,10 @@ class Blobs:
     def take_file(self, path: Path, *, move: bool = False) -> Held:
         """Take a file from disk; `move` where it is on the same file system and nobody else's. Any thread."""
         size = path.stat().st_size
+        if size < INLINE:  # nearly every file there is: one read, and nothing of a spool
+            body = path.read_bytes()
+            if len(body) < INLINE:
+                return Held(Part(digest_of(body), len(body)), body, None)
         if move and size >= INLINE:
             with path.open("rb") as file:
                 found = blake3()

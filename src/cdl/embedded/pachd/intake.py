@@ -110,15 +110,17 @@ class Intake:
 
     def _listing(self, source: Path, to: str) -> Iterator[tuple[Path, str]]:
         """Walk a folder in order; a link must not lead out of what is allowed."""
-        for folder, folders, names in os.walk(source):
-            folders.sort()
-            below = os.path.relpath(folder, source)
-            prefix = to.rstrip("/") + ("" if below == "." else "/" + below)
-            for name in sorted(names):
-                file = Path(folder) / name
-                if file.is_symlink() and not any(file.resolve().is_relative_to(root) for root in self._roots):
-                    raise invalid(f"{file} is a link that leads out of the folders given with --allow-file-root")
-                yield file, paths.clean_file(f"{prefix}/{name}")
+        prefix = to.rstrip("/")
+        with os.scandir(source) as entries:
+            names = sorted(entries, key=lambda entry: entry.name)
+        for entry in names:
+            if entry.is_symlink() and not any(Path(entry.path).resolve().is_relative_to(root) for root in self._roots):
+                raise invalid(f"{entry.path} is a link that leads out of the folders given with --allow-file-root")
+            if not entry.is_dir():
+                yield Path(entry.path), paths.clean_file(f"{prefix}/{entry.name}")
+        for entry in names:
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._listing(Path(entry.path), f"{prefix}/{entry.name}")
 
     def _take(self, found: Iterator[tuple[Path, str]]) -> list[tuple[str, Held]]:
         """Read the next files from disk. In a thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -34,7 +35,8 @@ BRANCH = "master"
 INGEST = "cdl:"
 WISH, CODE, OWNER = "cdl.dev/wish", "cdl.dev/code", "cdl.dev/owner"
 NAME_LIMIT = 51
-FORBIDDEN = frozenset("*?[]{}!()@+^")
+REFUSED = re.compile(r"[^ -~]|[*?\[\]{}!()@+^]")
+"""Characters that no path at Pachyderm has."""
 JOB_STATE: dict[pps.JobState, str] = {
     pps.JobState.JOB_STATE_UNKNOWN: "UNKNOWN",
     pps.JobState.JOB_CREATED: "CREATED",
@@ -341,5 +343,5 @@ def _holds_labels(path: str, pattern: str) -> bool:
 
 def forbidden_path(path: str) -> str:
     """Say what Pachyderm will not take in a path; empty when it will."""
-    found = next((c for c in path if c in FORBIDDEN or not " " <= c <= "~"), "")
-    return f"{path!r} holds {found!r}" if found else ""
+    found = REFUSED.search(path)
+    return f"{path!r} holds {found[0]!r}" if found else ""
