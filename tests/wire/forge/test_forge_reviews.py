@@ -116,3 +116,18 @@ def test_notes_are_changed_by_who_wrote_them(people, project, review, of_validat
     assert [n["resolved"] for n in again.attributes["notes"]] == [True, True]
     of_validator.notes.delete(note.id)
     assert refusal(of_validator.notes.get, note.id)[0] == 404
+
+
+def test_a_rule_of_the_project_counts_the_approvals_of_its_people(people, project, of_validator, review):
+    someone = {user.username: user.id for user in project.members_all.list(get_all=True)}
+    fields = {"name": "model-validators", "approvals_required": 1, "user_ids": [someone["validator"]]}
+    made = project.approvalrules.create(fields)
+    project.approvalrules.create({"name": "stewards", "approvals_required": 1, "usernames": ["platform"]})
+    assert refusal(project.approvalrules.create, fields)[0] == 400
+    lazily = people("developer").projects.get(project.id, lazy=True)
+    assert refusal(lazily.approvalrules.create, fields | {"name": "own"})[0] == 403
+    of_validator.approve(sha=review.sha)
+    counted = {rule["name"]: [u["username"] for u in rule["approved_by"]] for rule in review.approval_state.get().rules}
+    assert counted == {"model-validators": ["validator"], "stewards": []}
+    made.delete()
+    assert [rule["name"] for rule in review.approval_state.get().rules] == ["stewards"]

@@ -41,7 +41,7 @@ def add_to(routes: Routes) -> None:
     routes.add("DELETE", "/projects/{project}", remove)
     routes.add("GET", "/projects/{project}/approvals", approvals)
     routes.add("POST", "/projects/{project}/approvals", change_approvals)
-    for path in ("/projects/{project}/members", "/projects/{project}/members/all"):
+    for path in ("/projects/{project}/members/all", "/projects/{project}/members"):
         routes.add("GET", path, members)
         routes.add("GET", f"{path}/{{user}}", member)
     routes.add("POST", "/projects/{project}/members", add_member)
