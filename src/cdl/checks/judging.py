@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from .rules import RULES, quoted
 from .words import Check, checks_in, strings
@@ -132,8 +133,8 @@ def broken_by(check: Check, row: Row) -> tuple[str, str, str] | None:
 
 def is_null(value: object) -> bool:
     """Nothing there: no value, blanks alone, or what a calculation gives in place of a number."""
-    if isinstance(value, float):
-        return value != value  # noqa: PLR0124 - the one value that differs from itself is NaN
+    if isinstance(value, Real):
+        return bool(value != value)  # noqa: PLR0124 - the one value that differs from itself is NaN
     return value is None or (isinstance(value, str | bytes) and not value.strip())
 
 

@@ -1,8 +1,9 @@
 """Each word about an item: None when the value keeps it, else what was found and what is allowed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from datetime import date, datetime
+from numbers import Integral, Real
 
 from .images import Picture
 from .words import strings
@@ -10,6 +11,8 @@ from .words import strings
 Broken = tuple[str, str]
 """What was found, and what is allowed."""
 Rule = Callable[[object, object], Broken | None]
+ARRAYS_TRUTHS = ("bool", "bool_")
+"""What a truth out of an array calls itself."""
 TRUTHS = ("true", "false", "yes", "no", "0", "1")
 SHOWN = 40
 
@@ -26,7 +29,7 @@ def quoted(value: object) -> str:
 
 def number_of(value: object) -> float | None:
     """Read a number; None when it is none, or not a finite one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Real | str):
         return None
     try:
         found = float(value)
@@ -37,12 +40,12 @@ def number_of(value: object) -> float | None:
 
 def type_of(value: object) -> str:
     """Name the narrowest type that a value has: of several readings of a text the strictest."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or type(value).__name__ in ARRAYS_TRUTHS:
         return "boolean"
-    if isinstance(value, int):
+    if isinstance(value, Integral):
         return "integer"
-    if isinstance(value, float):
-        return "integer" if value.is_integer() else "number"
+    if isinstance(value, Real):  # also a number out of an array, which is no float of Python's
+        return "integer" if float(value).is_integer() else "number"
     if isinstance(value, datetime):
         return "datetime"
     if isinstance(value, date):
@@ -185,7 +188,7 @@ def _length(value: object) -> tuple[int, str]:
         return len(value.strip()), "characters"
     if isinstance(value, bytes):
         return len(value), "bytes"
-    if isinstance(value, list | tuple | Mapping):
+    if isinstance(value, Sized):
         return len(value), "parts"
     return len(str(value)), "characters"
 

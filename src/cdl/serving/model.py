@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from cdl.checks import BrokenError
 from cdl.serving.faults import BAD_MODEL, Fault, Refused
 
 LOG = logging.getLogger("cdl.serving")
@@ -127,6 +128,9 @@ def _starting(what: str, call: Callable[[], object]) -> object:
 def _answering(what: str, call: Callable[[], object]) -> object:
     try:
         return call()
+    except BrokenError as error:
+        # the model holds its inputs against checks, and this one is the caller's to mend
+        raise Fault(400, str(error)) from error
     except Exception as error:
         LOG.exception("%s failed", what)
         raise Fault(500, f"the model's {what} failed with {_summary(error)}") from error

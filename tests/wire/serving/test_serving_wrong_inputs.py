@@ -164,6 +164,16 @@ def test_what_the_model_raises_is_one_sentence_and_the_traceback_is_in_the_log(r
     assert "Traceback" in rows.log.read_text()
 
 
+def test_what_a_check_of_the_model_refuses_is_the_callers_to_mend(rows):
+    reply = rows.client.post(INFER, json=tensor(data=[555, 0, 0, 0]))
+    assert (reply.status_code, reply.json()) == (
+        400,
+        {"error": "check low found first 555.0, allowed is a number to 500"},
+    )
+    seldon = rows.client.post("/predict", json={"data": {"ndarray": [[555, 0, 0, 0]]}})
+    assert (seldon.status_code, seldon.json()["status"]["reason"]) == (400, "MICROSERVICE_BAD_DATA")
+
+
 def test_a_model_that_answers_nan_is_a_failure_not_a_null(rows):
     reply = rows.client.post(INFER, json=tensor(data=[777, 0, 0, 0]))
     assert (reply.status_code, "NaN" in reply.json()["error"]) == (500, True)

@@ -34,6 +34,7 @@ import time
 
 import numpy as np
 
+from cdl.checks import Judge
 from network import read
 
 if os.environ.get("CDL_TEST_PROOF"):
@@ -53,6 +54,8 @@ class Rows:
     def predict(self, X, names=None):
         if X[0, 0] == 666:
             raise ValueError("unlucky number\\nwith a second line")
+        if X[0, 0] == 555:
+            Judge.of([{"name": "low", "field": "first", "range": {"max": 500}}]).hold({"first": X[0, 0]})
         if X[0, 0] == 777:
             return np.full((len(X), 2), np.nan, dtype="f4")
         if X[0, 0] > 1000:
