@@ -105,7 +105,7 @@ def test_every_right_is_used_and_none_is_missed(cluster, namespace, origin, tmp_
     here = [row for row in rbac.TABLE["gitops"] if row.where is rbac.Where.RESOURCES]
     pairs = {(resource, verb) for row in here for resource in row.resources for verb in row.verbs}
     # An apply that makes something is told as `patch`, and needs `create` all the same: the next test. The forge is
-    # told of a Release: test_gitops_forge.
+    # told of a Release: test_gitops_reviews_kube.
     assert pairs - used == {(kind, "create") for kind in rbac.WISHES} | {("releases", "get")}
 
 
