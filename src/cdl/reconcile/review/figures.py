@@ -28,6 +28,8 @@ OPEN = 12
 CELLS = 20
 """Classes of a confusion matrix as a table."""
 FIGURES = 40
+LEAST = 0.001
+"""A probability below this is not told more exactly."""
 NEVER = "not measured yet"
 
 
@@ -153,8 +155,9 @@ def _difference(differs: MetricDiff) -> tuple[str, str, str]:
         only = differs.a is None or differs.b is None
         return gap, between, f"only reported {where}" if only else plain(differs.words)
     said = "more than chance" if differs.significant else "may be chance" if differs.difference else "no difference"
-    chance = f"p = {differs.p:.3g}, {differs.examples} items" if differs.p is not None else ""
-    return gap, between, f"{said} ({chance})"
+    p = differs.p if differs.p is not None else 1.0
+    chance = f"p = {p:.3g}" if p >= LEAST else f"p &lt; {LEAST}"
+    return gap, between, f"{said} ({chance}, {differs.examples} items)"
 
 
 def _classes(mine: Mapping[str, Mapping[str, float]], other: Mapping[str, Mapping[str, float]]) -> str:
