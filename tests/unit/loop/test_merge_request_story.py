@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,7 +12,9 @@ from cdl.api.meta import APPLIED_BY_ANNOTATION, PROJECT_ANNOTATION, REVISION_ANN
 from cdl.api.v1alpha1 import Experiment
 from cdl.api.v1alpha1.release import ApprovalState, Voided
 from cdl.loop.forges import Forges
+from cdl.loop.runner import STRETCHED
 from cdl.ports.errors import Rejected
+from cdl.reconcile.experiment.status import AGAIN
 
 from .merge_rig import DIGEST, MAIN, Town, preview
 
@@ -395,3 +398,8 @@ def test_the_statement_that_is_signed_names_the_merge_request(town):
     said = town.statement(release)["predicate"]
     assert said["by"] == "validator"
     assert said["mergeRequest"] == {"url": request.url, "number": 1, "sha": request.sha}
+
+
+def test_no_runner_stretches_the_wait_for_a_person():
+    assert AGAIN not in STRETCHED
+    assert timedelta(seconds=1) <= AGAIN <= timedelta(seconds=5)

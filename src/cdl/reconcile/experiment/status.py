@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from .seen import Action, ReleaseSeen, RunSeen, Seen
 
-AGAIN = timedelta(seconds=2)
-"""How long to wait before the forge is asked again: a person who approves waits for it."""
+AGAIN = timedelta(seconds=2.5)
+"""How long to wait before the forge is asked again, for no event tells: a person who approves waits for it. A runner
+stretches PATIENT, which this must not equal."""
 COST_STEP = 30
 """Slot seconds between two reports of what a living run has cost."""
 REJECTED = "rejected"
