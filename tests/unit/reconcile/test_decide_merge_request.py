@@ -10,6 +10,7 @@ import pytest
 from cdl.api.canonical import digest
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
+from cdl.loop.runner import STRETCHED
 from cdl.reconcile.experiment import (
     AdoptableSeen,
     AdoptRelease,
@@ -88,10 +89,11 @@ def test_who_approves_the_head_approves_the_release():
     assert approve == ApproveRelease("news-1", released().digest, "vera", AT, backed)
 
 
-def test_while_it_waits_it_is_looked_at_every_five_seconds():
+def test_while_it_waits_it_is_looked_at_again_soon_and_no_beat_is_waited_for():
     decision = reviewed(replace(REVIEW, agreements=()))
     assert decision.actions == ()
-    assert decision.look_again_after == timedelta(seconds=5)
+    assert timedelta(seconds=1) <= decision.look_again_after <= timedelta(seconds=5)
+    assert decision.look_again_after not in STRETCHED
 
 
 @pytest.mark.parametrize(
