@@ -309,6 +309,17 @@ def test_who_cannot_be_asked_is_said_in_one_sentence(town, forges, notes, senten
     assert waits(town) == sentence
 
 
+def test_who_is_believed_about_commits_brings_a_resource_to_its_merge_request(town):
+    town.world.forges = replace(town.world.forges, appliers=("robot", "cdl-gitops"))
+    town.world.restart()
+    sha = town.commit("tune")
+    town.forge.propose("tune", sha)
+    town.apply(preview(1), sha, **{APPLIED_BY_ANNOTATION: "cdl-gitops"})
+    town.approve(1)
+    town.settle()
+    assert town.approvals(preview(1)) == [("news-1", "validator")]
+
+
 def test_a_forge_that_is_away_is_asked_again_and_nothing_is_lost(town):
     town.propose("tune")
     town.settle()
