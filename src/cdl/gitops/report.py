@@ -108,9 +108,9 @@ class Reporter:
         """Tell of an open merge request."""
         number = target.merge_request
         view, known = self.viewer.view(target), self.memory.told.get(number)
-        if self._going(number, view):
-            return
         same = known is not None and known.sha == target.sha
+        if same and self._going(number, view):
+            return
         if known is not None and same and known.address:
             self._statuses(view, known.address)
         quick = self.viewer.beside(view, target, main, at_hand=True)
@@ -133,7 +133,7 @@ class Reporter:
 
     def _going(self, number: int, view: View) -> bool:
         """Say whether resources are just being taken away: what was told of them stands until it is clear why."""
-        if not any(part.deleting or not part.there for part in view.parts) or number not in self.memory.told:
+        if not any(part.deleting or not part.there for part in view.parts):
             self._held.pop(number, None)
             return False
         return self.clock() - self._held.setdefault(number, self.clock()) < HOLD
