@@ -72,6 +72,31 @@ def overlap(wanted: Mapping[str, str], among: Mapping[str, str], near: float | N
     return Overlap(len(wanted), same, len(twins) - same, tuple(twins[:EXAMPLES]))
 
 
+def families(prints: Mapping[str, str], near: float) -> dict[str, str]:
+    """Give each item the content that stands for its family: items that are nearly equal, and whoever is to them.
+
+    The smallest content of a family stands for it, so that neither names nor order play a part.
+    """
+    contents: dict[str, str] = {}
+    for _, told in sorted(prints.items()):
+        contents.setdefault(told.partition(":")[0], told)
+    crowd, sketches = _by_hash(contents), {content: _hashes(told) for content, told in contents.items()}
+    head = {content: content for content in contents}
+
+    def first(content: str) -> str:
+        while head[content] != content:
+            head[content] = head[head[content]]
+            content = head[content]
+        return content
+
+    for content, ours in sorted(sketches.items()):
+        for likeness, other in _likenesses(ours, crowd, sketches):
+            if likeness >= near:
+                low, high = sorted((first(content), first(other)))
+                head[high] = low
+    return {name: first(told.partition(":")[0]) for name, told in prints.items()}
+
+
 def _sketch(text: str) -> list[int]:
     words = re.findall(r"\w+", text.lower())
     runs = {" ".join(words[at : at + RUN]) for at in range(max(1, len(words) - RUN + 1))} if words else set()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import random
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ import pytest
 
 from cdl.api.meta import Key
 from cdl.api.v1alpha1 import DataPipeline
-from cdl.checks.prints import overlap, print_of
+from cdl.api.v1alpha1.datapipeline import Side, Source, Split
+from cdl.checks.prints import families, overlap, print_of
+from cdl.stores.sources import Sources
 from cdl.stores.sources.split import Item, for_test
 from cdl.testing.builders import pipeline_document
 from cdl.testing.world import World
@@ -70,6 +74,41 @@ def test_a_split_leaks_no_copy_and_what_is_nearly_one_is_found(seed):
     straddling = {path for path in original if (path in test) is not (original[path] in test)}
     assert seen.same == 0
     assert seen.near == len(straddling) > 0
+
+
+@pytest.mark.parametrize("seed", [1, 42])
+def test_families_keep_together_what_is_nearly_equal(seed):
+    found = texts()
+    prints = {path: print_of(text.encode(), text) for path, text in found.items()}
+    heads = families(prints, 0.7)
+    test = for_test([Item(path, heads[path]) for path in found], 0.2, seed, by_parent=True)
+    sides = [{p: told for p, told in prints.items() if (p in test) is wanted} for wanted in (True, False)]
+    assert overlap(*sides, near=0.7).share == 0
+    assert abs(len(test) - 0.2 * len(found)) <= 3
+    assert len(set(heads.values())) == 300
+    assert families(dict(reversed(prints.items())), 0.7) == heads
+
+
+def test_a_split_can_be_asked_to_keep_edited_copies_on_one_side(tmp_path):
+    found = {path.lstrip("/"): text.encode() for path, text in texts().items()}
+    place = tmp_path / "all.tar"
+    with tarfile.open(place, "w") as archive:
+        for path, raw in found.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(raw)
+            archive.addfile(member, io.BytesIO(raw))
+    source = Source(name="all", uri=place.as_uri(), unpack="tar")
+    collector = Sources(tmp_path / "cache")
+    collector.collect(source)
+    near = {}
+    for wanted in (None, 0.7):
+        sides = (collector.lay_out((source,), Split(test=0.2, seed=1, near=wanted), side) for side in Side)
+        train, test = (
+            {str(p): print_of(p.read_bytes(), p.read_text()) for p in s.rglob("*.*") if p.is_file()} for s in sides
+        )
+        assert len(train) + len(test) == len(found)
+        near[wanted] = overlap(test, train, near=0.7).near
+    assert near[None] > 0 == near[0.7]
 
 
 def shelved(world, place):

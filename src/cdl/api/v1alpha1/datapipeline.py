@@ -69,6 +69,12 @@ class Split(Frozen):
     seed: int = Field(42, ge=0, description="Same seed, same files, same sides.")
     by: Literal["content"] = Field("content", description="What decides the side: the bytes of a file, never its name.")
     stratify: Literal["parent", "none"] = Field("parent", description="Keep the share within each parent directory.")
+    near: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Texts fall on one side too when at least this share of their runs of three words agrees.",
+    )
 
 
 class Resources(Frozen):

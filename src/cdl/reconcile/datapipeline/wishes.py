@@ -44,7 +44,7 @@ def ingest_key(spec: DataPipelineSpec, sources: tuple[SourceSeen, ...]) -> str:
     """Same bytes, same way of taking them apart, same split: same key."""
     digests = {s.name: s.digest for s in sources}
     wish = [[s.name, digests.get(s.name), s.unpack, s.strip, s.side] for s in spec.sources]
-    return short([wish, spec.split.model_dump(mode="json") if spec.split else None])
+    return short([wish, spec.split.model_dump(mode="json", exclude_none=True) if spec.split else None])
 
 
 def files_digest(files: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.datapipeline import Side
+from cdl.checks.prints import families, print_of
 from cdl.ports.errors import PortError, Unavailable
 from cdl.reconcile.datapipeline import SourceSeen
 
@@ -237,6 +238,8 @@ def _places(source: Source, roots: tuple[Path, ...]) -> Iterator[Path | str]:
 def _divide(whole: Path, sides: Path, split: Split) -> None:
     files = sorted(p for p in whole.rglob("*") if p.is_file())
     items = [Item(p.relative_to(whole).as_posix(), _sha256(p)) for p in files]
+    if split.near is not None:
+        items = _related(items, whole, split.near)
     test = for_test(items, split.test, split.seed, by_parent=split.stratify == "parent")
     for item in items:
         target = sides / (Side.TEST if item.path in test else Side.TRAIN) / item.path
@@ -244,6 +247,22 @@ def _divide(whole: Path, sides: Path, split: Split) -> None:
             raise unusable(item.path, "lies in a source with a side and in one without; a side needs different names")
         target.parent.mkdir(parents=True, exist_ok=True)
         (whole / item.path).rename(target)
+
+
+def _related(items: list[Item], whole: Path, near: float) -> list[Item]:
+    """Let what stands for a family of nearly equal texts decide in the place of each; what is no text is alone."""
+    prints = {item.path: _print((whole / item.path).read_bytes()) for item in items}
+    found = families(prints, near)
+    # whoever has no relatives keeps the content that decides without `near`
+    full = {prints[item.path].partition(":")[0]: item.content for item in items}
+    return [Item(item.path, full[found[item.path]]) for item in items]
+
+
+def _print(raw: bytes) -> str:
+    try:
+        return print_of(raw, raw.decode("utf-8") if b"\0" not in raw else None)
+    except UnicodeDecodeError:
+        return print_of(raw, raw.decode("latin-1"))
 
 
 def _sha256(path: Path) -> str:
