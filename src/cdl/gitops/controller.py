@@ -255,7 +255,7 @@ class Controller:
         """Say which commit a resource came with, and who had a hand in it; a file may add an author, and hide none."""
         given = dict(document["metadata"].get("annotations") or {})
         known = before.annotations if before is not None else {}
-        since, revision = known.get(REVISION_ANNOTATION, ""), self._came_with(one, known, head)
+        since, revision = known.get(REVISION_ANNOTATION, ""), self._came_with(one, before, head)
         said = f"{given.get(AUTHORS_ANNOTATION, '')},{known.get(AUTHORS_ANNOTATION, '') if revision == since else ''}"
         names = {
             *self._repository.authors(head, self._subject.path, since),
@@ -269,11 +269,12 @@ class Controller:
         metadata = {**document["metadata"], "annotations": {**given, **ours}}
         return {**document, "metadata": metadata, "spec": one.spec}
 
-    def _came_with(self, one: Wanted, known: Mapping[str, str], head: str) -> str:
+    def _came_with(self, one: Wanted, before: Stored | None, head: str) -> str:
         """Give the commit of the branch since which a resource is as it is: there it was merged, and agreed to.
 
         Several may have come between two looks; whoever asks what was said of a change must ask of its own commit.
         """
+        known = before.annotations if before is not None else {}
         since = known.get(REVISION_ANNOTATION, "")
         found = head
         steps = self._repository.steps(head, since) if since not in {"", head} else ()
@@ -281,7 +282,8 @@ class Controller:
             if self._earlier(commit).get(one.key) != one.rendered:
                 return found
             found = commit
-        same = known.get(RENDERED_ANNOTATION) == one.rendered
+        # What asks for the same is the same: that a project of the forge is written on it now is no change of git's.
+        same = before is not None and (known.get(RENDERED_ANNOTATION) == one.rendered or before.spec == one.spec)
         return since if same and (steps or since == head) else found
 
     def _earlier(self, commit: str) -> Mapping[Key, str]:

@@ -81,6 +81,7 @@ class Follower:
     policy: Policy = field(default_factory=lambda: Policy(NAME))
     path: str = "."
     namespace: str = ""
+    project: str = ""
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -92,7 +93,7 @@ class Follower:
         mirror = other.pop("mirror", None) or Mirror(self.place / "mirror.git", address, dict(os.environ), self.limits)
         blank = Record(project=NAME, repository=address.url, branch="main", path=self.path)
         return Controller(
-            Subject("main", self.path, other.pop("policy", self.policy), self.namespace),
+            Subject("main", self.path, other.pop("policy", self.policy), self.namespace, self.project),
             mirror,
             other.pop("store", self.store),
             renderer(Settings(home=self.home)),

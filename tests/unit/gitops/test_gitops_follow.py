@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, PRUNE_ANNOTATION, REVISION_ANNOTATION, Key
+from cdl.api.meta import (
+    AUTHORS_ANNOTATION,
+    MANAGED_BY_LABEL,
+    PROJECT_ANNOTATION,
+    PRUNE_ANNOTATION,
+    REVISION_ANNOTATION,
+    Key,
+)
 from cdl.api.v1alpha1 import Experiment, ModelDeployment
 from cdl.cli import project
 from cdl.gitops.git import Limits
@@ -146,6 +153,19 @@ def test_what_is_corrected_keeps_the_commit_it_came_with(follower):
     notes = stored(follower.store)["Experiment", "tiny"][1]
     assert notes[REVISION_ANNOTATION] == first
     assert "ada@example.org" in notes[AUTHORS_ANNOTATION].split(",")
+
+
+def test_that_a_project_is_named_later_is_no_change_of_the_commit(follower):
+    first = follower.origin.push()
+    follower.look()
+    for name in ("README.md", "NOTES.md"):
+        follower.origin.write(name, "read me\n")
+        follower.origin.push(who="grace")
+    follower.project = "team/tiny"
+    follower.look()
+    for _, notes in stored(follower.store).values():
+        assert (notes[REVISION_ANNOTATION], notes[PROJECT_ANNOTATION]) == (first, "team/tiny")
+    assert follower.look().changes == ()
 
 
 def test_what_leaves_git_is_pruned_and_nothing_else(follower):
