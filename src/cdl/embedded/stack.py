@@ -45,6 +45,8 @@ class Service:
     environment: tuple[tuple[str, str], ...] = ()
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """More of the environment that nothing is written down of."""
+    withheld: tuple[str, ...] = ()
+    """What of our own environment it is not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class Stack:
         pid = os.posix_spawn(
             service.command[0],
             service.command,
-            {**os.environ, **dict(service.environment), **dict(service.secrets)},
+            _environment(service),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
@@ -263,6 +265,11 @@ def _any_free(taken: set[int]) -> int:
             port = int(probe.getsockname()[1])
         if port not in taken:
             return port
+
+
+def _environment(service: Service) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in service.withheld}
+    return {**ours, **dict(service.environment), **dict(service.secrets)}
 
 
 def _read(record: Path) -> Running | None:

@@ -240,3 +240,10 @@ def test_what_is_secret_reaches_the_service_and_is_written_nowhere(stack, tmp_pa
     assert stack.start([told]) == ()
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"sesame" in path.read_bytes()]
     assert "sesame" not in repr(told)
+
+
+def test_what_is_withheld_of_our_environment_does_not_reach_the_service(stack, monkeypatch):
+    monkeypatch.setenv("PROOF", "open sesame")
+    text = "import os, time; print('sleeper ready', 'PROOF' in os.environ, flush=True); time.sleep(600)"
+    stack.start([Service("sleeper", (sys.executable, "-c", text), "sleeper ready", withheld=("PROOF",))])
+    assert "sleeper ready False" in stack.log("sleeper").read_text()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ENGINES = ("pachd", "determined", "seldon")
 OPERATOR, ADMISSION = "operator", "admission"
 NAMES = (*ENGINES, "seldon-router", POSTGRES)
+WITHHELD = ("CDL_FORGE_TOKEN", "CDL_DATABASE", "CDL_DATABASE_OWNER", "CDL_PACHD_TOKEN", "CDL_DETERMINED_PASSWORD")
+"""What somebody may have named for the operator, and programs that an engine runs must not read."""
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
 CLUSTER_OPERATOR = (sys.executable, "-m", "cdl.cli.operator")
 LAST = (POSTGRES, *NEEDED[::-1])
@@ -197,4 +199,4 @@ def _servers(settings: Settings) -> dict[str, Running]:
 
 def _server(name: str, data: object, port: int, *more: str) -> Service:
     command = (sys.executable, "-m", f"cdl.embedded.{name}", "--data", str(data), "--port", str(port), *more)
-    return Service(name, command, f"{name} ready")
+    return Service(name, command, f"{name} ready", withheld=WITHHELD)
