@@ -22,7 +22,7 @@ PEOPLE = {"developer": "owner", "dana": "owner", "vera": "maintainer", "bob": "d
 """Who may what in the project; the first two write code."""
 AUTHORS = ("developer", "dana")
 RATES = (0.1, 0.2)
-WHO = st.sampled_from(sorted(PEOPLE))
+WHO = st.sampled_from([*sorted(PEOPLE), "vera", "vera", "vera"])
 WHICH = st.integers(0, 2)
 
 
@@ -57,13 +57,14 @@ class Team(RuleBasedStateMachine):
     @initialize(rate=st.sampled_from(RATES))
     def begin(self, rate):
         self.propose(rate, "developer")
+        self.work(12)  # its release is there and waits
 
     @rule(rate=st.sampled_from(RATES), who=st.sampled_from(AUTHORS))
     def propose(self, rate, who):
         if len(self.town.forge.reviews) < 3:
             self.town.propose(f"branch-{len(self.town.forge.reviews)}", who, **self.spec(rate))
 
-    @rule(which=WHICH, rate=st.sampled_from((*RATES, None)), who=st.sampled_from(AUTHORS))
+    @rule(which=WHICH, rate=st.sampled_from((*RATES, None, None)), who=st.sampled_from(AUTHORS))
     def push(self, which, rate, who):
         """Change the spec, or something that no resource tells of."""
         review = self.review(which)
