@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
-.PHONY: help demo demo-bbc demo-gitops test test-slow check format pytest control-plane chaos bench coverage generate lock setup clean distclean
+.PHONY: help demo demo-bbc demo-gitops test test-slow check format pytest control-plane chaos bench bench-data coverage generate lock setup clean distclean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ chaos: control-plane  ## Break the platform on purpose for half an hour (SEED=7 
 
 bench: control-plane  ## Measure the operator at scale beside the API server's own floor (BENCH="--count 1000")
 	@$(BIN)/python -m benchmarks.operator_scale $(BENCH)
+
+bench-data: $(VENV)/.tests  ## Measure commits and reading back beside cp, git and DVC
+	@$(BIN)/python -m benchmarks.data $(BENCH)
 
 coverage: control-plane  ## Branch coverage of src/cdl in this process (servers run in their own)
 	@$(BIN)/coverage erase

@@ -116,6 +116,7 @@ ROOM_EXTRAS = {
     "kube": ("kube",),
     "stores/postgres": ("postgres",),
     "stores/signing": ("signing",),
+    "stores/sources": ("s3", "postgres"),
     "embedded": ("embedded",),
     "serving": ("serving",),
     "training": ("pachyderm", "determined", "tf"),
