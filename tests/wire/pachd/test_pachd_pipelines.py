@@ -333,7 +333,7 @@ def test_python_is_the_servers_own_and_programs_are_mapped(own_pachd, tmp_path):
         "(root / 'out/python').write_text(sys.prefix + ' ' + sys.argv[1])\n"
         "print('said', flush=True); print('warned', file=sys.stderr)\n"
     )
-    server = own_pachd("--map", f"/opt/cdl/pipelines={programs}")
+    server = own_pachd("--no-mounts", "--map", f"/opt/cdl/pipelines={programs}")
     repo = server.repo()
     server.put(repo, {"/a": b"1"})
     pipeline = server.pipeline(repo, "", cmd=("python3", "/opt/cdl/pipelines/step.py", "/pfs/in"), name="steps")

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import signal
+import subprocess
 
 import pytest
 from pachyderm_sdk.api import pfs, pps
@@ -23,6 +25,55 @@ def create(server, repo, script, **more):
     spec = {"pipeline": {"name": name}, "input": source, "transform": transform, **more}
     server.client.pps.create_pipeline_v2(create_pipeline_request_json=json.dumps(spec))
     return pps.Pipeline(name=name)
+
+
+# -- /pfs --------------------------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import os, pathlib
+text = pathlib.Path("/pfs/in/a").read_text()
+pathlib.Path("/pfs/out/a").write_text(text + os.environ["CDL_PFS_ROOT"] + os.environ["in"] + os.getcwd())
+"""
+
+
+def can_mount():
+    """Whether this machine gives anybody a mount namespace; the embedded pachd must find out the same."""
+    return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine gives us no mount namespace: /pfs is rewritten instead")
+def test_a_program_that_knows_only_pfs_finds_it(pachd, tmp_path):
+    program = pachd.root / "program.py"
+    program.write_text(PROGRAM)
+    repo = pachd.repo()
+    pachd.put(repo, {"/a": b"1 "})
+    script = f"python3 {program}; echo changed > /pfs/in/a"
+    pipeline = create(pachd, repo, script, transform={"working_dir": "/pfs/out"})
+    assert state(pachd.job(pipeline)) == "JOB_SUCCESS"
+    assert pachd.output(pipeline) == {"/a": b"1 /pfs/pfs/in/a/pfs/out"}
+    assert pachd.read(pachd.head(repo)) == {"/a": b"1 "}
+    assert not os.path.ismount("/pfs")
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine gives us no mount namespace: /pfs is rewritten instead")
+def test_programs_that_run_at_once_have_a_pfs_each(pachd):
+    repo = pachd.repo()
+    pachd.put(repo, {f"/{n}": b"1" for n in range(6)})
+    script = "o=/pfs/out/$PACH_DATUM_ID; echo mine > $o; sleep 0.2; ls /pfs/in > $o; ls /pfs/out | wc -l >> $o"
+    pipeline = create(pachd, repo, script, parallelism_spec={"constant": 2})
+    assert state(pachd.job(pipeline)) == "JOB_SUCCESS"
+    assert sorted(pachd.output(pipeline).values()) == [f"{n}\n1\n".encode() for n in range(6)]
+
+
+def test_without_mounts_commands_are_rewritten(own_pachd):
+    server = own_pachd("--no-mounts")
+    repo = server.repo("plain")
+    server.put(repo, {"/a": b"1"})
+    script = 'cp /pfs/in/a /pfs/out/a; echo "$CDL_PFS_ROOT" > /pfs/out/root'
+    pipeline = create(server, repo, script)
+    assert state(server.job(pipeline)) == "JOB_SUCCESS"
+    out = server.output(pipeline)
+    assert (out["/a"], out["/root"].startswith(str(server.folder).encode())) == (b"1", True)
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a path of the pipelines' image that lies in DIR on this machine; repeatable",
     )
     parser.add_argument(
+        "--no-mounts",
+        action="store_true",
+        help="give user code no /pfs of its own, but rewrite its command to where the files are",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         default=os.cpu_count() or 1,
@@ -73,6 +78,7 @@ def main() -> int:
         tuple(root.resolve() for root in given.allow_file_root),
         tuple(given.map),
         tuple(root.resolve() for root in given.allow_egress_root),
+        not given.no_mounts,
     )
     try:
         check_address(given.host, given.port)

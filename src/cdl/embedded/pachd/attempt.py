@@ -83,7 +83,8 @@ class Attempts:
         read = jobs.files_of(self._engine.store.db, job.id, row.id)
         names = sorted({source.leaf.name for source in (sources[file.leaf] for file in read)})
         given = secrets.given_to(self._engine.store.db, pipeline.name, spec.transform)
-        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, names, given.files)
+        mounted = await self._children.mounts()
+        bench = Bench(self._folder(job) / row.id[:16], self._engine.options, names, given.files, mounted=mounted)
         timeout = spec.datum_timeout.ToNanoseconds() / 1e9
         task = _Task(
             bench,

@@ -1,7 +1,7 @@
 """A datum's bench: a scratch `/pfs` of its own, filled from the store and emptied into it.
 
 Where no mount namespace is to be had, user code cannot see a real `/pfs`; its cmd, stdin and environment are
-rewritten to the scratch path instead, which is also in CDL_PFS_ROOT.
+rewritten to the scratch path instead. CDL_PFS_ROOT says where it is, either way.
 """
 
 import os
@@ -35,14 +35,22 @@ class Bench:
     """One attempt at one datum."""
 
     def __init__(
-        self, folder: Path, options: Options, names: list[str], mounts: Mapping[str, dict[str, bytes]]
+        self,
+        folder: Path,
+        options: Options,
+        names: list[str],
+        mounts: Mapping[str, dict[str, bytes]],
+        *,
+        mounted: bool,
     ) -> None:
         self.folder = folder
         self.pfs = folder / "pfs"
         self.out = self.pfs / "out"
         self._names = names
         self._rules = [(_prefix(image), local) for image, local in options.maps]
-        self._rules.append((_prefix("/pfs"), str(self.pfs)))
+        self._mounted = mounted
+        if not mounted:
+            self._rules.append((_prefix("/pfs"), str(self.pfs)))
         self._mounts = {folder / f"mount{n}": files for n, files in enumerate(mounts.values())}
         self._rules += [(_prefix(path), str(local)) for path, local in zip(mounts, self._mounts, strict=True)]
 
@@ -78,16 +86,20 @@ class Bench:
         cwd = self.folder
         if working_dir:
             cwd = Path(self.local("/" + working_dir.lstrip("/")))
-            if not cwd.is_dir():
+            inside = self._mounted and cwd.is_relative_to("/pfs")  # there only once it is mounted
+            if not (self.pfs / cwd.relative_to("/pfs") if inside else cwd).is_dir():
                 raise RefusedError(f"transform.working_dir {working_dir!r} is not a folder on this machine; use --map")
         local = {name: self.local(value) for name, value in env.items()}
-        local["CDL_PFS_ROOT"] = str(self.pfs)
-        return Program([self.local(word) for word in cmd], local, cwd, lines, mark)
+        local["CDL_PFS_ROOT"] = "/pfs" if self._mounted else str(self.pfs)
+        pfs = str(self.pfs) if self._mounted else ""
+        return Program([self.local(word) for word in cmd], local, cwd, lines, pfs, mark)
 
     def harvest(self, blobs: Blobs) -> Iterator[list[tuple[str, Held]]]:
         """Take what user code wrote, in batches of bounded size. In a thread."""
         batch: list[tuple[str, Held]] = []
         size = 0
+        if self._mounted and any(_links(self.out)):
+            self._relink()
         found = list(_walk(self.out, "", frozenset()))
         alone = not any(linked for _, _, linked in found)  # a link may lead to what would be moved away
         for file, path, _ in found:
@@ -100,6 +112,14 @@ class Bench:
                 batch, size = [], 0
         if batch:
             yield batch
+
+    def _relink(self) -> None:
+        """Let links that were made where /pfs is mounted lead to the same place where it is not."""
+        for link in list(_links(self.pfs)):
+            target = link.readlink()
+            if target.is_relative_to("/pfs"):
+                link.unlink()
+                link.symlink_to(self.pfs / target.relative_to("/pfs"))
 
     def clear(self) -> None:
         """Remove everything; user code may have left folders that cannot be entered. In a thread."""
@@ -115,6 +135,12 @@ class Bench:
 def _prefix(path: str) -> re.Pattern[str]:
     """Find a path where it stands as a path's beginning, not inside another."""
     return re.compile(r"(?<![\w./-])" + re.escape(path.rstrip("/")) + r"(?![\w.-])")
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    """Give every link at any depth, without following one."""
+    for top, folders, names in os.walk(folder):
+        yield from (path for path in (Path(top, name) for name in (*folders, *names)) if path.is_symlink())
 
 
 def _walk(folder: Path, below: str, above: frozenset[str], *, linked: bool = False) -> Iterator[tuple[Path, str, bool]]:

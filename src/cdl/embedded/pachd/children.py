@@ -26,13 +26,16 @@ class Program(NamedTuple):
     env: dict[str, str]
     cwd: Path
     stdin: Path
+    pfs: str  # the folder that is its /pfs; empty when there is none
     mark: str  # "NAME=value" in the environment by which what it leaves behind is known
 
 
 class Children:
     """Runs user programs below the nursery; starts the nursery again if somebody kills it."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: Path | None) -> None:
+        self._world = world  # an empty folder that becomes the programs' root; None: they live in the machine's own
+        self._mounts: asyncio.Future[bool] | None = None
         self._process: Process | None = None
         self._sock: socket.socket | None = None
         self._runs: dict[int, asyncio.Future[int]] = {}
@@ -45,6 +48,9 @@ class Children:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * nursery.LARGEST)
         self._sock = ours
+        self._mounts = asyncio.get_running_loop().create_future()
+        if self._world is not None:
+            self._world.mkdir(exist_ok=True)
         asyncio.get_running_loop().add_reader(ours, self._hear)
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -53,10 +59,17 @@ class Children:
                 "-S",
                 nursery.__file__,
                 str(theirs.fileno()),
+                str(self._world or ""),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 stdin=asyncio.subprocess.DEVNULL,
             )
+        except OSError:  # nobody may wait for a nursery that was never born
+            asyncio.get_running_loop().remove_reader(ours)
+            ours.close()
+            self._sock = None
+            self._mounts.set_result(False)
+            raise
         finally:
             theirs.close()
         return ours
@@ -73,6 +86,10 @@ class Children:
             body = b""
         if body:
             said = json.loads(body)
+            if "mounts" in said:
+                if self._mounts is not None and not self._mounts.done():
+                    self._mounts.set_result(bool(said["mounts"]))
+                return
             waiting = self._runs.get(said["run"])
             if "pid" in said:
                 self._groups[said["run"]] = said["pid"]
@@ -82,11 +99,18 @@ class Children:
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
         self._sock = None
+        if self._mounts is not None and not self._mounts.done():
+            self._mounts.set_result(False)
         for run, waiting in self._runs.items():
             if not waiting.done():
                 waiting.set_result(-signal.SIGKILL)
                 with contextlib.suppress(ProcessLookupError, KeyError):
                     os.killpg(self._groups[run], signal.SIGKILL)
+
+    async def mounts(self) -> bool:
+        """Tell whether a program can have a /pfs of its own."""
+        await self._ready()
+        return self._mounts is not None and await asyncio.shield(self._mounts)
 
     async def run(self, program: Program, say: Callable[[str], None]) -> int:
         """Run a program to its end, handing over its lines; when cancelled it is dead before this returns."""
@@ -100,6 +124,7 @@ class Children:
                 "env": program.env,
                 "cwd": str(program.cwd),
                 "stdin": str(program.stdin),
+                "pfs": program.pfs,
                 "mark": program.mark,
             }
         ).encode()

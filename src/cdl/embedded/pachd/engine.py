@@ -24,6 +24,7 @@ class Options:
     file_roots: tuple[Path, ...] = ()
     maps: tuple[tuple[str, str], ...] = field(default=())
     egress_roots: tuple[Path, ...] = ()
+    mount_pfs: bool = True
 
 
 class Engine:

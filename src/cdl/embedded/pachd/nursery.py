@@ -3,6 +3,9 @@
 It is started by path, with nothing but the standard library, so that it forks in milliseconds and never shares a
 thread with gRPC. Orders come over a socket, one JSON object each, with the write end of the output pipe attached.
 When the socket closes, however the server died, every descendant is killed.
+
+Where the machine allows it, it lives in a mount namespace of its own, whose root is the machine's with an empty `/pfs`
+added; each program then gets its bench bound there. Nobody else sees that.
 """
 
 import ctypes
@@ -15,7 +18,69 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
+_MS_BIND, _MS_REC, _MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
 LARGEST = 1024 * 1024  # bytes of one order
+
+
+def _call(name: str, *words: object) -> None:
+    """Make a system call that the standard library does not have."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    coded = [os.fsencode(word) if isinstance(word, str) else word for word in words]
+    if getattr(libc, name)(*coded) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    _call("mount", source, target, kind, ctypes.c_ulong(flags), None)
+
+
+def _unshare() -> None:
+    """Leave the machine's mount namespace: as root at once, as anybody else within a user namespace."""
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        _call("unshare", _CLONE_NEWNS)
+    except OSError:
+        _call("unshare", _CLONE_NEWUSER | _CLONE_NEWNS)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123  pathlib doubles the start-up time
+                file.write(text)
+
+
+def enter(world: str) -> None:
+    """Make `world`, an empty folder, the root: all that the machine's root has, and an empty `/pfs`."""
+    _unshare()
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+    # What holds `world` goes first, or everything bound so far would be bound again below it.
+    names = sorted(os.listdir("/"), key=lambda name: not world.startswith(f"/{name}/"))  # noqa: PTH208  as above
+    _mount("tmpfs", world, "tmpfs", 0)
+    for name in names:
+        source, target = f"/{name}", f"{world}/{name}"
+        if name == "pfs":
+            continue
+        if os.path.islink(source):  # noqa: PTH114  as above
+            os.symlink(os.readlink(source), target)  # noqa: PTH115, PTH211  as above
+        elif os.path.isdir(source):  # noqa: PTH112  as above
+            os.mkdir(target)  # noqa: PTH102  as above
+            _mount(source, target, None, _MS_BIND | _MS_REC)
+    os.mkdir(f"{world}/pfs")  # noqa: PTH102  as above
+    os.chroot(world)
+    os.chdir("/")
+
+
+def may_enter(world: str) -> bool:
+    """Try it in a process that ends at once: what fails half way leaves nothing behind."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            enter(world)
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def _become_reaper() -> None:
@@ -32,6 +97,9 @@ def _exec(order: dict[str, object], out: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(125)
+        if order["pfs"]:
+            _call("unshare", _CLONE_NEWNS)
+            _mount(str(order["pfs"]), "/pfs", None, _MS_BIND)
         stdin = os.open(str(order["stdin"]), os.O_RDONLY)
         for source, target in ((stdin, 0), (out, 1), (out, 2)):
             os.dup2(source, target)
@@ -58,8 +126,12 @@ class Nursery:
         self._pids: dict[int, int] = {}  # pidfd -> pid
         self._runs: dict[int, tuple[int, bytes]] = {}  # pid -> run, mark
 
-    def serve(self) -> None:
-        """Work until the server is gone."""
+    def serve(self, world: str) -> None:
+        """Tell whether programs can have a /pfs, then work until the server is gone."""
+        mounts = bool(world) and may_enter(world)
+        if mounts:
+            enter(world)
+        self._say({"mounts": int(mounts)})
         while True:
             for handle, _ in self._poll.poll():
                 if handle != self._sock.fileno():
@@ -150,7 +222,7 @@ def children() -> list[int]:
 
 
 def main() -> None:
-    """Serve the socket whose number is the only argument."""
+    """Serve the socket whose number is given, in the world whose folder is given, or in the machine's own."""
     handle = int(sys.argv[1])
     os.set_inheritable(handle, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -158,7 +230,7 @@ def main() -> None:
     _become_reaper()
     nursery = Nursery(socket.socket(fileno=handle))
     try:
-        nursery.serve()
+        nursery.serve(sys.argv[2])
     except ConnectionError:
         pass
     finally:

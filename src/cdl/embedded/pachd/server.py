@@ -82,7 +82,7 @@ async def serve(options: Options) -> None:
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     engine = Engine(options)
     logs = Logs(options.folder)
-    children = Children()
+    children = Children(options.folder / "world" if options.mount_pfs else None)
     foreman = Foreman(engine, children, logs)
     server, port = _listen(options, engine, logs)
     engine.options = dataclasses.replace(options, port=port)  # what user code is told, also when 0 chose the port
