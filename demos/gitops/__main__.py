@@ -76,11 +76,15 @@ def _summary(platform: Platform, address: str, stories: list[Story]) -> None:
     turns = [turn for story in stories for turn in story.turns]
     click.echo("\nwhat stands in production (cdl get)\n")
     click.echo(platform.cdl("get", "-n", "production"))
+    for story in stories:
+        click.echo(f"what happened to {story.project.name} in production (cdl history)\n")
+        click.echo(platform.cdl("history", "modeldeployment", story.project.name, "-n", "production"))
     click.echo("what the merge requests say\n")
     for story in stories:
         for turn in story.turns:
             click.echo(f"{address}/{story.project.path}/-/merge_requests/{turn.number}  {story.note(turn)}")
-    click.echo("\nhow long it took\n")
+    busy = f"load {os.getloadavg()[2]:.1f} over the last 15 minutes on {os.cpu_count()} cores"
+    click.echo(f"\nhow long it took ({busy})\n")
     for line in clock.table(turns):
         click.echo(line)
     click.echo()
