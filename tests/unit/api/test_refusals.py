@@ -200,8 +200,10 @@ BAD_VALUES = [
     (
         pipeline_refused,
         {"sources": [source_document(uri="ftp://x/y")]},
-        "spec.sources[0].uri: found 'ftp://x/y', allowed: text that matches "
-        "^(https?|file|git\\+https|git\\+file|s3|postgresql)://.+",
+        (
+            "spec.sources[0].uri: found 'ftp://x/y', allowed: text that matches "
+            "^(https?|file|git\\+https|git\\+file|s3|postgresql)://.+"
+        ),
     ),
     (
         pipeline_refused,
