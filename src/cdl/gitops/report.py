@@ -72,6 +72,8 @@ class Reporter:
     """What the target got of merge requests that are not open any more."""
     _merged: dict[str, MergeRequest | None] = field(default_factory=dict)
     """Merge requests by what production got of them."""
+    _finished: set[int] = field(default_factory=set)
+    """Merge requests that are over, and of whose head nothing says any more that it works."""
     _fresh: float | None = None
 
     def beat(self, scene: Scene) -> None:
@@ -83,6 +85,7 @@ class Reporter:
         self._try("branch", lambda: self._branch(main))
         for target in scene.targets:
             self._closed.pop(target.merge_request, None)
+            self._finished.discard(target.merge_request)
             if target.merge_request and target.sha:
                 self._try(f"!{target.merge_request}", lambda target=target: self._review(target, main))  # type: ignore[misc]  # bound now
         seen = {target.merge_request for target in scene.targets}
@@ -143,9 +146,24 @@ class Reporter:
         merged_as = self._became(one)
         if merged_as is None:
             return
+        if one.number not in self._finished:
+            self._finish(one, f"{main.project}-mr-{one.number}", "merged" if merged_as else "closed without merging")
+            self._finished.add(one.number)
         ending, over = self._ending(merged_as, one, main)
         address = self._note(one.number, ended(ending, one.rest))
         self.memory.tell(one.model_copy(update={"address": address, "over": over}))
+
+    def _finish(self, one: Recalled, preview: str, how: str) -> None:
+        """Leave no status at work under what is over: who approved and merged in one breath was quicker than a beat."""
+        kept = self.viewer.kept(preview, one.sha)
+        for status in self.forge.statuses(one.sha):
+            _, _, place = status.name.partition("/")
+            if not place.startswith(f"{preview}/") or status.state not in {CommitState.PENDING, CommitState.RUNNING}:
+                continue
+            state, said = CommitState.CANCELED, f"taken away: it is {how}"
+            if kept is not None and "/Experiment/" in status.name:
+                state, said = CommitState.SUCCESS, f"{kept.metadata.name} approved"
+            self.forge.set_status(one.sha, status.name, state, self.viewer.hidden(said), one.address)
 
     def _became(self, one: Recalled) -> str | None:
         """Give what the target got of a merge request, empty where that is nothing; None: it is open after all."""

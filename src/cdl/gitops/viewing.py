@@ -93,6 +93,15 @@ class Viewer:
         namespace = target.namespace or (spaces.pop() if len(spaces) == 1 else target.project)
         return View(target.sha, namespace, state, self.hidden(sentence), found)
 
+    def kept(self, namespace: str, sha: str) -> Release | None:
+        """Give the approved Release that a commit led to: it stays when everything else of a preview is taken away.
+
+        Raises:
+            PortError: they cannot be read.
+        """
+        found = (r for r in self._shelf.list(Release, namespace) if r.metadata.revision == sha and r.approved)
+        return next(found, None)
+
     def beside(self, view: View, target: Target, main: Target, *, at_hand: bool = False) -> View:
         """Add the Releases that it led to, and what answers for their models in production.
 

@@ -162,6 +162,37 @@ def test_a_closed_one_gets_its_last_word_and_is_left_alone(followed):
     assert followed.forge.weather.calls == []
 
 
+def test_nothing_is_left_at_work_under_what_is_over(followed):
+    """Approved and merged between two beats; closed while it trains."""
+    followed.settle()
+    seen = followed.propose(learning_rate=0.05)
+    followed.settle()
+    followed.beat(times=2)
+    name = "news-mr-1/Experiment/news"
+    assert states(followed.statuses(seen.sha))[name] in {PENDING, RUNNING}
+    followed.approve("news-mr-1", "news-1")
+    followed.forge.merge(1, seen.sha)
+    followed.close(1)
+    followed.beat()
+    assert states(followed.statuses(seen.sha))[name] is SUCCESS
+    assert followed.statuses(seen.sha)[f"cdl/{name}"].description == "news-1 approved"
+
+
+def test_what_was_at_work_when_it_was_closed_is_called_off(followed):
+    followed.settle()
+    seen = followed.propose(learning_rate=0.05)
+    followed.work()
+    followed.beat(times=2)
+    review = followed.forge.reviews[1]
+    review.seen = replace(review.seen, open=False)
+    followed.close(1)
+    followed.beat()
+    found = states(followed.statuses(seen.sha))
+    assert found.pop("sync/news-mr-1") is SUCCESS
+    assert found["news-mr-1/Experiment/news"] is CommitState.CANCELED
+    assert not {*found.values()} & {PENDING, RUNNING}
+
+
 def test_what_is_closed_while_nobody_looks_is_told_by_whoever_starts_next(followed):
     followed.settle()
     seen = followed.propose(learning_rate=0.05)
