@@ -24,6 +24,8 @@ class Turn:
     title: str
     outcome: str = ""
     pushed: float = 0
+    data: float = 0
+    """The dataset of the merge request is there: the data engine's programs are the platform's own."""
     told: float = 0
     """The merge request says how the candidate stands."""
     decided: float = 0
@@ -82,12 +84,13 @@ def table(turns: Sequence[Turn]) -> list[str]:
         "PUSH-END",
         "TRAIN+EVAL+LOAD",
         "PLATFORM",
+        "OF IT DATA",
     )
     rows: list[tuple[str, ...]] = [head]
     for turn in turns:
         spans = (_span(turn.pushed, turn.told), _span(turn.told, turn.decided), _span(turn.merged, turn.ended))
         whole = (f"{seconds:.1f} s" if turn.ended else "-" for seconds in (turn.wall, turn.team, turn.own))
-        rows.append((turn.project, f"!{turn.number}", turn.outcome, *spans, *whole))
+        rows.append((turn.project, f"!{turn.number}", turn.outcome, *spans, *whole, _span(turn.pushed, turn.data)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -68,7 +68,7 @@ class Platform:
         self.home = home.resolve()
         self.limit = limit
         ours = {name: value for name, value in os.environ.items() if not name.startswith("CDL_")}
-        self._environment = {**ours, "CDL_HOME": str(self.home), "OMP_NUM_THREADS": "1", "COLUMNS": "150"}
+        self._environment = {**ours, "CDL_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
         if data is not None:
             self._environment["CDL_DATA"] = str(data.resolve())
         self.people: dict[str, Person] = {}

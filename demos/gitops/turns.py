@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -171,6 +172,9 @@ class Story:
             message = f"{self.project.name}-mr-{turn.number}: its Experiment is gone"
             raise Stuck(message)
         turn.worked += ran(found)
+        data = self.platform.find(DataPipeline, found.metadata.namespace, self.project.name)
+        ready = data.status.condition(ConditionType.DATA_READY) if data is not None else None
+        turn.data = ready.last_transition_time.timestamp() if ready and ready.last_transition_time else 0
         return found
 
     def _promoted(self, who: Person, folder: Path, branch: str, title: str, outcome: str = "promoted") -> Turn:
@@ -224,9 +228,11 @@ class Story:
             return
         load = loading(deployment)
         turn.worked += [load] if load is not None else []
-        told = self.platform.cdl("predict", self.project.name, *map(str, self.project.samples), "-n", PRODUCTION)
+        told = self.platform.cdl(
+            "predict", self.project.name, *map(os.path.relpath, self.project.samples), "-n", PRODUCTION
+        )
         for line in told.rstrip().splitlines():
-            self.eyes.say("cdl predict", " ".join(line.replace(f"{self.project.source}/", "").split()))
+            self.eyes.say("cdl predict", " ".join(line.split()))
         release = self.platform.find(Release, PRODUCTION, deployment.status.release)
         by = release.status.approval.by if release is not None else ""
         self.eyes.say(

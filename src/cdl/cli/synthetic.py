@@ -56,7 +56,7 @@ def redirected(plain: dict[str, Any], made: Path) -> dict[str, Any]:
 
 def announce(store: Shelf) -> None:
     """Say so wherever something is shown that generated data may stand behind."""
-    made = [p.metadata.name for p in store.list(DataPipeline) if MARK in p.metadata.annotations]
+    made = sorted({p.metadata.name for p in store.list(DataPipeline) if MARK in p.metadata.annotations})
     if made:
         click.echo(f"data of {', '.join(made)}: SYNTHETIC look-alikes; figures say nothing about real data")
 
