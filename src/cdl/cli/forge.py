@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .context import settings_of
@@ -9,6 +11,9 @@ from .platform import bring_up, bring_up_forge, follow
 from .platform import forge as forge_of
 from .refusal import one_sentence
 from .screen import table
+
+if TYPE_CHECKING:
+    from cdl.settings import Settings
 
 
 @click.group("forge", help="Keep git repositories and merge requests on this machine, and production true to them.")
@@ -23,7 +28,7 @@ def up(port: int | None) -> None:
     settings = settings_of()
     address = bring_up_forge(settings, port)
     if forge_of.followed(settings):
-        bring_up(settings)
+        _bring_up(settings)
     click.echo(f"forge at {address}; `cdl forge token USER` prints somebody's token, git takes it as the password\n")
     table("", ("USER", "ROLE"), forge_of.people(settings))
 
@@ -44,7 +49,7 @@ def follow_project(project: str, branch: str, path: str, namespace: str) -> None
     wanted = forge_of.Followed(project, branch, path, namespace)
     with one_sentence():
         url = follow(settings, wanted)
-        bring_up(settings)
+        _bring_up(settings)
     click.echo(f"{url}.git is followed by process {wanted.process}: {branch} goes to namespace {namespace}, merge")
     click.echo(f"request N to {wanted.name}-mr-N; its page is {url}, `cdl logs {wanted.process}` tells what happens")
 
@@ -54,3 +59,13 @@ def follow_project(project: str, branch: str, path: str, namespace: str) -> None
 def token(user: str) -> None:
     """Print a token."""
     click.echo(forge_of.token(settings_of(), user))
+
+
+def _bring_up(settings: Settings) -> None:
+    """Start what is missing: of a cluster where the home folder is one's, else of `cdl run`."""
+    if settings.kubeconfig is None:
+        bring_up(settings)
+        return
+    from .platform.cluster import raise_cluster
+
+    raise_cluster(settings, lambda line: click.echo(line, err=True))
