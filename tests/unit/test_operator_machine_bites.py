@@ -99,7 +99,7 @@ def old_steps_stay(monkeypatch):
 
 
 def old_steps_hide(monkeypatch):
-    monkeypatch.setattr(datapipeline, "_needless", lambda *_: ())
+    monkeypatch.setattr("cdl.reconcile.datapipeline.judge._needless", lambda *_: ())
 
 
 def old_steps_go_with_what_was_released(monkeypatch):
