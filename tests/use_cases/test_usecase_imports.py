@@ -1,4 +1,4 @@
-"""Customers stand on the published kit alone, steps on the standard library alone."""
+"""Customers stand on the published kit alone, steps on the standard library and the words of the checks alone."""
 
 import ast
 import sys
@@ -23,9 +23,15 @@ def imported(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", STEPS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_step_imports_the_standard_library_and_pfs(path):
-    roots = {name.split(".")[0] for name in imported(path)}
-    assert roots <= {*sys.stdlib_module_names, "pfs"}
+def test_a_step_imports_the_standard_library_and_what_comes_with_the_steps(path):
+    beside = {"pfs", "pictures"}
+    library = {"PIL"} if path.name == "pictures.py" else set()
+    strangers = {
+        name
+        for name in imported(path)
+        if name.split(".")[0] not in {*sys.stdlib_module_names, *beside, *library} and not name.startswith("cdl.checks")
+    }
+    assert not strangers
 
 
 @pytest.mark.parametrize("path", CUSTOMERS, ids=lambda path: path.relative_to(ROOT).as_posix())
