@@ -5,6 +5,7 @@ Reconciling never waits for a database. While anything waits here, everything go
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -117,7 +118,7 @@ class Outbox:
                 time.sleep(self._again)
 
     def _sent(self, files: Sequence[Path]) -> bool:
-        entries = [Entry.model_validate_json(file.read_text(encoding="utf-8")) for file in files]
+        entries = [Entry.model_validate_json(text) for text in map(_read, files) if text]
         try:
             self._ledger.append(entries)
         except Rejected as error:
@@ -127,7 +128,7 @@ class Outbox:
         except PortError:
             return False
         for file in files:
-            file.unlink()
+            file.unlink(missing_ok=True)
         return True
 
     def _refused(self, file: Path, error: Rejected) -> bool:
@@ -138,8 +139,17 @@ class Outbox:
             return False
         log.error("the ledger refuses %s, which is kept aside: %s", file.name, error)
         (self._folder / REFUSED).mkdir(exist_ok=True)
-        file.rename(self._folder / REFUSED / file.name)
+        with contextlib.suppress(FileNotFoundError):
+            file.rename(self._folder / REFUSED / file.name)
         return True
+
+
+def _read(path: Path) -> str:
+    """Give what is kept in a file; nothing when another process has sent it meanwhile, which shares this outbox."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _write(path: Path, text: str) -> None:

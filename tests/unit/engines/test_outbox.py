@@ -68,6 +68,17 @@ def test_who_comes_after_a_crash_sends_what_was_left(tmp_path, outbox, ledger):
     assert texts(tuple(after.rows())) == [entry(n).text() for n in range(3)]
 
 
+def test_two_may_send_from_one_outbox(tmp_path, outbox, ledger):
+    ledger.weather.down = True
+    outbox.append([entry(n) for n in range(40)])
+    others = [Outbox(tmp_path / "outbox", MemoryLedger(), again=AGAIN) for _ in range(3)]
+    until(lambda: not outbox.waiting)
+    ledger.weather.down = False
+    outbox.append([entry(40)])
+    assert texts(tuple(outbox.rows())) == [entry(40).text()], "the sender is alive, and nothing waits"
+    assert all(not other.waiting for other in others)
+
+
 def test_an_answer_that_was_lost_makes_no_double(outbox, ledger):
     ledger.weather.lose_reply = True
     outbox.append([entry(1), entry(2)])
