@@ -28,7 +28,7 @@ def main() -> int:
     projects = [one for one in USE_CASES if options.only in {None, one.name}]
     real = not options.synthetic and all((data / one.name / FILES[one.name]).is_file() for one in projects)
     home = options.home.resolve()
-    platform = Platform(home, data if real else home / "look-alikes")
+    platform = Platform(home, data if real else home / "look-alikes", cluster=options.cluster)
     try:
         platform.start_afresh()
         told = f"real data from {data}" if real else "SYNTHETIC look-alikes: the figures say nothing about real data"
@@ -54,6 +54,7 @@ def _options() -> argparse.Namespace:
     usual = Path(os.environ.get("CDL_HOME", ".cdl")) / "demo-gitops"
     parser.add_argument("--only", choices=names, help="play one use case")
     parser.add_argument("--synthetic", action="store_true", help="generated data, even where the real one is at hand")
+    parser.add_argument("--cluster", action="store_true", help="on a real API server, as `cdl up` starts one")
     parser.add_argument("--home", type=Path, default=usual, help="where everything lies (default: %(default)s)")
     parser.add_argument("--port", type=int, help="port of the forge")
     parser.add_argument("--keep", action="store_true", help="leave everything running, to look around")
@@ -76,6 +77,9 @@ def _summary(platform: Platform, address: str, stories: list[Story]) -> None:
     turns = [turn for story in stories for turn in story.turns]
     click.echo("\nwhat stands in production (cdl get)\n")
     click.echo(platform.cdl("get", "-n", "production"))
+    if events := platform.kubectl("get", "events", "-A", "--sort-by=.lastTimestamp"):
+        click.echo(f"what was told on the way (kubectl get events -A)\n\n{events}")
+        click.echo(f"what there is (kubectl get cdl -A)\n\n{platform.kubectl('get', 'cdl', '-A')}")
     for story in stories:
         click.echo(f"what happened to {story.project.name} in production (cdl history)\n")
         click.echo(platform.cdl("history", "modeldeployment", story.project.name, "-n", "production"))

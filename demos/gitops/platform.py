@@ -16,6 +16,7 @@ from cdl import compose
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1 import Experiment, ModelDeployment, Release, Resource
 from cdl.api.v1alpha1.resource import Status
+from cdl.cli.context import CLUSTER
 from cdl.settings import Settings
 
 from .people import Person
@@ -63,10 +64,11 @@ def substance(release: Release) -> tuple[str, ...]:
 class Platform:
     """A home folder, the `cdl` command, and everybody of the team."""
 
-    def __init__(self, home: Path, data: Path | None, limit: float = 300) -> None:
-        """Work below a folder; nothing is started yet."""
+    def __init__(self, home: Path, data: Path | None, limit: float = 300, *, cluster: bool = False) -> None:
+        """Work below a folder, on an API server if so wished; nothing is started yet."""
         self.home = home.resolve()
         self.limit = limit
+        self._cluster = cluster
         ours = {name: value for name, value in os.environ.items() if not name.startswith("CDL_")}
         self._environment = {**ours, "CDL_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
         if data is not None:
@@ -90,6 +92,8 @@ class Platform:
         desk.mkdir(exist_ok=True)
         tokens = {name: self.cdl("forge", "token", name).strip() for name in ROLES}
         self.people = {name: Person(name, address, token, desk) for name, token in tokens.items()}
+        if self._cluster:
+            self.cdl("up")
         return address
 
     def cdl(self, *words: str) -> str:
@@ -105,11 +109,22 @@ class Platform:
             raise Stuck(message)
         return done.stdout
 
+    def kubectl(self, *words: str) -> str:
+        """Ask the API server as who looks after it; give what is printed, nothing where there is no API server."""
+        if not self._cluster:
+            return ""
+        command = ["kubectl", "--kubeconfig", str(self._kubeconfig), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
     # --- what is stored -----------------------------------------------------------------------------------------------
 
     @cached_property
     def _store(self) -> compose.Shelf:
-        return compose.store(Settings(home=self.home))
+        return compose.store(Settings(home=self.home, kubeconfig=self._kubeconfig if self._cluster else None))
+
+    @property
+    def _kubeconfig(self) -> Path:
+        return self.home / CLUSTER
 
     def find(self, kind: type[R], namespace: str, name: str) -> R | None:
         """Give a resource as it stands now."""

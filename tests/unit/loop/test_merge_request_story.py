@@ -14,7 +14,7 @@ from cdl.api.v1alpha1.release import ApprovalState, Voided
 from cdl.loop.forges import Forges
 from cdl.loop.runner import STRETCHED
 from cdl.ports.errors import Rejected
-from cdl.reconcile.experiment.status import AGAIN
+from cdl.reconcile.experiment.status import AT_FIRST, LATER, MUCH_LATER
 
 from .merge_rig import DIGEST, MAIN, Town, preview
 
@@ -412,5 +412,16 @@ def test_the_statement_that_is_signed_names_the_merge_request(town):
 
 
 def test_no_runner_stretches_the_wait_for_a_person():
-    assert AGAIN not in STRETCHED
-    assert timedelta(seconds=1) <= AGAIN <= timedelta(seconds=5)
+    assert not {AT_FIRST, LATER, MUCH_LATER} & set(STRETCHED)
+
+
+def test_a_question_is_asked_less_often_the_longer_it_stands(town):
+    town.propose("tune")
+    town.settle()
+    asked = town.experiment(preview(1))
+    since = asked.status.condition(ConditionType.GATES_PASSED).last_transition_time
+    naps = []
+    for minutes in (1, 5, 60):
+        town.world.now = since + timedelta(minutes=minutes)
+        naps.append(town.world.turn(asked.key))
+    assert naps == [AT_FIRST, LATER, MUCH_LATER]

@@ -26,14 +26,18 @@ from cdl.reconcile.summary import remembered, settled
 from .seen import RunPhase
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cdl.api.v1alpha1.datapipeline import Dataset
     from cdl.api.v1alpha1.experiment import Experiment
 
     from .seen import Action, ReleaseSeen, RunSeen, Seen
 
-AGAIN = timedelta(seconds=2.5)
-"""How long to wait before the forge is asked again, for no event tells: a person who approves waits for it. A runner
-stretches PATIENT, which this must not equal."""
+AT_FIRST, LATER, MUCH_LATER = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=10)
+"""How long to wait before the forge is asked again, for no event tells. A runner stretches SOON and PATIENT, which
+none of these may equal."""
+FRESH, STALE = timedelta(minutes=2), timedelta(minutes=30)
+"""Ages of a question: who has just been asked may sit before it and wait; who sleeps over it does not."""
 COST_STEP = 30
 """Slot seconds between two reports of what a living run has cost."""
 REJECTED = "rejected"
@@ -98,8 +102,16 @@ def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[Experimen
             "release": release.name if release else old.release,
         }
     )
-    wait = AGAIN if answer.asks is not None else PATIENT if answer.patient else SOON
+    wait = _until_asked_again(old, seen.at) if answer.asks is not None else PATIENT if answer.patient else SOON
     return Decision(status, answer.actions, wait if going_on else None)
+
+
+def _until_asked_again(old: ExperimentStatus, at: datetime) -> timedelta:
+    """Ask often what was asked just now, that is, once the gates were passed."""
+    passed = old.condition(ConditionType.GATES_PASSED)
+    since = passed.last_transition_time if passed is not None else None
+    waited = at - since if since is not None else timedelta()
+    return AT_FIRST if waited < FRESH else LATER if waited < STALE else MUCH_LATER
 
 
 def was_rejected(status: ExperimentStatus, release: ReleaseSeen) -> bool:
