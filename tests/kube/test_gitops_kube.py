@@ -126,7 +126,8 @@ def test_without_one_of_its_rights_nothing_is_made_and_the_reason_is_said(cluste
 
 
 def test_a_repository_reaches_no_other_namespace(cluster, namespace, origin, tmp_path):
-    account = granted(cluster, namespace)
+    account, elsewhere = granted(cluster, namespace), f"{namespace}-other"
+    cluster.kubectl("create", "namespace", elsewhere)
     origin.push()
-    assert "forbidden" in followed(cluster, "default", origin, tmp_path, as_=account, status=1)
-    assert there(cluster, "default") == {}
+    assert "forbidden" in followed(cluster, elsewhere, origin, tmp_path, as_=account, status=1)
+    assert there(cluster, elsewhere) == {}
