@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cdl.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cdl.api.v1alpha1.datapipeline import Labels
@@ -49,13 +49,5 @@ class NoTrainingHistory:
         _untold()
 
     def version(self, namespace: str, model: str, number: int) -> VersionFound | None:
-        """Do not answer."""
-        _untold()
-
-
-class NoHashes:
-    """Artifacts whose bytes nobody hashes."""
-
-    def hashes(self, uri: str) -> Iterator[tuple[str, str]]:
         """Do not answer."""
         _untold()

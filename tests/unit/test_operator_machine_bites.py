@@ -15,7 +15,7 @@ from cdl.testing.memory import MemoryData, MemoryServing, MemoryTraining
 from tests.unit.test_operator_machine import Operator
 
 QUICK = settings(
-    max_examples=500,
+    max_examples=2000,  # the first that notices ends it
     stateful_step_count=30,
     deadline=None,
     database=None,
