@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from cdl.cli.timing import together
 
-    from cdl.api.v1alpha1 import Experiment
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Interval = tuple[float, float]
 TARGET, SHARE = 60.0, 10.0
@@ -50,26 +50,6 @@ class Turn:
     def own(self) -> float:
         """Everything else: what the platform, the engines' own work and the forge took."""
         return self.wall - self.team
-
-
-def ran(experiment: Experiment) -> list[Interval]:
-    """Give when trials and the evaluation of an Experiment ran."""
-    status = experiment.status
-    spans = [(trial.started_at, trial.finished_at) for trial in status.trial_table]
-    if status.evaluation is not None:
-        spans.append((status.evaluation.started_at, status.evaluation.finished_at))
-    return [(begun.timestamp(), ended.timestamp()) for begun, ended in spans if begun and ended]
-
-
-def together(spans: Iterable[Interval], begun: float, ended: float) -> float:
-    """Length of what the intervals cover within a window."""
-    total, reached = 0.0, begun
-    for start, stop in sorted(spans):
-        low, high = max(start, reached), min(stop, ended)
-        if high > low:
-            total += high - low
-            reached = high
-    return total
 
 
 def table(turns: Sequence[Turn]) -> list[str]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release
 from cdl.cli.asking import loading
+from cdl.cli.timing import ran
 
-from .clock import Turn, ran
+from .clock import Turn
 from .eyes import Eyes, headline
 from .people import Refused
 from .platform import PRODUCTION, Stuck, holds, substance

@@ -45,11 +45,11 @@ def stages(
         ("evaluate, release", _since(experiment.status, ConditionType.RELEASED)),
         ("serve", ended),
     ]
-    ran = [*_user_code(experiment), *loading]
+    worked = [*ran(experiment), *loading]
     cut, found = begun, []
     for name, mark in marks:
         to = min(max(mark or cut, cut), ended)
-        found.append(Stage(name, (to - cut).total_seconds(), _inside(ran, cut.timestamp(), to.timestamp())))
+        found.append(Stage(name, (to - cut).total_seconds(), together(worked, cut.timestamp(), to.timestamp())))
         cut = to
     return tuple(found)
 
@@ -59,7 +59,8 @@ def _since(status: Status, kind: ConditionType) -> datetime | None:
     return condition.last_transition_time if condition else None
 
 
-def _user_code(experiment: Experiment) -> list[Interval]:
+def ran(experiment: Experiment) -> list[Interval]:
+    """Give when trials and the evaluation of an Experiment ran."""
     status = experiment.status
     spans = [(t.started_at, t.finished_at) for t in status.trial_table]
     if status.evaluation is not None:
@@ -67,7 +68,7 @@ def _user_code(experiment: Experiment) -> list[Interval]:
     return [(a.timestamp(), b.timestamp()) for a, b in spans if a and b]
 
 
-def _inside(intervals: Iterable[Interval], begun: float, ended: float) -> float:
+def together(intervals: Iterable[Interval], begun: float, ended: float) -> float:
     """Length of the union of the intervals within a window."""
     total, reached = 0.0, begun
     for start, stop in sorted(intervals):

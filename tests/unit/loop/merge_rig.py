@@ -28,6 +28,10 @@ def preview(number):
     return f"news-mr-{number}"
 
 
+SAID = "news-1 waits for its merge request: "
+BY_HAND = "; or by hand: cdl approve news-1"
+
+
 class Town:
     """One operator, production and previews."""
 
@@ -167,3 +171,12 @@ class Town:
         nowhere = Silence("no git repository", asked=False)
         asked = Witnesses(world.artifacts, world.resources, world.data, world.training, nowhere, world.signer)
         return [f.sentence for f in verify(asked, release) if f.state.broken and f.path != "weights"]
+
+
+def waits(town, namespace=MAIN):
+    """What an Experiment waits for, between how every such sentence begins and ends."""
+    reason, message = town.says(namespace)
+    assert reason == "WaitingForApproval"
+    assert message.startswith(SAID)
+    assert message.endswith(BY_HAND)
+    return message.removeprefix(SAID).removesuffix(BY_HAND)

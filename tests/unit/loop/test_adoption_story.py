@@ -10,24 +10,12 @@ from cdl.api.v1alpha1 import Release
 from cdl.testing.builders import experiment_document
 from cdl.testing.weather import Crash
 
-from .merge_rig import DIGEST, MAIN, Town, preview
-
-SAID = "news-1 waits for its merge request: "
-BY_HAND = "; or by hand: cdl approve news-1"
+from .merge_rig import DIGEST, MAIN, Town, preview, waits
 
 
 @pytest.fixture
 def town(tmp_path):
     return Town(tmp_path)
-
-
-def waits(town, namespace=MAIN):
-    """What an Experiment waits for, between how every such sentence begins and ends."""
-    reason, message = town.says(namespace)
-    assert reason == "WaitingForApproval"
-    assert message.startswith(SAID)
-    assert message.endswith(BY_HAND)
-    return message.removeprefix(SAID).removesuffix(BY_HAND)
 
 
 WORSE = {"config": {"hyperparameters": {"learning_rate": 0.2}}}

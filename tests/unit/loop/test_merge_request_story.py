@@ -16,25 +16,14 @@ from cdl.loop.runner import STRETCHED
 from cdl.ports.errors import Rejected
 from cdl.reconcile.experiment.status import AT_FIRST, LATER, MUCH_LATER
 
-from .merge_rig import DIGEST, MAIN, Town, preview
+from .merge_rig import DIGEST, MAIN, Town, preview, waits
 
-SAID = "news-1 waits for its merge request: "
 DIRTY = "0" * 40 + "-dirty"
-BY_HAND = "; or by hand: cdl approve news-1"
 
 
 @pytest.fixture
 def town(tmp_path):
     return Town(tmp_path)
-
-
-def waits(town, namespace=MAIN):
-    """What an Experiment waits for, between how every such sentence begins and ends."""
-    reason, message = town.says(namespace)
-    assert reason == "WaitingForApproval"
-    assert message.startswith(SAID)
-    assert message.endswith(BY_HAND)
-    return message.removeprefix(SAID).removesuffix(BY_HAND)
 
 
 def test_what_was_approved_is_what_is_promoted(town):
