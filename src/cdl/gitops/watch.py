@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cdl.ports.errors import PortError, Rejected
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .record import Record
     from .scene import Scene
 
+Looked = TypeVar("Looked", "Record", "Outcome")
 PATIENCE = 10.0
 """Seconds that an end waits for a look that goes on."""
 BEAT = 1.0
@@ -94,16 +95,8 @@ def watch(
     told: Callable[[Record], None],
     seen: Callable[[Record], None] = lambda _: None,
 ) -> None:
-    """Look until the bell is ended; what a look saw is shown, and told when it is not like the one before."""
-    before: Record | None = None
-    while True:
-        record = controller.look()
-        seen(record)
-        if record.changes or before is None or _news(record) != _news(before):
-            told(record)
-        before = record
-        if not bell.wait(interval):
-            return
+    """Look at a branch until the bell is ended; what a look saw is shown, and told when it is news."""
+    _look_on(controller.look, _news, bell, interval, told, seen)
 
 
 def watch_previews(
@@ -118,13 +111,25 @@ def watch_previews(
     They have a bell and a thread of their own: a forge that is slow, or a merge request that is large, does not delay
     the branch.
     """
-    before: Outcome | None = None
+    _look_on(previews.look, _seen, bell, interval, told, seen)
+
+
+def _look_on(
+    look: Callable[[], Looked],
+    news: Callable[[Looked], object],
+    bell: Bell,
+    interval: float,
+    told: Callable[[Looked], None],
+    seen: Callable[[Looked], None],
+) -> None:
+    """Look until the bell is ended; what is like the look before, and changed nothing, is not told."""
+    before: Looked | None = None
     while True:
-        outcome = previews.look()
-        seen(outcome)
-        if outcome.changes or before is None or _seen(outcome) != _seen(before):
-            told(outcome)
-        before = outcome
+        found = look()
+        seen(found)
+        if found.changes or before is None or news(found) != news(before):
+            told(found)
+        before = found
         if not bell.wait(interval):
             return
 
