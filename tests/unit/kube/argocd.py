@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import pytest
 import yaml
+from lupa import lua51
 
 CONFIG = Path(__file__).parents[3] / "manifests" / "argocd" / "argocd-cm.yaml"
 PREFIX = "resource.customizations.health.cdl.dev_"
@@ -18,8 +18,7 @@ WORST = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown"
 
 def runtime():
     """A Lua such as Argo CD gives a script."""
-    lupa = pytest.importorskip("lupa.lua51", reason="Lua comes with the package lupa")
-    lua = lupa.LuaRuntime()
+    lua = lua51.LuaRuntime()
     for name in CLOSED:
         lua.globals()[name] = None
     return lua
