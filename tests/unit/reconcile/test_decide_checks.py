@@ -125,6 +125,17 @@ def test_a_report_that_is_lost_is_written_again():
     assert [type(a) for a in decide(after, lost).actions] == [KeepReport]
 
 
+def test_the_page_of_a_report_that_says_the_same_is_not_drawn_again_by_a_newer_version():
+    """An upgrade that draws pages otherwise would else keep a new page for every dataset there is."""
+    resource = checking(rows={"min": 1})
+    after, kept = told(resource, seen_of(resource, shelf=SHELF))
+    drawn = after.status.checked.model_copy(update={"page": f"{SHELF}drawn-otherwise.html"})
+    after = facts.changed(after, status=after.status.model_copy(update={"checked": drawn}))
+    both = dataclasses.replace(kept, kept=frozenset({drawn.page, drawn.document}))
+    assert decide(after, both).actions == ()
+    assert decide(after, both).status.checked == drawn
+
+
 def test_without_checks_or_without_a_shelf_nothing_is_reported():
     for resource in (pipeline(), checking(rows={"min": 1})):
         shelf = "" if resource.spec.checks else SHELF

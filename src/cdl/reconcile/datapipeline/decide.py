@@ -73,9 +73,10 @@ def _bring_data_in(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineS
 def _run_steps(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action] | None:
     actions: list[Action] = []
     running: list[StepSeen] = []
+    wished = wishes(resource.spec, seen.programs)
     for side in Side:
         before = _side(seen, side).head
-        for wish in wishes(resource.spec, seen.programs):
+        for wish in wished:
             now = _step(seen, wish.step.name, side)
             if now.wish != wish.digest:
                 actions.append(EnsureStep(side, wish, wish.reads))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from .seen import SourceSeen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepWish:
-    """A step as its pipeline should be; the same on both sides."""
+    """A step as its pipeline should be; the same on both sides, so its digest is worked out once for both."""
 
     step: Step
     code: str
@@ -25,7 +26,7 @@ class StepWish:
     reads: str = ""
     """Name of the step before it; empty: the side's input repository."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Stands for everything that can change the step's output or how it runs."""
         return short([self.step.model_dump(mode="json"), self.code, self._rules, self.reads])
