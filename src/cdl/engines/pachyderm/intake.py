@@ -17,7 +17,7 @@ from .door import nobody_answers
 from .translate import BRANCH, INGEST, CommitSeen, commit_named, commit_seen, forbidden_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pachyderm_sdk import Client
 
@@ -31,17 +31,26 @@ def rewrite(client: Client, repo: pfs.Repo, key: str, folder: Path, files: dict[
     Raises:
         Unavailable: Pachyderm took the files and could not finish the commit.
     """
+    written(client, repo, key, _requests(folder, files, by_url=by_url))
+
+
+def written(client: Client, repo: pfs.Repo, key: str, requests: Iterable[bytes]) -> None:
+    """Change what the repository holds in one commit called by key; nobody else may be writing.
+
+    Raises:
+        Unavailable: Pachyderm took the changes and could not finish the commit.
+    """
     commit = client.pfs.start_commit(branch=pfs.Branch(repo=repo, name=BRANCH), description=f"{INGEST}{key}")
     here = commit_named(repo, commit.id)
     try:
-        wire.write(client, here, _requests(folder, files, by_url=by_url))
+        wire.write(client, here, requests)
     except (grpc.RpcError, OSError):
         abandon(client, here)
         raise
     client.pfs.finish_commit(commit=here, description=f"{INGEST}{key}")
     done = commit_seen(client.pfs.inspect_commit(commit=here, wait=pfs.CommitState.FINISHED))
     if done.error:
-        message = f"ingest {key} into {repo.name}: {done.error}"
+        message = f"writing {key} into {repo.name}: {done.error}"
         raise Unavailable(message)
 
 
