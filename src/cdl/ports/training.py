@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from cdl.api.meta import Key
-    from cdl.reconcile.experiment import RunSeen, TrainWish
+    from cdl.reconcile.experiment import RunSeen, TrainWish, TrialFound
     from cdl.reconcile.release import CheckpointFound, RunFound, VersionFound
 
 
@@ -18,6 +18,9 @@ class TrainingHistory(Protocol):
 
     def run(self, run: str) -> RunFound | None:
         """Say what a run was asked for and, if it evaluated, what it reported; one being deleted is not there."""
+
+    def trials(self, run: str) -> tuple[TrialFound, ...] | None:
+        """Give every trial of a run with all it reported, the first one first; of a run being deleted there is None."""
 
     def checkpoint(self, uuid: str) -> CheckpointFound | None:
         """Say whose a checkpoint is and where its files belong; one that was deleted is not there."""

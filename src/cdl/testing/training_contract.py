@@ -210,6 +210,22 @@ class TrainingEngineContract:
         assert engine.run(run.id) == found
         assert engine.run("987654") is None
 
+    def test_trials_are_read_with_what_they_reported(self, engine: TrainingEngine) -> None:
+        """As a look has them, put away or not; the best value of the metric is among their validations."""
+        key = owner("Experiment")
+        run = self.ended(engine, key, self.short_wish())
+        found = engine.trials(run.id)
+        assert found is not None
+        assert tuple(trial.status for trial in found) == run.trials
+        assert [trial.restarts for trial in found] == [0]
+        reported = [value for trial in found for point in trial.validations for value in point.metrics.values()]
+        assert {trial.status.metric for trial in found} <= {*reported}
+        engine.forget(key)
+        kept = engine.trials(run.id)
+        assert kept is not None
+        assert [trial.status.id for trial in kept] == [trial.status.id for trial in found]
+        assert engine.trials("987654") is None
+
     def test_an_evaluation_is_read_with_its_report(self, engine: TrainingEngine) -> None:
         """The very document that a look has."""
         key = owner("Experiment")

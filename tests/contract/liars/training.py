@@ -225,6 +225,28 @@ class InventsARun(MemoryTraining):
         return super().run(run) or RunFound("", None, {})
 
 
+class KnowsTrialsUntilPutAway(MemoryTraining):
+    def trials(self, run):
+        return super().trials(run) if any(r.id == run and not r.archived for r in self.runs) else None
+
+
+class HasNoTrialsOfNothing(MemoryTraining):
+    def trials(self, run):
+        return super().trials(run) or ()
+
+
+class ForgetsWhatTrialsSaid(MemoryTraining):
+    def trials(self, run):
+        found = super().trials(run)
+        return found and tuple(dataclasses.replace(trial, validations=()) for trial in found)
+
+
+class CountsRestartsFromOne(MemoryTraining):
+    def trials(self, run):
+        found = super().trials(run)
+        return found and tuple(dataclasses.replace(trial, restarts=1) for trial in found)
+
+
 class KeepsReportsToItself(MemoryTraining):
     def run(self, run):
         found = super().run(run)
@@ -263,12 +285,17 @@ APART = "test_a_model_belongs_to_a_namespace"
 FORGOTTEN = "test_forget_leaves_no_run_of_the_owner"
 REPORT = "test_an_evaluation_is_read_with_its_report"
 READ = "test_a_run_is_read_by_its_id"
+TRIALS = "test_trials_are_read_with_what_they_reported"
 LOOKED_UP = "test_a_checkpoint_is_read_by_its_uuid"
 VERSION = "test_a_version_says_what_it_was_registered_for"
 LIARS = {
     AddsToNothing: {READ},
     KnowsRunsUntilPutAway: {READ},
     InventsARun: {READ},
+    KnowsTrialsUntilPutAway: {TRIALS},
+    HasNoTrialsOfNothing: {TRIALS},
+    ForgetsWhatTrialsSaid: {TRIALS},
+    CountsRestartsFromOne: {TRIALS},
     KeepsReportsToItself: {REPORT},
     NamesAnotherPlace: {LOOKED_UP},
     InventsACheckpoint: {LOOKED_UP},
@@ -309,7 +336,7 @@ LIARS = {
         NUMBERED,
         APART,
     },
-    HidesTrials: {ENDED},
+    HidesTrials: {ENDED, TRIALS},
     HidesMeasurements: {REPORT, MEASURED},
     OffersEvaluations: {MEASURED},
     OffersFailures: {"test_a_failed_run_has_its_last_words"},

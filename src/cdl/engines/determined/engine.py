@@ -22,6 +22,7 @@ from .door import there
 from .master import Master
 from .pulse import Pulse
 from .reading import Reader
+from .reports import found_trials
 from .translate import PHASE_OF, checkpoint_found
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from determined.experimental.client import Determined
 
     from cdl.api.meta import Key
-    from cdl.reconcile.experiment import RunPhase, RunSeen, TrainWish
+    from cdl.reconcile.experiment import RunPhase, RunSeen, TrainWish, TrialFound
     from cdl.reconcile.release import CheckpointFound, RunFound
 
 DIGEST = "cdl.dev/digest"
@@ -145,6 +146,14 @@ class DeterminedEngine:
     def run(self, run: str) -> RunFound | None:
         """Say what a run was asked for and, if it evaluated, what it reported; one being deleted is not there."""
         return self._master.ask(f"reading run {run}", lambda _, session: self._reader.run(session, run))
+
+    def trials(self, run: str) -> tuple[TrialFound, ...] | None:
+        """Give every trial of a run with all it reported, the first one first; of a run being deleted there is None."""
+
+        def ask(_: Determined, session: api.Session) -> tuple[TrialFound, ...] | None:
+            return found_trials(self._reader, session, run)
+
+        return self._master.ask(f"reading the trials of run {run}", ask)
 
     def checkpoint(self, uuid: str) -> CheckpointFound | None:
         """Say whose a checkpoint is and where its files belong; one that was deleted is not there."""

@@ -73,7 +73,7 @@ class Reader:
             return self._over[remembered]
         searcher, now = searcher_of(run.config), datetime.now(UTC)
         trials = self.trials(session, run.id)
-        held = {trial.id: _allocations(session, trial) for trial in trials}
+        held = {trial.id: allocations(session, trial) for trial in trials}
         measures = EVALUATION in (run.labels or ())
         seen = RunSeen(
             key=key_of(run.labels),
@@ -84,7 +84,7 @@ class Reader:
             trials=tuple(trial_status(trial, searcher, held[trial.id]) for trial in trials),
             best=_best(session, run.id) if phase is RunPhase.SUCCEEDED and not measures else None,
             measurement=_measurement(session, trials) if phase is RunPhase.SUCCEEDED and measures else None,
-            slot_seconds=sum(slot_seconds(allocations, now) for allocations in held.values()),
+            slot_seconds=sum(slot_seconds(used, now) for used in held.values()),
             seed=seed_of(run.config),
             failure=_failure(session, trials) if phase is RunPhase.FAILED else "",
         )
@@ -99,14 +99,18 @@ class Reader:
             self._unsaid.setdefault(run.id, time.monotonic())
         return seen
 
-    def run(self, session: api.Session, run: str) -> RunFound | None:
-        """Read one run afresh, archived or not; None: it is not there, or somebody is deleting it."""
+    def one(self, session: api.Session, run: str) -> bindings.v1Experiment | None:
+        """Give a run, archived or not; None: it is not there, or somebody is deleting it."""
         if not run.isdecimal():
             return None
         answer = there(partial(bindings.get_GetExperiment, session, experimentId=int(run)))
-        if answer is None or answer.experiment.state in GONE:
+        return None if answer is None or answer.experiment.state in GONE else answer.experiment
+
+    def run(self, session: api.Session, run: str) -> RunFound | None:
+        """Read one run afresh, archived or not; None: it is not there, or somebody is deleting it."""
+        found = self.one(session, run)
+        if found is None:
             return None
-        found = answer.experiment
         measures = EVALUATION in (found.labels or ())
         measured = _measurement(session, self.trials(session, found.id)) if measures else None
         report = measured.raw if measured is not None else None
@@ -147,7 +151,8 @@ def _is_complete(seen: RunSeen, *, measures: bool) -> bool:
             return seen.phase.over
 
 
-def _allocations(session: api.Session, trial: bindings.trialv1Trial) -> list[bindings.v1Allocation]:
+def allocations(session: api.Session, trial: bindings.trialv1Trial) -> list[bindings.v1Allocation]:
+    """Give the processes that a trial had, of all its starts."""
     tasks = trial.taskIds or ([trial.taskId] if trial.taskId else [])
     answers = [there(partial(bindings.get_GetTask, session, taskId=task)) for task in tasks]
     return [a for answer in answers if answer is not None for a in answer.task.allocations or ()]
@@ -159,7 +164,7 @@ def _tell(session: api.Session, trial: bindings.trialv1Trial) -> None:
     The masters 0.38.0 and 0.38.1 decide it and then never tell the process, which would train on to its own end.
     Looking is the one thing that happens as long as a run goes on, and who is told twice stops once: so it is here.
     """
-    for allocation in _allocations(session, trial):
+    for allocation in allocations(session, trial):
         if allocation.endTime:
             continue
         body = bindings.v1AllocationPendingPreemptionSignalRequest(allocationId=allocation.allocationId)

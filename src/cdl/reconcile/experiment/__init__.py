@@ -2,6 +2,7 @@
 
 from .adopt import substance, wish, wish_behind
 from .decide import asks, decide, evaluation_key, train_key, wants_adoptable
+from .found import Point, TrialFound
 from .members import content_digest, release_members
 from .review import needs_shown
 from .seen import (
@@ -34,6 +35,7 @@ __all__ = [
     "CheckpointSeen",
     "ForgetRuns",
     "Measurement",
+    "Point",
     "ReleaseSeen",
     "ReviewSeen",
     "RunPhase",
@@ -42,6 +44,7 @@ __all__ = [
     "StartRun",
     "StopRun",
     "TrainWish",
+    "TrialFound",
     "WriteRelease",
     "asks",
     "content_digest",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.experiment import TrialStatus
-from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, RunSeen
+from cdl.reconcile.experiment import CheckpointSeen, Measurement, Point, RunPhase, RunSeen, TrialFound
 from cdl.reconcile.release import CheckpointFound, RunFound, VersionFound
 from cdl.testing.weather import Weather
 
@@ -102,6 +102,12 @@ class MemoryTraining:
             integrations: dict[str, JsonValue] = {"pachyderm": {"dataset": dataset}}
             config: dict[str, JsonValue] = {**found.wish.config, "integrations": integrations}
             return RunFound(found.key, None, config, measured.raw if measured is not None else None)
+
+    def trials(self, run: str) -> tuple[TrialFound, ...] | None:
+        """Give every trial of a run with all it reported, the first one first."""
+        with self.weather.call(f"read trials of run {run}"):
+            found = next((r for r in self.runs if r.id == run), None)
+            return tuple(_reported(t) for t in _trials(found)) if found is not None else None
 
     def checkpoint(self, uuid: str) -> CheckpointFound | None:
         """Say whose a checkpoint is and where its files belong."""
@@ -211,6 +217,12 @@ def _trials(run: Run) -> tuple[TrialStatus, ...]:
             id=1, state=run.phase.value, hparams=_hparams(run.wish.config), metric=metric, started_at=run.started_at
         ),
     )
+
+
+def _reported(trial: TrialStatus) -> TrialFound:
+    """One validation at its end."""
+    points = () if trial.metric is None else (Point(trial.steps, {"accuracy": trial.metric}),)
+    return TrialFound(trial, 0, points)
 
 
 def _measurement(run: Run, trained: Run) -> Measurement:
