@@ -75,6 +75,8 @@ class Reason(StrEnum):
     """A step of the pipeline failed on some datum."""
     CHECKS_FAILED = "ChecksFailed"
     """The dataset breaks a check with `onFail: fail`."""
+    LABELS_UNUSABLE = "LabelsUnusable"
+    """The tables that hold the labels do not say one label for each item; the message names the row."""
     DATASET_READY = "DatasetReady"
     """A dataset version was made."""
     STARTING = "Starting"

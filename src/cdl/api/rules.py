@@ -68,6 +68,12 @@ CHECK_SAYS_SOMETHING = Rule(
     " || ".join(f"has(self.{rule})" for rule in CHECK_RULES),
     f"a check needs a rule: {', '.join(CHECK_RULES[:-1])} or {CHECK_RULES[-1]}",
 )
+LABELS_FROM_COLUMN = Rule(
+    "DataPipeline",
+    "spec.labels",
+    "(has(self.from) && self.from == 'column') == has(self.column)",
+    "column goes with from: column, and from: column needs column: {files, id, label}",
+)
 SIDES_ARE_KNOWN = Rule(
     "DataPipeline",
     "spec",
@@ -121,6 +127,7 @@ RELEASE_STAYS = Rule(
 RULES = (
     STEP_PROGRAM,
     CHECK_SAYS_SOMETHING,
+    LABELS_FROM_COLUMN,
     SIDES_ARE_KNOWN,
     ITEMS_ARE_CHECKED,
     DATA_FROM_PIPELINE,

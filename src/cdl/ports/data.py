@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels, Side
-    from cdl.reconcile.datapipeline import DataSeen, StepWish
+    from cdl.reconcile.datapipeline import DataSeen, LabelRow, StepWish
     from cdl.reconcile.release import SideFound
 
 
@@ -29,6 +29,16 @@ class DataHistory(Protocol):
 
         With the programs that made it, first to last, each by what its step's wish called `program`; the steps of
         today do not matter, but those that were there when the commit was made. Reads it afresh and changes nothing.
+        """
+
+    def labels(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> tuple[LabelRow, ...] | None:
+        """Give the label rows of a finished commit, as `labels` says where they are; None: the commit is not there.
+
+        They are what the digest and the count of `look` are about, in the same order; none where only training can
+        read the files of labels. Reads it afresh and changes nothing.
+
+        Raises:
+            Rejected: tables do not say one label for each item.
         """
 
     def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:

@@ -7,6 +7,7 @@ import dataclasses
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.ports.errors import Conflict, Rejected
 from cdl.reconcile.release import SideFound
+from cdl.testing.data_contract import FOLDERS
 from cdl.testing.memory import MemoryData
 from cdl.testing.memory.data import Commit, Owned, Pipeline
 
@@ -296,6 +297,24 @@ class NamesTheProgramsOfToday(MemoryData):
         return dataclasses.replace(found, programs=(now.get("copy", found.programs[0]),))
 
 
+class ReadsFoldersAlone(MemoryData):
+    def labels(self, repo, commit, labels, namespace="default"):
+        return super().labels(repo, commit, FOLDERS, namespace)
+
+
+class TakesTheLastOfContradictions(MemoryData):
+    def labels(self, repo, commit, labels, namespace="default"):
+        try:
+            return super().labels(repo, commit, labels, namespace)
+        except Rejected:
+            return ()
+
+
+class LabelsNothingOfNobody(MemoryData):
+    def labels(self, repo, commit, labels, namespace="default"):
+        return super().labels(repo, commit, labels, namespace) or ()
+
+
 class FindsEverything(MemoryData):
     def evidence(self, repo, commit, labels, namespace="default"):
         return super().evidence(repo, commit, labels) or SideFound("", "", 0, ())
@@ -303,10 +322,15 @@ class FindsEverything(MemoryData):
 
 COUNTED = "test_evidence_counts_as_a_look_does"
 OF_THE_TIME = "test_evidence_names_the_programs_of_the_time"
+LABELLED = "test_labels_stand_where_the_spec_says"
+CONTRADICTED = "test_labels_that_contradict_each_other_are_refused"
 LIARS = {
     CountsNoPrograms: {COUNTED, OF_THE_TIME},
     NamesTheProgramsBackwards: {COUNTED},
-    CountsOtherLabels: {COUNTED},
+    CountsOtherLabels: {COUNTED, LABELLED},
+    ReadsFoldersAlone: {LABELLED, CONTRADICTED},
+    TakesTheLastOfContradictions: {CONTRADICTED},
+    LabelsNothingOfNobody: {"test_a_commit_that_is_not_there_has_no_labels"},
     NamesTheReadersPrograms: {"test_what_somebody_wrote_was_made_by_no_program"},
     NamesTheProgramsOfToday: {OF_THE_TIME},
     FindsEverything: {"test_a_commit_that_is_not_there_is_no_evidence"},
@@ -317,6 +341,8 @@ LIARS = {
         "test_forget_removes_everything_of_the_owner_alone",
     },
     CommitsOnLook: {
+        LABELLED,
+        CONTRADICTED,
         "test_what_somebody_wrote_was_made_by_no_program",
         "test_somebody_elses_pipeline_is_not_removed",
         "test_a_stray_that_is_read_is_not_removed",
@@ -346,6 +372,8 @@ LIARS = {
     },
     IsStuckOnHalfCommits: {"test_a_half_written_commit_is_never_seen_and_never_in_the_way"},
     WantsStepsForManifests: {
+        LABELLED,
+        CONTRADICTED,
         "test_a_side_without_steps_has_its_input_as_manifest",
         "test_equal_contents_have_equal_manifests",
         "test_ingest_makes_the_head_hold_exactly_the_folder",

@@ -42,13 +42,8 @@ NOT_YET = [
     (pipeline_refused, {"pachyderm": [{"pipeline": {}}]}, "spec.pachyderm: not available yet; leave it out"),
     (
         pipeline_refused,
-        {"labels": {"from": "column"}},
-        "spec.labels.from: found 'column': not available yet; available now: parent, file",
-    ),
-    (
-        pipeline_refused,
         {"labels": {"from": "labelStudio"}},
-        "spec.labels.from: found 'labelStudio': not available yet; available now: parent, file",
+        "spec.labels.from: found 'labelStudio': not available yet; available now: parent, file, column",
     ),
     (
         pipeline_refused,

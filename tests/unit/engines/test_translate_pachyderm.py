@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from pachyderm_sdk import errors as sdk
 from pachyderm_sdk.api import pfs, pps
 
+from cdl.api.canonical import digest
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels, Side
 from cdl.engines.pachyderm import door, intake, programs, translate, wire
+from cdl.engines.pachyderm.labels import labelled
 from cdl.engines.pachyderm.wire import Entry
 from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
 from cdl.reconcile.datapipeline import Report, wishes
@@ -188,11 +190,19 @@ def test_reports_add_up_and_junk_counts_nothing():
     assert found == Report(accepted=5, rejected={"odd": 4, "short": 2}, label_rows=7)
 
 
+TABLES = {
+    "/a.csv": b"id,label\n2,tech\n1,sport\n",
+    "/more/b.jsonl": b'{"id": 3, "label": "tech"}\n{"id": 1, "label": "sport"}\n',
+    "/split.csv": b"id,label\n1,sport\n2,tech\n3,tech\n",
+    "/torn.csv": b"id,label\n1,sport\n1,tech\n",
+}
 FILES = [Entry("/sport/1.txt", "aa", 1), Entry("/tech/1.txt", "bb", 1), Entry("/readme", "cc", 1)]
 
 
 def manifest(files, labels=None, rows=0):
-    return translate.manifest(Side.TRAIN, "repo", "commit", files, labels or Labels(), rows)
+    read = translate.read_by_training(files)
+    found = labelled(read, labels or Labels(), rows, lambda path: TABLES[path])
+    return translate.manifest(Side.TRAIN, "repo", "commit", read, found)
 
 
 def test_a_manifest_does_not_depend_on_the_order():
@@ -215,6 +225,36 @@ def test_labels_are_the_parents_names():
     moved = [FILES[0]._replace(path="/tech/1b.txt"), *FILES[1:]]
     assert manifest(moved).label_digest != found.label_digest
     assert manifest([FILES[0]._replace(hash="ab"), *FILES[1:]]).label_digest == found.label_digest
+
+
+def test_the_digest_of_labels_stays_what_releases_name():
+    files = [Entry("/train-images.gz", "aa", 1), Entry("/train-labels.gz", "bb", 1)]
+    folders, lying = manifest(FILES), manifest(files, Labels.model_validate({"from": "file"}))
+    assert folders.label_digest == digest([["/sport/1.txt", "sport"], ["/tech/1.txt", "tech"]])
+    assert lying.label_digest == digest([["/train-labels.gz", "bb"]])
+
+
+def columns(*paths, **column):
+    labels = Labels.model_validate({"from": "column", "column": {"files": "*", **column}})
+    return manifest([Entry(path, "aa", 1) for path in paths], labels)
+
+
+def test_labels_of_a_column_do_not_depend_on_how_they_are_spread():
+    spread, whole = columns("/a.csv", "/more/b.jsonl"), columns("/split.csv")
+    assert spread.label_digest == whole.label_digest == digest([["1", "sport"], ["2", "tech"], ["3", "tech"]])
+    assert (spread.label_rows, spread.label_fault) == (3, "")
+    assert spread.digest != whole.digest
+
+
+def test_only_the_files_that_are_named_hold_labels():
+    assert columns("/a.csv", "/more/b.jsonl", files="*.csv").label_rows == 2
+    assert columns("/a.csv", "/more/b.jsonl", files="more/*").label_rows == 2
+
+
+def test_a_column_that_cannot_be_used_has_a_sentence_and_no_digest():
+    found = columns("/torn.csv")
+    assert (found.label_digest, found.label_rows) == ("", 0)
+    assert "'tech', and 'sport' in /torn.csv row 1" in found.label_fault
 
 
 def test_labels_are_files_when_they_are():

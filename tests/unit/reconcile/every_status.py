@@ -35,6 +35,7 @@ def of_pipeline():
     nothing = (facts.side(Side.TRAIN), facts.side(Side.TEST, head=None))
     strict = pipeline(checks=[{"name": "enough", "onFail": "fail", "rows": {"min": 99}}])
     failed = (facts.step(wish, Side.TRAIN, failure="ended with 1"),)
+    torn = (facts.manifest(Side.TRAIN), facts.manifest(Side.TEST, label_fault="/a.csv row 1: item '1' has no label"))
     for resource, seen, reason, reading in (
         (plain, empty, Reason.FETCHING_SOURCES, IN_PROGRESS),
         (plain, dataclasses.replace(empty, sources=(facts.SOURCE,)), Reason.INGESTING, IN_PROGRESS),
@@ -43,6 +44,7 @@ def of_pipeline():
         (plain, data_seen(plain, steps=failed), Reason.STEP_FAILED, FAILED),
         (plain, data_seen(plain, manifests=()), Reason.TRANSFORMING, IN_PROGRESS),
         (strict, data_seen(strict), Reason.CHECKS_FAILED, FAILED),
+        (plain, data_seen(plain, manifests=torn), Reason.LABELS_UNUSABLE, FAILED),
         (plain, data_seen(plain), Reason.SUCCEEDED, CURRENT),
         (pipeline(suspend=True), empty, Reason.SUSPENDED, CURRENT),
         (pipeline(steps=[{"name": "a", "uses": "text/shine"}]), empty, Reason.INVALID_SPEC, FAILED),

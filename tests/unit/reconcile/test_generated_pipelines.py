@@ -86,7 +86,14 @@ SPECS = fields(
         fields(test=often(st.floats(-0.5, 1.5)), seed=often(st.integers(-1, 99)), stratify=often(st.just("none")))),
     steps=often(st.lists(STEPS, max_size=3)),
     checks=often(st.lists(CHECKS, max_size=3)),
-    labels=often(fields(**{"from": often(st.sampled_from(["parent", "file", "column", "labelStudio"]))})),
+    labels=often(
+        fields(
+            **{
+                "from": often(st.sampled_from(["parent", "file", "column", "labelStudio"])),
+                "column": often(fields(**dict.fromkeys(("files", "id", "label"), often(st.text(max_size=4))))),
+            }
+        )
+    ),
     interval=often(st.sampled_from(["10m", "1s", "never"])),
     schedule=often(st.sampled_from(["", "@daily"])),
     suspend=often(st.booleans()),

@@ -9,7 +9,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
-from cdl.api.rules import CHECK_RULES, CHECK_SAYS_SOMETHING, ITEMS_ARE_CHECKED, SIDES_ARE_KNOWN, STEP_PROGRAM
+from cdl.api.rules import (
+    CHECK_RULES,
+    CHECK_SAYS_SOMETHING,
+    ITEMS_ARE_CHECKED,
+    LABELS_FROM_COLUMN,
+    SIDES_ARE_KNOWN,
+    STEP_PROGRAM,
+)
 from cdl.checks import checks_in
 
 from .resource import Resource, Spec, Status
@@ -192,9 +199,22 @@ class Rejected(Frozen):
 class Labels(Frozen):
     """Where labels come from."""
 
-    source: Annotated[Literal["parent", "file", "column", "labelStudio"], not_yet("parent", "file")] = Field(
-        "parent", alias="from", description="The parent directory's name, or files of labels."
+    source: Annotated[Literal["parent", "file", "column", "labelStudio"], not_yet("parent", "file", "column")] = Field(
+        "parent", alias="from", description="The parent directory's name, files of labels, or a column of tables."
     )
+class Column(Frozen):
+    """Which column of which tables holds the labels."""
+
+    files: str = Field(
+        "*.csv",
+        min_length=1,
+        max_length=200,
+        description="Tables with labels, .csv, .tsv, .jsonl or .ndjson: a pattern.",
+    )
+    id: str = Field("id", min_length=1, max_length=200, description="The column that says which item a row is about.")
+    label: str = Field("label", min_length=1, max_length=200, description="The column with that item's label.")
+
+
     path: str = Field("*labels*", description="With from: file, which files hold labels (shell pattern).")
     label_studio: Annotated[JsonValue, not_yet(None)] = Field(
         None, description="The Label Studio project that labels come from."
@@ -202,10 +222,17 @@ class Labels(Frozen):
 
 
 class DataPipelineSpec(Spec):
+    column: Column | None = Field(None, description="With from: column, where in tables the labels stand.")
     """What the dataset should be."""
 
     sources: tuple[Source, ...] = Field(
         (), max_length=500, description="May be empty when people push into the input repositories."
+    @model_validator(mode="after")
+    def _says_which_column(self) -> Self:
+        if (self.source == "column") is not (self.column is not None):
+            raise LABELS_FROM_COLUMN.refusal()
+        return self
+
     )
     schedule: Annotated[str, not_yet("")] = Field(
         "", max_length=100, description="Cron expression: when to fetch again."

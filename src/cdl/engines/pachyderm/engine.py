@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +10,15 @@ from urllib.parse import urlsplit
 
 from pachyderm_sdk.api import pfs, pps
 
+from cdl.api.conditions import Reason
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.ports.errors import Rejected
-from cdl.reconcile.datapipeline import DataSeen, Report, SideSeen, StepSeen
+from cdl.reconcile.datapipeline import DataSeen, Report, SideSeen, StepSeen, UnusableLabelsError
 from cdl.reconcile.release import SideFound
 
 from .door import door, there
 from .intake import files_of, heal, rewrite
+from .labels import labelled, rows_in
 from .programs import programs_below
 from .pulse import Pulse
 from .reading import Reader
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels
     from cdl.checks.prints import Overlap
-    from cdl.reconcile.datapipeline import ManifestSeen, StepWish, StraySeen
+    from cdl.reconcile.datapipeline import LabelRow, ManifestSeen, StepWish, StraySeen
 
 PREFIX = "/opt/cdl/pipelines"
 """Where the built-in programs lie in the image of the steps."""
@@ -197,7 +200,8 @@ class PachydermEngine:
             if entries is None:
                 return None
             rows = self._reader.report(namespace, repo, commit).label_rows
-            has = manifest(Side.TRAIN, repo, commit, entries, labels, rows)
+            files, read = read_by_training(entries), partial(self._reader.content, namespace, repo, commit)
+            has = manifest(Side.TRAIN, repo, commit, files, labelled(files, labels, rows, read))
             programs = self._reader.programs(namespace, repo, commit)
             return SideFound(has.digest, has.label_digest, has.label_rows, programs)
 
@@ -209,6 +213,29 @@ class PachydermEngine:
         """
         with door(f"exporting commit {commit} of {repo}"):
             found = self._reader.commit(namespace, repo, commit)
+    def labels(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> tuple[LabelRow, ...] | None:
+        """Give the label rows of a finished commit, as `labels` says where they are; None: the commit is not there.
+
+        They are what the digest and the count of `look` are about, in the same order; none where only training can
+        read the files of labels. Reads it afresh and changes nothing.
+
+        Raises:
+            Rejected: tables do not say one label for each item.
+        """
+        with door(f"reading labels of commit {commit} of {repo}"):
+            found = self._reader.commit(namespace, repo, commit)
+            entries = None
+            if found is not None and found.good:
+                handle = commit_named(repo_named(namespace, repo), commit)
+                entries = there(lambda: walk(self._client, handle))
+            if entries is None:
+                return None
+            try:
+                read = partial(self._reader.content, namespace, repo, commit)
+                return rows_in(read_by_training(entries), labels, read)
+            except UnusableLabelsError as error:
+                raise Rejected(f"commit {commit} of {repo}: {error}", Reason.LABELS_UNUSABLE) from error
+
             if found is None or not found.good:
                 raise Rejected(f"commit {commit} of {repo}: there is no such finished commit")
             folder.mkdir(parents=True, exist_ok=True)
@@ -279,8 +306,10 @@ class PachydermEngine:
             repo, commit, rows = pipeline_name(owner, seen.step, seen.side), seen.head, seen.report.label_rows
         if commit is None:
             return None
-        entries = self._reader.files(project_of(owner), repo, commit)
-        return manifest(side.side, repo, commit, entries, spec.labels, rows)
+        project = project_of(owner)
+        files = read_by_training(self._reader.files(project, repo, commit))
+        labels = self._reader.labelled(project, repo, commit, spec.labels, rows)
+        return manifest(side.side, repo, commit, files, labels)
 
     def _overlap(self, owner: Key, spec: DataPipelineSpec, steps: tuple[StepSeen, ...]) -> Overlap | None:
         """Compare the sides where a check asks for it, once the step that takes fingerprints is done on both."""

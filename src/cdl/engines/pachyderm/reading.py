@@ -15,6 +15,7 @@ from cdl.reconcile.datapipeline import Report
 
 from . import wire
 from .door import there
+from .labels import labelled
 from .translate import (
     BRANCH,
     CODE,
@@ -27,6 +28,7 @@ from .translate import (
     pipeline_named,
     prints_of,
     repo_named,
+    read_by_training,
     report_of,
 )
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from pachyderm_sdk import Client
 
     from .wire import Entry
+    from cdl.api.v1alpha1.datapipeline import Labels
+
+    from .labels import Labelled
 
 REPORTS = "/_reports"
 REMEMBERED = 256
@@ -56,6 +61,7 @@ class Reader:
         self._reports: dict[tuple[str, str, str], Report] = {}
         self._overlaps: dict[tuple[str, str, str], Overlap] = {}
         self._failures: dict[tuple[str, str, str], str] = {}
+        self._labels: dict[tuple[str, str, str], Labelled] = {}
 
     def branch_head(self, project: str, repo: str) -> CommitSeen | None:
         """Give the newest commit of a repository's branch, whatever its state; None when there is none."""
@@ -100,6 +106,20 @@ class Reader:
         return _remembered(self._files, key, lambda: tuple(wire.walk(self._client, handle)))
 
     def report(self, project: str, repo: str, commit: str) -> Report:
+    def content(self, project: str, repo: str, commit: str, path: str) -> bytes:
+        """Give the content of a file; no path at Pachyderm holds what would make it a pattern."""
+        file = pfs.File(commit=commit_named(repo_named(project, repo), commit), path=path)
+        return b"".join(piece.value for piece in self._client.pfs.get_file(file=file))
+
+    def labelled(self, project: str, repo: str, commit: str, labels: Labels, reported_rows: int) -> Labelled:
+        """Count the labels of a finished commit; tables are read once."""
+        files = read_by_training(self.files(project, repo, commit))
+        read = partial(self.content, project, repo, commit)
+        if labels.column is None:
+            return labelled(files, labels, reported_rows, read)
+        key = (project, f"{repo}/{commit}", labels.column.model_dump_json())
+        return _remembered(self._labels, key, lambda: labelled(files, labels, reported_rows, read))
+
         """Add up the reports that a step left in a finished commit."""
         key = (project, repo, commit)
         return _remembered(self._reports, key, lambda: report_of(self._report_files(project, repo, commit)))

@@ -6,14 +6,11 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pachyderm_sdk.api import pfs, pps
 
-from cdl.api.canonical import digest
 from cdl.api.conditions import Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import JobStatus
@@ -26,9 +23,10 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from cdl.api.v1alpha1.datapipeline import Labels, Resources, Side
+    from cdl.api.v1alpha1.datapipeline import Resources, Side
     from cdl.reconcile.datapipeline import StepWish
 
+    from .labels import Labelled
     from .wire import Entry
 
 BRANCH = "master"
@@ -314,31 +312,18 @@ def read_by_training(entries: Iterable[Entry]) -> dict[str, str]:
     return {e.path: e.hash for e in entries if not e.path.startswith("/_")}
 
 
-def manifest(
-    side: Side, repo: str, commit: str, entries: Iterable[Entry], labels: Labels, reported_rows: int
-) -> ManifestSeen:
-    """Say what training will read."""
-    files = sorted(read_by_training(entries).items())
-    if labels.source == "parent":
-        labelled = [[path, PurePosixPath(path).parent.name] for path, _ in files if PurePosixPath(path).parent.name]
-        rows = len(labelled)
-    else:
-        labelled = [[path, content] for path, content in files if _holds_labels(path, labels.path)]
-        rows = reported_rows or len(labelled)
+def manifest(side: Side, repo: str, commit: str, files: Mapping[str, str], labels: Labelled) -> ManifestSeen:
+    """Say what training will read of these files, path to digest."""
     return ManifestSeen(
         side=side,
         repo=repo,
         commit=commit,
-        digest=files_digest(dict(files)),
+        digest=files_digest(files),
         files=len(files),
-        label_digest=digest(labelled),
-        label_rows=rows,
+        label_digest=labels.digest,
+        label_rows=labels.rows,
+        label_fault=labels.fault,
     )
-
-
-def _holds_labels(path: str, pattern: str) -> bool:
-    inner = path.removeprefix("/")
-    return fnmatchcase(inner, pattern) or fnmatchcase(PurePosixPath(inner).name, pattern)
 
 
 def forbidden_path(path: str) -> str:

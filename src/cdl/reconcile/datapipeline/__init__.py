@@ -2,6 +2,7 @@
 
 from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, KeepReport, RemoveStray
 from .decide import decide
+from .labelled import LabelRow, UnusableLabelsError, in_folders, in_tables, matching
 from .reported import DOCUMENT, PAGE
 from .seen import (
     DataSeen,
@@ -25,6 +26,7 @@ __all__ = [
     "ForgetData",
     "Ingest",
     "KeepReport",
+    "LabelRow",
     "ManifestSeen",
     "RemoveStray",
     "Report",
@@ -34,9 +36,13 @@ __all__ = [
     "StepSeen",
     "StepWish",
     "StraySeen",
+    "UnusableLabelsError",
     "decide",
     "files_digest",
+    "in_folders",
+    "in_tables",
     "ingest_key",
+    "matching",
     "transform_digest",
     "wishes",
 ]

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action]:
     """Make the dataset, or say which check it breaks; either way the report is kept first."""
+    unusable = next((f"{m.side} side: {m.label_fault}" for m in seen.manifests if m.label_fault), "")
+    if unusable:
+        condition = fact(ConditionType.DATA_READY, holds=False, reason=Reason.LABELS_UNUSABLE, message=unusable)
+        return say(resource, seen, condition, trouble=stalled(Reason.LABELS_UNUSABLE, unusable))
     made = _dataset(resource.spec, seen)
     broken = broken_checks(resource, seen, made.version)
     fatal = [sentence for check, sentence in broken if check.on_fail != "warn"]

@@ -87,6 +87,8 @@ class ManifestSeen:
 
 @dataclass(frozen=True, slots=True)
 class StraySeen:
+    label_fault: str = ""
+    """One sentence when its tables do not say one label for each item; then the digest stands for nothing."""
     """A pipeline of this resource that no step of its spec asks for."""
 
     name: str

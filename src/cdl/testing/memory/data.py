@@ -10,18 +10,24 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest, short
+from cdl.api.conditions import Reason
 from cdl.api.v1alpha1.datapipeline import JobStatus, Side
 from cdl.checks.prints import Overlap, overlap, print_of
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import (
     DataSeen,
+    LabelRow,
     ManifestSeen,
     Report,
     SideSeen,
     StepSeen,
     StepWish,
     StraySeen,
+    UnusableLabelsError,
     files_digest,
+    in_folders,
+    in_tables,
+    matching,
 )
 from cdl.reconcile.release import SideFound
 from cdl.testing.weather import Weather
@@ -206,10 +212,26 @@ class MemoryData:
             return _manifest_of(found.files) if found is not None else None
 
     def evidence(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> SideFound | None:
-        """Say what a finished commit amounts to, with the programs that made it; labels are the folders' names."""
+        """Say what a finished commit amounts to, with the programs that made it."""
         with self.weather.call(f"evidence of {repo}"):
             found = self._committed(repo, commit, namespace)
-            return SideFound(*_counted(found.files), found.programs) if found is not None else None
+            if found is None:
+                return None
+            files, snapshot, rows, _ = _counted(found.files, labels)
+            return SideFound(files, snapshot, rows, found.programs)
+
+    def labels(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> tuple[LabelRow, ...] | None:
+        """Give the label rows of a finished commit; None: the commit is not there.
+
+        Raises:
+            Rejected: tables do not say one label for each item.
+        """
+        with self.weather.call(f"labels of {repo}"):
+            found = self._committed(repo, commit, namespace)
+            try:
+                return _rows(found.files, labels) if found is not None else None
+            except UnusableLabelsError as error:
+                raise Rejected(f"commit {commit} of {repo}: {error}", Reason.LABELS_UNUSABLE) from error
 
     def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
         """Write the files of a finished commit below a folder.
@@ -370,13 +392,24 @@ def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> M
         repo, commit = _repo(owner, side, spec.steps[-1].name), last.output if last and last.done else None
     if commit is None:
         return None
-    files, labels, rows = _counted(commit.files)
-    return ManifestSeen(side, repo, commit.id, files, len(commit.files), labels, rows)
+    files, labels, rows, fault = _counted(commit.files, spec.labels)
+    return ManifestSeen(side, repo, commit.id, files, len(commit.files), labels, rows, fault)
 
 
-def _counted(files: Files) -> tuple[str, str, int]:
-    labels = {path: PurePosixPath(path).parts[-2] for path in files if "/" in path}
-    return files_digest(_manifest_of(files)), digest(labels), len(labels)
+def _counted(files: Files, labels: Labels) -> tuple[str, str, int, str]:
+    whole = files_digest(_manifest_of(files))
+    try:
+        rows = _rows(files, labels)
+    except UnusableLabelsError as error:
+        return whole, "", 0, str(error)
+    return whole, digest([[row.item, row.label] for row in rows]), len(rows), ""
+
+
+def _rows(files: Files, labels: Labels) -> tuple[LabelRow, ...]:
+    if labels.column is None:
+        return in_folders(f"/{path}" for path in sorted(files))
+    named = {f"/{path}": content for path, content in files.items()}
+    return in_tables(((path, named[path]) for path in matching(named, labels.column.files)), labels.column)
 
 
 def _manifest_of(files: Files) -> dict[str, str]:
