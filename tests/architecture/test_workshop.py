@@ -119,7 +119,7 @@ ROOM_EXTRAS = {
     "stores/sources": ("s3", "postgres"),
     "embedded": ("embedded",),
     "serving": ("serving",),
-    "training": ("pachyderm", "determined", "tf"),
+    "training": ("pachyderm", "determined", "tf", "torch"),
     "testing": ("dev",),
 }
 # Parts of a library that come with it under a name of their own.

@@ -133,6 +133,18 @@ def test_news_go_from_raw_files_to_an_evaluation(master, news_side, tmp_path):
     assert reported == document["metrics"]["accuracy"]
 
 
+def test_a_second_trial_loads_what_the_first_made_of_the_news(master, news_side, tmp_path):
+    hparams = {"epochs": 1, "learning_rate": 0.003, "hidden1": 32, "global_batch_size": 32}
+    first, second = (
+        run(master, "bbc_news", config("bbc_news", news_side, tmp_path, hyperparameters=hparams | {"dropout": dropout}))
+        for dropout in (0.1, 0.2)
+    )
+    assert [trial.state for trial in (first, second)] == [det.ExperimentState.COMPLETED] * 2, log_of(second)
+    named = f"prepare.counted of default/news-validate/{news_side['dataset']['commit']}"
+    assert f"{named}: computed in " in log_of(first)
+    assert f"{named}: loaded instead of computing it: " in log_of(second)
+
+
 def test_a_paused_keras_trial_goes_on_where_it_stopped(master, fashion_sides, tmp_path):
     hparams = {"epochs": 30, "dense1": 16, "learning_rate": 0.002}
     made = config("fashion_mnist", fashion_sides["train"], tmp_path, hyperparameters=hparams)

@@ -84,6 +84,7 @@ def test_a_folder_that_is_no_class_is_named(news, tmp_path):
 def trained(news, texts, tmp_path, monkeypatch):
     """Train on the look-alike off the cluster, through Determined's own trainer; the checkpoint and the trial."""
     monkeypatch.setenv("CDL_DATASET", str(texts))
+    monkeypatch.setenv("CDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     (tmp_path / "code").mkdir()
     monkeypatch.chdir(tmp_path / "code")  # off the cluster Determined copies the working folder into every checkpoint
@@ -106,7 +107,7 @@ def test_the_server_answers_what_the_trial_says_offline(news, texts, trained):
 
     trial.model.eval()
     with torch.no_grad():
-        scores = trial.model(torch.from_numpy(trial._vocabulary.counts(samples)))
+        scores = trial.model(torch.from_numpy(trial._data.vocabulary.counts(samples)))
     offline = torch.softmax(scores, dim=1).numpy()
 
     np.testing.assert_allclose(served.predict(samples, []), offline, atol=1e-6)

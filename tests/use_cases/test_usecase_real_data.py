@@ -84,6 +84,7 @@ def test_news_pass_their_gate(open_case, tmp_path, monkeypatch):
     news = open_case("bbc_news")
     sides_of_articles(archive, tmp_path, news.module("transform").held_out)
     monkeypatch.setenv("CDL_DATASET", str(tmp_path / "train"))
+    monkeypatch.setenv("CDL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     (tmp_path / "code").mkdir()
     monkeypatch.chdir(tmp_path / "code")

@@ -1,6 +1,5 @@
 """Bring the files of the trial's dataset version onto this machine, once for all trials that want them."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -8,8 +7,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -59,7 +57,7 @@ def fetch_version(dataset: Dataset, cache: Path, patience: float = PATIENCE_SECO
     """
     target = cache / dataset.key
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.with_name(target.name + ".lock")):
+    with kept.alone(target.with_name(target.name + ".lock")):
         changed = kept.fault(target) if target.is_dir() else ""
         if changed:
             sys.stderr.write(f"dataset version {_named(dataset)} is fetched again: in the cache {changed}\n")
@@ -161,13 +159,6 @@ def _folder(path: str | None, source: str) -> Path:
     if not folder.is_dir():
         raise TrainingError(f"{source} is {path}, which is no folder")
     return folder
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _download_patiently(dataset: Dataset, folder: Path, patience: float, digests: dict[str, str]) -> None:

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import articles
 import torch
 from determined import pytorch
 from network import Classifier, Network
+from prepare import Part, Prepared
 from torch.utils.data import TensorDataset
-from transform import Vocabulary
 
 from cdl.training import data
 
@@ -16,14 +15,11 @@ class NewsTrial(pytorch.PyTorchTrial):
     """One choice of hyperparameters for the news classifier."""
 
     def __init__(self, context: pytorch.PyTorchTrialContext) -> None:
-        """Read the articles, choose the vocabulary from the training part, build the network."""
+        """Prepare the articles, build the network."""
         self.context = context
-        every = articles.read(data.fetch())
-        self._training, self._validation = every.split()
-        self._vocabulary = Vocabulary.of_texts(self._training.texts)
-        self._classes = every.classes
+        self._data = found = Prepared.of(data.fetch())
         hparams = context.get_hparams()
-        network = Network(len(self._vocabulary), hparams["hidden1"], hparams["dropout"], len(every.classes))
+        network = Network(len(found.vocabulary), hparams["hidden1"], hparams["dropout"], len(found.classes))
         self._network = network
         self.model = context.wrap_model(network)
         self.optimizer = context.wrap_optimizer(torch.optim.Adam(self.model.parameters(), lr=hparams["learning_rate"]))
@@ -32,16 +28,16 @@ class NewsTrial(pytorch.PyTorchTrial):
     def build_training_data_loader(self) -> pytorch.DataLoader:
         """Shuffle the training part."""
         return pytorch.DataLoader(
-            self._rows(self._training), batch_size=self.context.get_per_slot_batch_size(), shuffle=True
+            _rows(self._data.training), batch_size=self.context.get_per_slot_batch_size(), shuffle=True
         )
 
     def build_validation_data_loader(self) -> pytorch.DataLoader:
         """Keep the validation part in order."""
-        return pytorch.DataLoader(self._rows(self._validation), batch_size=256)
+        return pytorch.DataLoader(_rows(self._data.validation), batch_size=256)
 
     def build_callbacks(self) -> dict[str, pytorch.PyTorchCallback]:
         """Put what serving needs into every checkpoint."""
-        return {"servable": _Servable(Classifier(self._network, self._vocabulary, self._classes))}
+        return {"servable": _Servable(Classifier(self._network, self._data.vocabulary, self._data.classes))}
 
     def train_batch(self, batch: list[torch.Tensor], epoch_idx: int, batch_idx: int) -> dict[str, torch.Tensor]:
         """Take one step."""
@@ -64,8 +60,9 @@ class NewsTrial(pytorch.PyTorchTrial):
                 rows += len(labels)
         return {"accuracy": hits / rows, "loss": loss / rows}
 
-    def _rows(self, part: articles.Articles) -> TensorDataset:
-        return TensorDataset(torch.from_numpy(self._vocabulary.counts(part.texts)), torch.tensor(part.labels))
+
+def _rows(part: Part) -> TensorDataset:
+    return TensorDataset(torch.from_numpy(part.counts), torch.from_numpy(part.labels))
 
 
 class _Servable(pytorch.PyTorchCallback):
