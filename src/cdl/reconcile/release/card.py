@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from cdl.api.v1alpha1.release import ApprovalState
 
+from .papers import confusion, measured, per_class
 from .statement import member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic import JsonValue
+
+    from cdl.api.v1alpha1.experiment import GateStatus
 
     from .papers import Papers
 
@@ -73,12 +76,20 @@ class Commands:
     lines: tuple[str, ...]
 
 
-Block = Title | Prose | Verdict | Points | Grid | Commands
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture, drawn by our own pencil: SVG whose every text is escaped. Where none can be shown, what it says."""
+
+    svg: str
+    caption: str
+
+
+Block = Title | Prose | Verdict | Points | Grid | Commands | Figure
 
 
 def model_card(papers: Papers) -> tuple[Block, ...]:
     """Say everything, part by part; a part about which nothing is known says so or is left out."""
-    parts = (_head, _data, _training, _results, _gates, _approval, _limits, _environment, _members, _verify)
+    parts = (_head, _data, _training, _results, _gates, _approval, _limits, _environment, members, _verify)
     return tuple(block for part in parts for block in part(papers))
 
 
@@ -91,24 +102,24 @@ def _head(papers: Papers) -> Iterator[Block]:
     rows: list[Row] = [
         ("Release", Mono(release.metadata.name)),
         ("Digest of all members", Mono(spec.digest)),
-        ("Made", _at(release.metadata.creation_timestamp)),
+        ("Made", at(release.metadata.creation_timestamp)),
         ("Made by the Experiment", Mono(release.metadata.labels.get("cdl.dev/experiment", ""))),
         ("Answers through", Mono(str(serve.get("entrypoint") or ""))),
         ("Serves now", ", ".join(status.served_by)),
     ]
-    yield _facts(rows)
+    yield facts(rows)
 
 
 def _standing(papers: Papers) -> str:
     approval = papers.release.status.approval
     match approval.state:
         case ApprovalState.APPROVED:
-            until = f" It is good until {_at(approval.expires_at)}." if approval.expires_at else ""
+            until = f" It is good until {at(approval.expires_at)}." if approval.expires_at else ""
             request = approval.merge_request
             where = f"merge request {request.url}, head {request.sha}" if request is not None else "no reason was given"
-            return f"Approved by {approval.by} at {_at(approval.at)}: {approval.reason or where}.{until}"
+            return f"Approved by {approval.by} at {at(approval.at)}: {approval.reason or where}.{until}"
         case ApprovalState.REJECTED:
-            return f"Rejected by {approval.by} at {_at(approval.at)}: {approval.reason}. It must not be used."
+            return f"Rejected by {approval.by} at {at(approval.at)}: {approval.reason}. It must not be used."
         case ApprovalState.VOID:
             return f"Not approved any more: {approval.reason}. It must not be used."
         case ApprovalState.PENDING:
@@ -119,15 +130,15 @@ def _data(papers: Papers) -> Iterator[Block]:
     release = papers.release
     data, labels = member(release, "data"), member(release, "labels")
     yield Title("Data")
-    yield _facts(
+    yield facts(
         (
-            ("DataPipeline", Mono(_said(data.get("pipeline")))),
-            ("Version of the dataset", Mono(_said(data.get("version")))),
+            ("DataPipeline", Mono(said(data.get("pipeline")))),
+            ("Version of the dataset", Mono(said(data.get("version")))),
             ("Trained on", Mono(_commit(member(release, "data", "train")))),
             ("Measured on", Mono(_commit(member(release, "data", "test")))),
-            ("Labels", f"{_said(labels.get('rows'))} rows"),
-            ("Snapshot of the labels", Mono(_said(labels.get("snapshot")))),
-            ("Transformations, the same for both sides", Mono(_said(member(release, "transforms").get("digest")))),
+            ("Labels", f"{said(labels.get('rows'))} rows"),
+            ("Snapshot of the labels", Mono(said(labels.get("snapshot")))),
+            ("Transformations, the same for both sides", Mono(said(member(release, "transforms").get("digest")))),
         )
     )
 
@@ -137,35 +148,42 @@ def _training(papers: Papers) -> Iterator[Block]:
     parameters = member(papers.release, "experiment", "hparams")
     searcher = papers.config.get("searcher")
     yield Title("Training")
-    yield _facts(
+    yield facts(
         (
-            ("Run and trial", f"{_said(found.get('run'))}, trial {_said(found.get('trial'))}"),
-            ("Seed", _said(found.get("seed"))),
-            ("Searcher", _said(searcher.get("name")) if isinstance(searcher, dict) else ""),
-            ("Best value of the searcher's metric", _said(found.get("metric"))),
-            ("Began and ended", f"{_at(run.started_at)} to {_at(run.finished_at)}" if run and run.finished_at else ""),
+            ("Run and trial", f"{said(found.get('run'))}, trial {said(found.get('trial'))}"),
+            ("Seed", said(found.get("seed"))),
+            ("Searcher", said(searcher.get("name")) if isinstance(searcher, dict) else ""),
+            ("Best value of the searcher's metric", said(found.get("metric"))),
+            ("Began and ended", f"{at(run.started_at)} to {at(run.finished_at)}" if run and run.finished_at else ""),
         )
     )
     if parameters:
-        rows = tuple((Mono(name), _said(value)) for name, value in sorted(parameters.items()))
+        rows = tuple((Mono(name), said(value)) for name, value in sorted(parameters.items()))
         yield Grid(("Hyperparameter", "Value"), rows)
 
 
 def _results(papers: Papers) -> Iterator[Block]:
+    return results(papers.metrics, papers.report)
+
+
+def results(metrics: Mapping[str, float], report: Mapping[str, JsonValue]) -> Iterator[Block]:
+    """Tell what was measured on the test side, from the figures and the evaluator's report, as far as there is one."""
     yield Title("What was measured")
-    count = f"{papers.measured} items of " if papers.measured is not None else ""
+    items = measured(report)
+    count = f"{items} items of " if items is not None else ""
     yield Prose(f"On {count}the test side alone, which training never saw.")
-    yield Grid(("Metric", "Value"), tuple((name, _number(v)) for name, v in sorted(papers.metrics.items())))
-    classes = papers.per_class
+    yield Grid(("Metric", "Value"), tuple((name, number(v)) for name, v in sorted(metrics.items())))
+    classes = per_class(report)
     if classes:
         columns = tuple(dict.fromkeys(name for row in classes.values() for name in row))
         rows = (
-            (label, *(_number(row[c]) if c in row else "" for c in columns)) for label, row in sorted(classes.items())
+            (label, *(number(row[c]) if c in row else "" for c in columns)) for label, row in sorted(classes.items())
         )
         yield Title("Per class", 3)
         yield Grid(("Class", *columns), tuple(rows))
-    if papers.confusion is not None:
-        names, table = papers.confusion
+    taken = confusion(report)
+    if taken is not None:
+        names, table = taken
         yield Title("What was taken for what", 3)
         yield Prose("A row holds what an item is, a column what the model says.")
         counted = ((name, *map(str, row)) for name, row in zip(names, table, strict=True))
@@ -178,7 +196,12 @@ def _gates(papers: Papers) -> Iterator[Block]:
     if not gates:
         yield Prose("No gate is known: the Experiment has none, is gone, or has measured something else since.")
         return
-    yield Grid(
+    yield gated(gates)
+
+
+def gated(gates: Iterable[GateStatus]) -> Grid:
+    """Tell how each gate went."""
+    return Grid(
         ("Metric", "Found", "At least", "At most", "Passed"),
         tuple((g.metric, _maybe(g.value), _maybe(g.min), _maybe(g.max), "yes" if g.passed else "no") for g in gates),
     )
@@ -218,7 +241,7 @@ def _weakest(papers: Papers) -> str:
         known = {label: row[metric] for label, row in papers.per_class.items() if metric in row}
         if len(known) > 1:
             label = min(sorted(known), key=lambda name: known[name])
-            return f"It is weakest for the class {label}: {metric} {_number(known[label])}."
+            return f"It is weakest for the class {label}: {metric} {number(known[label])}."
     return ""
 
 
@@ -226,18 +249,19 @@ def _environment(papers: Papers) -> Iterator[Block]:
     found = member(papers.release, "environment")
     main = member(papers.release, "environment", "packages")
     yield Title("Environment")
-    yield _facts(
+    yield facts(
         (
-            ("Python", _said(found.get("python"))),
-            ("Image", Mono(_said(found.get("image")))),
-            ("Platform", _said(papers.lock.get("platform"))),
-            ("Frameworks", ", ".join(f"{name} {_said(version)}" for name, version in sorted(main.items()))),
+            ("Python", said(found.get("python"))),
+            ("Image", Mono(said(found.get("image")))),
+            ("Platform", said(papers.lock.get("platform"))),
+            ("Frameworks", ", ".join(f"{name} {said(version)}" for name, version in sorted(main.items()))),
             ("Installed in all", f"{len(papers.packages)} packages" if papers.packages else ""),
         )
     )
 
 
-def _members(papers: Papers) -> Iterator[Block]:
+def members(papers: Papers) -> Iterator[Block]:
+    """Name every member with its digest and where it lies."""
     release = papers.release
     git = member(release, "git")
     commit = git.get("commit")
@@ -250,11 +274,11 @@ def _members(papers: Papers) -> Iterator[Block]:
         ("environment", "environment", "lock"),
     )
     yield Title("Members")
-    rows: list[Row] = [("git", Mono(_said(commit)), "")] if commit else []
+    rows: list[Row] = [("git", Mono(said(commit)), "")] if commit else []
     for name, *path in parts:
-        said = member(release, *path)
-        if said:
-            rows.append((name, Mono(_said(said.get("digest"))), Mono(_said(said.get("uri")))))
+        kept = member(release, *path)
+        if kept:
+            rows.append((name, Mono(said(kept.get("digest"))), Mono(said(kept.get("uri")))))
     rows += ((name, "signed statement", Mono(uri)) for name, uri in papers.addresses())
     yield Grid(("Member", "Digest", "Where it lies"), tuple(rows))
 
@@ -275,38 +299,39 @@ def _verify(papers: Papers) -> Iterator[Block]:
     )
 
 
-def _facts(rows: Iterable[Row]) -> Grid:
+def facts(rows: Iterable[Row]) -> Grid:
     """A table without a head of what is known."""
     return Grid((), tuple(row for row in rows if row[1]))
 
 
 def _commit(side: dict[str, JsonValue]) -> str:
-    return f"{_said(side.get('repo'))}@{_said(side.get('commit'))}" if side else ""
+    return f"{said(side.get('repo'))}@{said(side.get('commit'))}" if side else ""
 
 
-def _said(value: JsonValue) -> str:
+def said(value: JsonValue) -> str:
     """A value as people read it; nothing for none."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _number(value)
+        return number(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure with five digits."""
     return str(int(value)) if value == int(value) else f"{value:.5g}"
 
 
 def _maybe(value: float | None) -> str:
-    return "" if value is None else _number(value)
+    return "" if value is None else number(value)
 
 
 def _signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.4g}"
 
 
-def _at(moment: datetime | None) -> str:
+def at(moment: datetime | None) -> str:
     """A moment to the second."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from .card import Commands, Grid, Mono, Points, Prose, Title, Verdict
+from .card import Commands, Figure, Grid, Mono, Points, Prose, Title, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,8 @@ td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 .shares thead th{text-align:center;padding-right:.7rem;padding-left:.7rem}
 code{font:.85em ui-monospace,monospace;overflow-wrap:break-word}
 pre{background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.75rem 1rem;overflow-x:auto}
+figure{margin:.75rem 0 1rem}figcaption{color:var(--quiet);font-size:.85rem}
+figure svg{display:block;width:100%;min-width:34rem}
 @media(max-width:40rem){tbody th{white-space:normal;max-width:9rem}}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}table{break-inside:avoid}}
 """
@@ -60,6 +62,8 @@ def _written(block: Block) -> str:
             return f'<p class="{"good" if usable else "bad"}">{escape(text)}</p>'
         case Points(items):
             return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+        case Figure(svg, caption):
+            return f'<figure><div class="wide">{svg}</div><figcaption>{escape(caption)}</figcaption></figure>'
         case Commands(lines):
             return f"<pre><code>{escape(chr(10).join(lines))}</code></pre>"
         case Grid():

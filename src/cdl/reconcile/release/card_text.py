@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .card import Commands, Grid, Mono, Points, Prose, Title, Verdict
+from .card import Commands, Figure, Grid, Mono, Points, Prose, Title, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ def _written(block: Block) -> str:
     match block:
         case Title(text, level):
             return f"{'#' * level} {_cell(text)}"
-        case Prose(text):
+        case Prose(text) | Figure(_, text):
             return _cell(text)
         case Verdict(text, _):
             return f"> {_cell(text)}"

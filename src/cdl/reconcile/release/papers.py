@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pydantic import JsonValue
 
@@ -43,24 +43,17 @@ class Papers:
     @property
     def per_class(self) -> dict[str, dict[str, float]]:
         """What it measured for each class, where the evaluator reports that as the manual says."""
-        found = self.report.get("perClass")
-        return {name: _numbers(row) for name, row in found.items()} if isinstance(found, dict) else {}
+        return per_class(self.report)
 
     @property
     def measured(self) -> int | None:
         """How many items of the test side were measured."""
-        return _count(self.report.get("n"))
+        return measured(self.report)
 
     @property
     def confusion(self) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]] | None:
         """Class names, and how many of each were taken for which; None where the evaluator reports no such thing."""
-        names, rows = self.report.get("classes"), self.report.get("confusion")
-        if not isinstance(names, list) or not isinstance(rows, list) or len(names) != len(rows) or not names:
-            return None
-        table = tuple(_counts(row) for row in rows)
-        if any(len(row) != len(names) for row in table):
-            return None
-        return tuple(str(name) for name in names), table
+        return confusion(self.report)
 
     @property
     def packages(self) -> dict[str, str]:
@@ -74,6 +67,28 @@ class Papers:
         for name, uri in (("provenance", status.provenance), ("approval", status.approval.attestation)):
             if uri:
                 yield name, uri
+
+
+def per_class(report: Mapping[str, JsonValue]) -> dict[str, dict[str, float]]:
+    """Read from an evaluator's report what it measured for each class."""
+    found = report.get("perClass")
+    return {name: _numbers(row) for name, row in found.items()} if isinstance(found, dict) else {}
+
+
+def measured(report: Mapping[str, JsonValue]) -> int | None:
+    """Read how many items were measured."""
+    return _count(report.get("n"))
+
+
+def confusion(report: Mapping[str, JsonValue]) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]] | None:
+    """Read class names, and how many of each were taken for which; None where nothing of that shape is reported."""
+    names, rows = report.get("classes"), report.get("confusion")
+    if not isinstance(names, list) or not isinstance(rows, list) or len(names) != len(rows) or not names:
+        return None
+    table = tuple(_counts(row) for row in rows)
+    if any(len(row) != len(names) for row in table):
+        return None
+    return tuple(str(name) for name in names), table
 
 
 def _numbers(value: JsonValue) -> dict[str, float]:
