@@ -41,6 +41,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _write(file: BinaryIO, piece: bytes | bytearray | memoryview) -> None:
+    """Write all of it: a file without a buffer may take a part."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
 class Spool:
     """One piece of content on its way in: in memory while it is small, in a file once it is not."""
 
@@ -52,8 +59,8 @@ class Spool:
         self._path: Path | None = None
         self.size = 0
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes."""
+    def feed(self, piece: bytes | memoryview) -> None:
+        """Take the next bytes; they may be written over afterwards."""
         self.size += len(piece)
         self._hash.update(piece)
         if self._file is None and self.size < INLINE:
@@ -61,17 +68,16 @@ class Spool:
             return
         if self._file is None:
             self._path = self._incoming / uuid.uuid4().hex
-            self._file = self._path.open("wb")
-            self._file.write(self._body)
+            self._file = self._path.open("wb", buffering=0)
+            _write(self._file, self._body)
             self._body.clear()
-        self._file.write(piece)
+        _write(self._file, piece)
 
     def close(self) -> "Held":
         """Tell what came in; a large file is on disk when this returns, and has no name yet."""
         part = Part(self._hash.digest(), self.size)
         if self._file is None:
             return Held(part, bytes(self._body), None)
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         return Held(part, b"", self._path)
@@ -187,14 +193,28 @@ class Blobs:
         """Start taking one piece of content."""
         return Spool(self.incoming)
 
+    def take_small(self, path: str) -> Held | None:
+        """Take a file from disk if it is small, as nearly every file is: one read, and nothing of a spool. Any thread.
+
+        By the system's own calls, for Python's file objects cost more than the bytes.
+        """
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(file).st_size
+            if size >= INLINE:
+                return None
+            body = os.read(file, size + 1)
+            while len(body) != size and (piece := os.read(file, INLINE)):
+                body, size = body + piece, -1  # it grows or shrinks while it is read: to its end, wherever that is
+        finally:
+            os.close(file)
+        return Held(Part(digest_of(body), len(body)), body, None) if len(body) < INLINE else None
+
     def take_file(self, path: Path, *, move: bool = False) -> Held:
         """Take a file from disk; `move` where it is on the same file system and nobody else's. Any thread."""
-        size = path.stat().st_size
-        if size < INLINE:  # nearly every file there is: one read, and nothing of a spool
-            body = path.read_bytes()
-            if len(body) < INLINE:
-                return Held(Part(digest_of(body), len(body)), body, None)
-        if move and size >= INLINE:
+        if (small := self.take_small(str(path))) is not None:
+            return small
+        if move:
             with path.open("rb") as file:
                 found = blake3()
                 while piece := file.read(PIECE):
@@ -204,10 +224,11 @@ class Blobs:
             path.rename(final)
             return Held(Part(found.digest(), final.stat().st_size), b"", final)
         spool = self.spool()
+        buffer = memoryview(bytearray(PIECE))  # one for all pieces: fresh memory for each costs more than its bytes
         try:
             with path.open("rb", buffering=0) as file:
-                while piece := file.read(PIECE):
-                    spool.feed(piece)
+                while size := file.readinto(buffer):
+                    spool.feed(buffer[:size])
             return spool.close()
         except OSError:
             spool.discard()

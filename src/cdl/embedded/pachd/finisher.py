@@ -39,17 +39,18 @@ class Finisher:
         for commit in waiting:
             if not self._is_ready(commit):
                 continue
-            joined = await asyncio.to_thread(self._join, self._appended(commit)) if not commit.error else []
-            self._finish(commit, joined)
+            tree = self._layers.tree(commit.id)
+            appended = _appended(tree) if not commit.error else []
+            if appended:
+                self._finish(commit, None, await asyncio.to_thread(self._join, appended))
+            else:  # nobody has come between: the tree is what it was
+                self._finish(commit, tree, [])
+                await asyncio.sleep(0)  # whoever asks meanwhile need not wait for the last of many
 
     def _is_ready(self, commit: Commit) -> bool:
         """Tell whether the parent, on which the tree stands, is finished."""
         parent = refs.find_commit(self._store.db, commit.parent) if commit.parent is not None else None
         return parent is None or parent.finished > 0
-
-    def _appended(self, commit: Commit) -> list[tuple[str, str, trees.Parts]]:
-        tree: Tree = self._layers.tree(commit.id)
-        return [(path, tag, parts) for path, tags in tree.items() for tag, parts in tags.items() if len(parts) > 1]
 
     def _join(self, appended: list[tuple[str, str, trees.Parts]]) -> list[tuple[Change, bytes]]:
         """Make one piece of what was appended, so that equal content has one name. In a thread."""
@@ -63,7 +64,7 @@ class Finisher:
             out.append((Change("set", path, tag, part.digest, part.size), held.body))
         return out
 
-    def _finish(self, stale: Commit, joined: list[tuple[Change, bytes]]) -> None:
+    def _finish(self, stale: Commit, read: Tree | None, joined: list[tuple[Change, bytes]]) -> None:
         with self._store.write() as db:
             commit = refs.find_commit(db, stale.id)
             if commit is None or commit.finished:
@@ -71,11 +72,11 @@ class Finisher:
             if joined:
                 self._blobs.keep(db, ((c.digest, body) for c, body in joined if body or not c.size))
                 layers.add(db, commit.id, (change for change, _ in joined))
-            tree = self._layers.tree(commit.id)
+            tree = self._layers.tree(commit.id) if read is None else read
             error = commit.error or trees.fault(tree)
-            size = sum(p.size for tags in tree.values() for parts in tags.values() for p in parts)
             db.execute(
-                "UPDATE commits SET finished = ?, error = ?, size = ? WHERE id = ?", (now(), error, size, commit.id)
+                "UPDATE commits SET finished = ?, error = ?, size = ? WHERE id = ?",
+                (now(), error, trees.size_of(tree), commit.id),
             )
             db.execute(
                 "UPDATE jobs SET state = ?, reason = ?, finished = ? WHERE output = ? AND state = ?",
@@ -85,3 +86,8 @@ class Finisher:
                 triggers.fire(db, refs.commit_by_id(db, commit.id))
             if not error and self._layers.wants_snapshot(commit.id):
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (commit.id, trees.pack(tree)))
+        self._layers.remember(stale.id, tree)
+
+
+def _appended(tree: Tree) -> list[tuple[str, str, trees.Parts]]:
+    return [(path, tag, parts) for path, tags in tree.items() for tag, parts in tags.items() if len(parts) > 1]

@@ -93,7 +93,9 @@ class Intake:
         if not source.exists():
             raise RefusedError(f"{url} was not found", "NOT_FOUND")
         whole = source.is_dir()
-        found = self._listing(source, paths.clean(path)) if whole else iter([(source, paths.clean_file(path))])
+        found = (
+            self._listing(str(source), paths.clean(path)) if whole else iter([(str(source), paths.clean_file(path))])
+        )
         while batch := await asyncio.to_thread(self._take, found):
             for target, held in batch:
                 self._hold(target, tag or DEFAULT_TAG, held)
@@ -108,8 +110,8 @@ class Intake:
             raise invalid(f"{url!r} cannot be fetched: it is not below a folder given with --allow-file-root")
         return source
 
-    def _listing(self, source: Path, to: str) -> Iterator[tuple[Path, str]]:
-        """Walk a folder in order; a link must not lead out of what is allowed."""
+    def _listing(self, source: str, to: str) -> Iterator[tuple[str, str]]:
+        """Walk a folder in order, by names alone; a link must not lead out of what is allowed."""
         prefix = to.rstrip("/")
         with os.scandir(source) as entries:
             names = sorted(entries, key=lambda entry: entry.name)
@@ -117,18 +119,21 @@ class Intake:
             if entry.is_symlink() and not any(Path(entry.path).resolve().is_relative_to(root) for root in self._roots):
                 raise invalid(f"{entry.path} is a link that leads out of the folders given with --allow-file-root")
             if not entry.is_dir():
-                yield Path(entry.path), paths.clean_file(f"{prefix}/{entry.name}")
+                paths.check(target := f"{prefix}/{entry.name}")
+                yield entry.path, target
         for entry in names:
             if entry.is_dir(follow_symlinks=False):
-                yield from self._listing(Path(entry.path), f"{prefix}/{entry.name}")
+                yield from self._listing(entry.path, f"{prefix}/{entry.name}")
 
-    def _take(self, found: Iterator[tuple[Path, str]]) -> list[tuple[str, Held]]:
+    def _take(self, found: Iterator[tuple[str, str]]) -> list[tuple[str, Held]]:
         """Read the next files from disk. In a thread."""
         out: list[tuple[str, Held]] = []
         size = 0
         for file, target in found:
-            held = self._blobs.take_file(file)
-            self._blobs.settle(held)
+            held = self._blobs.take_small(file)
+            if held is None:
+                held = self._blobs.take_file(Path(file))
+                self._blobs.settle(held)
             out.append((target, held))
             size += len(held.body)
             if size >= BATCH or len(out) >= 5000:

@@ -14,14 +14,14 @@ REMEMBERED = 24  # trees and indexes of finished commits kept in memory, and
 ENTRIES = 400_000  # how many paths they may have together
 LONG = 64  # a chain of this many commits gets a snapshot
 MANY = 50_000  # and so does one of this many changes
+CHANGES = "SELECT kind, path, tag, digest, size FROM changes WHERE commit_id = ? ORDER BY seq"
 
 T = TypeVar("T", Tree, Index)
 
 
 def changes(db: sqlite3.Connection, commit: int) -> list[Change]:
     """Read what a commit changes, in order."""
-    rows = db.execute("SELECT kind, path, tag, digest, size FROM changes WHERE commit_id = ? ORDER BY seq", (commit,))
-    return [Change(*row) for row in rows]
+    return [Change(*row) for row in db.execute(CHANGES, (commit,))]
 
 
 def base_of(db: sqlite3.Connection, commit: int) -> int | None:
@@ -83,10 +83,11 @@ class Layers:
             chain.append(at)
             at = base_of(db, at)
         for link in reversed(chain):
-            tree = trees.apply(tree, changes(db, link))
-        return self._remember(commit, tree)
+            tree = trees.apply(tree, db.execute(CHANGES, (link,)))
+        return self.remember(commit, tree)
 
-    def _remember(self, commit: int, tree: Tree) -> Tree:
+    def remember(self, commit: int, tree: Tree) -> Tree:
+        """Keep a tree that can no longer change; any other is only given back."""
         if self._finished(commit):
             _push(self._trees, commit, tree)
         return tree

@@ -28,7 +28,7 @@ def check(path: str) -> None:
             f"path {path!r} has the character {found.group()!r}; only printable ASCII "
             "without * ? [ ] { } ! ( ) @ + ^ is allowed"
         )
-    if any(part in {".", ".."} for part in path.split("/")):
+    if "/." in path and any(part in {".", ".."} for part in path.split("/")):
         raise RefusedError(f"path {path!r} has a relative element; '.' and '..' are not allowed")
 
 

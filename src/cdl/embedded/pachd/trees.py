@@ -16,6 +16,8 @@ from cdl.embedded.pachd.blobs import EMPTY, Part, directory_digest
 Parts = tuple[Part, ...]
 Tree = dict[str, dict[str, Parts]]
 DEFAULT_TAG = "default"
+Row = tuple[str, str, str, bytes, int]
+"""A change as the database gives it: to make a Change of each costs as much as to apply it."""
 
 
 class Change(NamedTuple):
@@ -34,6 +36,8 @@ def put(path: str, part: Part, tag: str = DEFAULT_TAG) -> Change:
 
 
 def _append(found: Parts, part: Part) -> Parts:
+    if not found:
+        return (part,) if part.size else (EMPTY,)
     whole = (*found, part) if part.size else found
     return tuple(p for p in whole if p.size) or (EMPTY,)
 
@@ -47,17 +51,16 @@ def _drop(tree: Tree, path: str, tag: str) -> None:
         del tree[path]
 
 
-def apply(tree: Tree, changes: Iterable[Change]) -> Tree:
+def apply(tree: Tree, changes: Iterable[Change | Row]) -> Tree:
     """Make the tree that follows; the one given stays as it is."""
     made = dict(tree)
-    for change in changes:
-        path, tag = change.path, change.tag
-        if change.kind in {"put", "set"}:
-            part = Part(change.digest, change.size)
+    for kind, path, tag, digest, size in changes:
+        if kind in {"put", "set"}:
+            part = Part(digest, size)
             tags = made.get(path, {})
-            parts = _append(tags.get(tag, ()), part) if change.kind == "put" else (part,)
+            parts = _append(tags.get(tag, ()), part) if kind == "put" else (part,)
             made[path] = {**tags, tag: parts} if tags else {tag: parts}
-        elif change.kind == "untag":
+        elif kind == "untag":
             for found in [p for p, tags in made.items() if tag in tags]:
                 _drop(made, found, tag)
         elif path.endswith("/"):
@@ -92,13 +95,23 @@ def fault(tree: Tree) -> str:
         if len(tags) > 1:
             first, second = sorted(tags)[:2]
             return f"file {path} was written by more than one datum: {first} and {second}"
-    for path in tree:
-        at = path.rfind("/")
-        while at > 0:
-            if path[:at] in tree:
-                return f"path {path[:at]} is both a file and a directory: {path} lies below it"
-            at = path.rfind("/", 0, at)
+    torn = {at for folder in {path[: path.rfind("/")] for path in tree} for at in _up(folder) if at in tree}
+    if torn:  # one look at each folder has found it; a look at each file says it in the order of the files
+        path, at = next((path, at) for path in tree for at in _up(path[: path.rfind("/")]) if at in torn)
+        return f"path {at} is both a file and a directory: {path} lies below it"
     return ""
+
+
+def _up(folder: str) -> Iterator[str]:
+    """Give a folder and every one above it, the root left out."""
+    while folder:
+        yield folder
+        folder = folder[: folder.rfind("/")]
+
+
+def size_of(tree: Tree) -> int:
+    """Add up what the files hold."""
+    return sum(part.size for tags in tree.values() for parts in tags.values() for part in parts)
 
 
 class Entry(NamedTuple):
