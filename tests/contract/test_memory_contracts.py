@@ -212,6 +212,9 @@ class TestMemorySources(SourceCollectorContract):
         engine.places[uri] = content
         return uri
 
+    def replace(self, engine, uri, content):
+        engine.places[uri] = content
+
     def withdraw(self, engine, uri):
         del engine.places[uri]
 

@@ -48,8 +48,12 @@ def _of_all(resource: Resource, spec: Spec) -> Iterator[str]:
 def _of_pipeline(resource: DataPipeline) -> Iterator[str]:
     spec = resource.spec
     for number, source in enumerate(spec.sources):
-        if source.sha256 is None and source.uri.startswith("http"):
+        if source.sha256 is None and source.uri.startswith("http") and not spec.schedule:
             yield f"spec.sources[{number}]: without sha256, whatever is fetched is taken for the data"
+    if spec.schedule and not spec.sources:
+        yield "spec.schedule: not used, because there are no sources to fetch again"
+    elif spec.schedule and not any(source.may_change for source in spec.sources):
+        yield "spec.schedule: nothing can change, because every source is pinned by its sha256 or its git commit"
     if spec.split is not None and spec.sources and all(s.side is not None for s in spec.sources):
         yield "spec.split: not used, because every source names its side"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import Reason
 from cdl.api.v1alpha1 import DataPipeline, Experiment, Release
 from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Side
-from cdl.ports.errors import Rejected
+from cdl.ports.errors import Conflict, Rejected
 from cdl.reconcile import datapipeline as pure
 from cdl.reconcile.protection import pinned_by
 
@@ -50,10 +50,13 @@ def controller(engines: Engines) -> DataPipelines:
 
     def act(resource: DataPipeline, action: pure.Action) -> None:
         match action:
-            case pure.CollectSource(source):
-                engines.sources.collect(source)
+            case pure.CollectSource(source, due):
+                engines.sources.collect(source, due)
             case pure.Ingest(side, key, sources, split):
                 folder = engines.sources.lay_out(sources, split, side)
+                if pure.ingest_key(resource.spec, engines.sources.look(sources)) != key:
+                    # another DataPipeline with the same source fetched it in between
+                    raise Conflict(f"{resource.key}: its sources were fetched again while their files were laid out")
                 engines.data.ingest(resource.key, side, key, folder)
             case pure.EnsureStep(side, wish, reads):
                 engines.data.ensure_step(resource.key, side, wish, reads)

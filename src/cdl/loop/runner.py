@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from cdl.ports.errors import PortError
-from cdl.reconcile.decision import PATIENT, SOON
+from cdl.reconcile.decision import PATIENT, SOON, Appointment
 
 from .context import about
 from .observer import SILENT
@@ -147,10 +147,12 @@ class Runner:
             troubled.add(key)
             return again + again * JITTER * _spread(key)
         troubled.discard(key)
-        if again == SOON:
+        if again == SOON and not isinstance(again, Appointment):
             waiting.add(key)
         else:
             waiting.discard(key)
+        if isinstance(again, Appointment):
+            return again
         if again in STRETCHED:
             return STRETCHED[again] if key.kind in self._beating else again
         return again + again * JITTER * _spread(key) if again is not None else None

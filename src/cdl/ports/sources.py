@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from cdl.api.v1alpha1.datapipeline import Side, Source, Split
@@ -15,10 +16,16 @@ class SourceCollector(Protocol):
     """Sources of DataPipelines, fetched once and kept by their content."""
 
     def look(self, sources: tuple[Source, ...]) -> tuple[SourceSeen, ...]:
-        """Say which sources are at hand, with the digest of their bytes; fetches nothing."""
+        """Say which sources are at hand, with the digest of their bytes; fetches nothing.
 
-    def collect(self, source: Source) -> None:
+        With the newest due time that each was fetched for, where it ever was fetched for one.
+        """
+
+    def collect(self, source: Source, due: datetime | None = None) -> None:
         """Fetch a source, its mirrors after it, and check it. A second call for what is at hand changes nothing.
+
+        With `due`, what is at hand is fetched again, unless that was done for this due time or a later one already.
+        A fetch that fails leaves what is at hand.
 
         Raises:
             Rejected: with reason SourceUnusable; one sentence names the source, what was found and what is expected.

@@ -21,11 +21,16 @@ HELD = timedelta(seconds=5)
 """How long to wait for people to let go of what keeps a deleted resource."""
 
 
+class Appointment(timedelta):
+    """A wait until a given moment: whoever keeps it comes at the moment itself, neither later nor with others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[S_co, A_co]):
     """What to do now, what to say of it, and when to look again.
 
-    `look_again_after` is None exactly when nothing is going on: then only an event or `spec.interval` leads to a look.
+    `look_again_after` is None exactly when nothing is going on: then only an event or `spec.interval` leads to a look,
+    or a due time that comes before that: an `Appointment`.
     A deletion that is held is looked at again all the same: no event tells that what it waits for is gone.
     """
 

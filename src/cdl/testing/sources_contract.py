@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SPLIT = Split(test=0.25, seed=7)
 NEWS = {f"{label}/{n}.txt": f"{label} {n}" for label in ("sport", "tech") for n in range(20)}
 TEXT = b"one file"
+DUE = datetime(2026, 1, 1, 3, tzinfo=UTC)
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -44,6 +46,10 @@ class SourceCollectorContract:
 
     def publish(self, engine: SourceCollector, name: str, content: bytes) -> str:
         """Put a file where the collector can fetch it, and give its uri."""
+        raise NotImplementedError
+
+    def replace(self, engine: SourceCollector, uri: str, content: bytes) -> None:
+        """Put another file where one was published."""
         raise NotImplementedError
 
     def withdraw(self, engine: SourceCollector, uri: str) -> None:
@@ -75,6 +81,40 @@ class SourceCollectorContract:
         self.withdraw(engine, uri)
         engine.collect(wanted)
         assert [s.digest for s in engine.look((wanted,))] == [sha256(TEXT)]
+
+    def test_what_is_due_is_fetched_again(self, engine: SourceCollector) -> None:
+        """What lies at its place by then is at hand, and for which due time is known."""
+        uri = self.publish(engine, "a.txt", TEXT)
+        wanted = source(uri=uri, unpack="none")
+        engine.collect(wanted)
+        assert [s.collected_for for s in engine.look((wanted,))] == [None]
+        self.replace(engine, uri, b"another")
+        engine.collect(wanted)
+        assert [s.digest for s in engine.look((wanted,))] == [sha256(TEXT)]
+        engine.collect(wanted, DUE)
+        assert [(s.digest, s.collected_for) for s in engine.look((wanted,))] == [(sha256(b"another"), DUE)]
+
+    def test_a_due_time_is_kept_once(self, engine: SourceCollector) -> None:
+        """Neither the same nor an earlier one leads to another fetch; a later one does."""
+        uri = self.publish(engine, "a.txt", TEXT)
+        wanted = source(uri=uri, unpack="none")
+        engine.collect(wanted, DUE)
+        self.replace(engine, uri, b"another")
+        for due in (DUE, DUE - timedelta(hours=1), None):
+            engine.collect(wanted, due)
+            assert [(s.digest, s.collected_for) for s in engine.look((wanted,))] == [(sha256(TEXT), DUE)]
+        engine.collect(wanted, DUE + timedelta(hours=1))
+        assert [s.digest for s in engine.look((wanted,))] == [sha256(b"another")]
+
+    def test_a_fetch_that_fails_leaves_what_is_at_hand(self, engine: SourceCollector) -> None:
+        """And is not taken for one of that due time."""
+        uri = self.publish(engine, "a.txt", TEXT)
+        wanted = source(uri=uri, unpack="none")
+        engine.collect(wanted)
+        self.withdraw(engine, uri)
+        with pytest.raises(Rejected):
+            engine.collect(wanted, DUE)
+        assert [(s.digest, s.collected_for) for s in engine.look((wanted,))] == [(sha256(TEXT), None)]
 
     def test_a_wrong_checksum_is_rejected_and_not_kept(self, engine: SourceCollector) -> None:
         """The sentence names the source, what was found and what is expected."""

@@ -29,9 +29,33 @@ class DigestsTheName(MemorySources):
 
 
 class FetchesEveryTime(MemorySources):
-    def collect(self, source):
+    def collect(self, source, due=None):
         self._kept.pop((source.uri, source.sha256), None)
+        super().collect(source, due)
+
+
+class IgnoresDueTimes(MemorySources):
+    def collect(self, source, due=None):
         super().collect(source)
+
+
+class ForgetsForWhen(MemorySources):
+    def look(self, sources):
+        return tuple(SourceSeen(s.name, s.digest) for s in super().look(sources))
+
+
+class KeepsADueTimeTwice(MemorySources):
+    def collect(self, source, due=None):
+        if due is not None:
+            self._due.pop((source.uri, source.sha256), None)
+        super().collect(source, due)
+
+
+class GivesUpWhatItHas(MemorySources):
+    def collect(self, source, due=None):
+        if due is not None:
+            self._kept.pop((source.uri, source.sha256), None)
+        super().collect(source, due)
 
 
 class IgnoresChecksums(MemorySources):
@@ -40,9 +64,9 @@ class IgnoresChecksums(MemorySources):
 
 
 class KeepsWhatIsWrong(MemorySources):
-    def collect(self, source):
+    def collect(self, source, due=None):
         try:
-            super().collect(source)
+            super().collect(source, due)
         except Rejected:
             if source.uri in self.places:
                 self._kept[source.uri, source.sha256] = self.places[source.uri]
@@ -50,36 +74,36 @@ class KeepsWhatIsWrong(MemorySources):
 
 
 class HidesWhatItFound(MemorySources):
-    def collect(self, source):
+    def collect(self, source, due=None):
         try:
-            super().collect(source)
+            super().collect(source, due)
         except Rejected as error:
             message = f"source {source.name}: wrong"
             raise Rejected(message, Reason.SOURCE_UNUSABLE) from error
 
 
 class HopesForMissingFiles(MemorySources):
-    def collect(self, source):
+    def collect(self, source, due=None):
         if source.uri not in self.places and source.uri not in self.silent:
             message = f"source {source.name}: perhaps later"
             raise Unavailable(message)
-        super().collect(source)
+        super().collect(source, due)
 
 
 class GivesUpOnSilence(MemorySources):
-    def collect(self, source):
+    def collect(self, source, due=None):
         try:
-            super().collect(source)
+            super().collect(source, due)
         except Unavailable as error:
             raise Rejected(str(error), Reason.SOURCE_UNUSABLE) from error
 
 
 class IgnoresMirrors(MemorySources):
-    def collect(self, source):
+    def collect(self, source, due=None):
         if source.mirrors and source.uri in self.silent:
             message = "nobody answers"
             raise Unavailable(message)
-        super().collect(source)
+        super().collect(source, due)
 
 
 class KeepsTheTop(MemorySources):
@@ -142,15 +166,32 @@ class TakesBrokenArchives(MemorySources):
 LIARS = {
     FetchesOnLook: {"test_looking_fetches_nothing", "test_a_collected_source_is_at_hand_with_its_digest"},
     DigestsTheName: {
+        "test_a_due_time_is_kept_once",
+        "test_a_fetch_that_fails_leaves_what_is_at_hand",
+        "test_what_is_due_is_fetched_again",
         "test_a_collected_source_is_at_hand_with_its_digest",
         "test_collecting_again_changes_nothing",
         "test_mirrors_come_after_the_place_itself",
     },
-    FetchesEveryTime: {"test_collecting_again_changes_nothing"},
+    FetchesEveryTime: {
+        "test_a_due_time_is_kept_once",
+        "test_a_fetch_that_fails_leaves_what_is_at_hand",
+        "test_what_is_due_is_fetched_again",
+        "test_collecting_again_changes_nothing",
+    },
+    IgnoresDueTimes: {
+        "test_what_is_due_is_fetched_again",
+        "test_a_due_time_is_kept_once",
+        "test_a_fetch_that_fails_leaves_what_is_at_hand",
+    },
+    ForgetsForWhen: {"test_what_is_due_is_fetched_again", "test_a_due_time_is_kept_once"},
+    KeepsADueTimeTwice: {"test_a_due_time_is_kept_once"},
+    GivesUpWhatItHas: {"test_a_fetch_that_fails_leaves_what_is_at_hand", "test_a_due_time_is_kept_once"},
     IgnoresChecksums: {"test_a_wrong_checksum_is_rejected_and_not_kept"},
     KeepsWhatIsWrong: {"test_a_wrong_checksum_is_rejected_and_not_kept"},
     HidesWhatItFound: {"test_a_wrong_checksum_is_rejected_and_not_kept"},
     HopesForMissingFiles: {
+        "test_a_fetch_that_fails_leaves_what_is_at_hand",
         "test_a_missing_source_is_rejected",
         "test_collecting_again_changes_nothing",
     },

@@ -32,6 +32,14 @@ def test_what_is_meant_is_not_doubted(document):
             "spec.sources[0]: without sha256, whatever is fetched is taken for the data",
         ),
         (
+            pipeline_document(sources=[source_document(sha256=A_SHA)], schedule="@daily"),
+            "spec.schedule: nothing can change, because every source is pinned by its sha256 or its git commit",
+        ),
+        (
+            pipeline_document(sources=[], schedule="@daily"),
+            "spec.schedule: not used, because there are no sources to fetch again",
+        ),
+        (
             pipeline_document(sources=[source_document(sha256=A_SHA, side="test")]),
             "spec.split: not used, because every source names its side",
         ),

@@ -177,6 +177,9 @@ class TestSources(SourceCollectorContract):
         (place / name).write_bytes(content)
         return f"{self.address}/{place.name}/{name}"
 
+    def replace(self, engine, uri, content):
+        (self.folder / uri.removeprefix(f"{self.address}/")).write_bytes(content)
+
     def withdraw(self, engine, uri):
         (self.folder / uri.removeprefix(f"{self.address}/")).unlink()
 

@@ -17,6 +17,7 @@ from cdl.api.rules import (
     SIDES_ARE_KNOWN,
     STEP_PROGRAM,
 )
+from cdl.api.schedule import Schedule
 from cdl.checks import checks_in
 
 from .resource import Resource, Spec, Status
@@ -52,6 +53,11 @@ class Source(Frozen):
     strip: int = Field(0, ge=0, le=10, description="Leading path components to drop when unpacking.")
     side: Side | None = Field(None, description="Put it on this side as it is; absent: spec.split decides.")
     mirrors: tuple[str, ...] = Field((), description="Other places of the same files, tried in order.")
+
+    @property
+    def may_change(self) -> bool:
+        """Nothing says what it holds: neither a checksum nor a git commit, which is its own."""
+        return self.sha256 is None and not self.uri.startswith("git+")
 
     @model_validator(mode="after")
     def _asked_rightly(self) -> Self:
@@ -196,12 +202,6 @@ class Rejected(Frozen):
     max_fraction: float = Field(ge=0, le=1, description="Rejected items of all items.")
 
 
-class Labels(Frozen):
-    """Where labels come from."""
-
-    source: Annotated[Literal["parent", "file", "column", "labelStudio"], not_yet("parent", "file", "column")] = Field(
-        "parent", alias="from", description="The parent directory's name, files of labels, or a column of tables."
-    )
 class Column(Frozen):
     """Which column of which tables holds the labels."""
 
@@ -215,27 +215,36 @@ class Column(Frozen):
     label: str = Field("label", min_length=1, max_length=200, description="The column with that item's label.")
 
 
+class Labels(Frozen):
+    """Where labels come from."""
+
+    source: Annotated[Literal["parent", "file", "column", "labelStudio"], not_yet("parent", "file", "column")] = Field(
+        "parent", alias="from", description="The parent directory's name, files of labels, or a column of tables."
+    )
     path: str = Field("*labels*", description="With from: file, which files hold labels (shell pattern).")
+    column: Column | None = Field(None, description="With from: column, where in tables the labels stand.")
     label_studio: Annotated[JsonValue, not_yet(None)] = Field(
         None, description="The Label Studio project that labels come from."
     )
 
-
-class DataPipelineSpec(Spec):
-    column: Column | None = Field(None, description="With from: column, where in tables the labels stand.")
-    """What the dataset should be."""
-
-    sources: tuple[Source, ...] = Field(
-        (), max_length=500, description="May be empty when people push into the input repositories."
     @model_validator(mode="after")
     def _says_which_column(self) -> Self:
         if (self.source == "column") is not (self.column is not None):
             raise LABELS_FROM_COLUMN.refusal()
         return self
 
+
+class DataPipelineSpec(Spec):
+    """What the dataset should be."""
+
+    sources: tuple[Source, ...] = Field(
+        (), max_length=500, description="May be empty when people push into the input repositories."
     )
-    schedule: Annotated[str, not_yet("")] = Field(
-        "", max_length=100, description="Cron expression: when to fetch again."
+    schedule: Schedule = Field(
+        "",
+        max_length=100,
+        description="When to fetch sources without sha256 again, in UTC: a cron expression of five fields, @hourly, "
+        "@daily, @weekly, @monthly, @yearly, or @every with a time as in 90s or 1h30m.",
     )
     split: Split | None = Field(None, description="How to divide sources that name no side.")
     steps: tuple[Step, ...] = Field((), max_length=100, description="Transformations in order, alike on both sides.")
@@ -340,6 +349,10 @@ class DataPipelineStatus(Status):
     )
     fields_before: dict[str, str] = Field(default_factory=dict, description="The same of the dataset before it.")
     dataset: Dataset | None = None
+    collected_for: datetime | None = Field(
+        None, description="The newest due time of spec.schedule that sources were fetched for; counted from at first."
+    )
+    next_fetch_at: datetime | None = Field(None, description="When spec.schedule is due next.")
 
 
 class DataPipeline(Resource):

@@ -205,14 +205,6 @@ class PachydermEngine:
             programs = self._reader.programs(namespace, repo, commit)
             return SideFound(has.digest, has.label_digest, has.label_rows, programs)
 
-    def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
-        """Write the files that `manifest` names below an empty folder, each at its path.
-
-        Raises:
-            Rejected: the commit is not there.
-        """
-        with door(f"exporting commit {commit} of {repo}"):
-            found = self._reader.commit(namespace, repo, commit)
     def labels(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> tuple[LabelRow, ...] | None:
         """Give the label rows of a finished commit, as `labels` says where they are; None: the commit is not there.
 
@@ -236,6 +228,14 @@ class PachydermEngine:
             except UnusableLabelsError as error:
                 raise Rejected(f"commit {commit} of {repo}: {error}", Reason.LABELS_UNUSABLE) from error
 
+    def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
+        """Write the files that `manifest` names below an empty folder, each at its path.
+
+        Raises:
+            Rejected: the commit is not there.
+        """
+        with door(f"exporting commit {commit} of {repo}"):
+            found = self._reader.commit(namespace, repo, commit)
             if found is None or not found.good:
                 raise Rejected(f"commit {commit} of {repo}: there is no such finished commit")
             folder.mkdir(parents=True, exist_ok=True)

@@ -27,8 +27,8 @@ from .translate import (
     notes_of,
     pipeline_named,
     prints_of,
-    repo_named,
     read_by_training,
+    repo_named,
     report_of,
 )
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from pachyderm_sdk import Client
 
-    from .wire import Entry
     from cdl.api.v1alpha1.datapipeline import Labels
 
     from .labels import Labelled
+    from .wire import Entry
 
 REPORTS = "/_reports"
 REMEMBERED = 256
@@ -60,8 +60,8 @@ class Reader:
         self._files: dict[tuple[str, str, str], tuple[Entry, ...]] = {}
         self._reports: dict[tuple[str, str, str], Report] = {}
         self._overlaps: dict[tuple[str, str, str], Overlap] = {}
-        self._failures: dict[tuple[str, str, str], str] = {}
         self._labels: dict[tuple[str, str, str], Labelled] = {}
+        self._failures: dict[tuple[str, str, str], str] = {}
 
     def branch_head(self, project: str, repo: str) -> CommitSeen | None:
         """Give the newest commit of a repository's branch, whatever its state; None when there is none."""
@@ -105,7 +105,6 @@ class Reader:
         key = (project, repo, commit)
         return _remembered(self._files, key, lambda: tuple(wire.walk(self._client, handle)))
 
-    def report(self, project: str, repo: str, commit: str) -> Report:
     def content(self, project: str, repo: str, commit: str, path: str) -> bytes:
         """Give the content of a file; no path at Pachyderm holds what would make it a pattern."""
         file = pfs.File(commit=commit_named(repo_named(project, repo), commit), path=path)
@@ -120,6 +119,7 @@ class Reader:
         key = (project, f"{repo}/{commit}", labels.column.model_dump_json())
         return _remembered(self._labels, key, lambda: labelled(files, labels, reported_rows, read))
 
+    def report(self, project: str, repo: str, commit: str) -> Report:
         """Add up the reports that a step left in a finished commit."""
         key = (project, repo, commit)
         return _remembered(self._reports, key, lambda: report_of(self._report_files(project, repo, commit)))

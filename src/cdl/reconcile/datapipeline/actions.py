@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cdl.api.v1alpha1.datapipeline import Side, Source, Split
 
     from .wishes import StepWish
@@ -16,6 +18,8 @@ class CollectSource:
     """Fetch a source and check it."""
 
     source: Source
+    due: datetime | None = None
+    """Fetch it again unless it was fetched for this due time or a later one; None: only if it is not at hand."""
 
 
 @dataclass(frozen=True, slots=True)

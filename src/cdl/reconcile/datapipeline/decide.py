@@ -16,6 +16,7 @@ from .actions import CollectSource, EnsureStep, ForgetData, Ingest
 from .judge import judge
 from .seen import SideSeen, StepSeen
 from .status import say
+from .timetable import due, outdated
 from .wishes import ingest_key, wishes
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def decide(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, A
         gone: tuple[Action, ...] = (ForgetData(),) if spec.deletion_policy is DeletionPolicy.DELETE else ()
         return say(resource, seen, busy(Reason.DELETING, "removing repositories and pipelines"), gone)
     if spec.suspend:
-        return Decision(suspended(resource.status, resource.metadata.generation))
+        told = resource.status.model_copy(update={"next_fetch_at": None})
+        return Decision(suspended(told, resource.metadata.generation))
     unknown = sorted({s.uses for s in spec.steps if s.uses and s.uses not in seen.programs})
     if unknown:
         known = ", ".join(sorted(seen.programs))
@@ -57,11 +59,12 @@ def _bring_data_in(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineS
             if empty
             else None
         )
-    at_hand = {s.name for s in seen.sources if s.digest}
-    missing = tuple(s for s in spec.sources if s.name not in at_hand)
+    at = due(resource, seen)
+    missing = tuple(s for s in spec.sources if outdated(s, seen, at))
     if missing:
-        doing = busy(Reason.FETCHING_SOURCES, f"fetching {', '.join(s.name for s in missing)}")
-        return say(resource, seen, doing, tuple(CollectSource(s) for s in missing))
+        again = f", due {at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else ""
+        doing = busy(Reason.FETCHING_SOURCES, f"fetching {', '.join(s.name for s in missing)}{again}")
+        return say(resource, seen, doing, tuple(CollectSource(s, at) for s in missing))
     key = ingest_key(spec, seen.sources)
     stale = tuple(Side(side) for side in Side if _side(seen, side).ingest != key)
     if stale:

@@ -21,6 +21,8 @@ class SourceSeen:
     name: str
     digest: str | None
     """sha256 of the bytes at hand; None while they are not."""
+    collected_for: datetime | None = None
+    """The newest due time they were fetched for; None: they were not fetched for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,12 @@ class ManifestSeen:
     files: int
     label_digest: str
     label_rows: int
+    label_fault: str = ""
+    """One sentence when its tables do not say one label for each item; then the digest stands for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class StraySeen:
-    label_fault: str = ""
-    """One sentence when its tables do not say one label for each item; then the digest stands for nothing."""
     """A pipeline of this resource that no step of its spec asks for."""
 
     name: str

@@ -9,6 +9,8 @@ from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Dataset, RejectedS
 from cdl.reconcile.decision import SOON, Decision
 from cdl.reconcile.summary import remembered, settled
 
+from .timetable import appointment, times
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -42,6 +44,7 @@ def say(
         if made and dataset
         else old.history
     )
+    collected_for, next_fetch_at = times(resource, seen)
     done = sum(s.done for s in seen.steps) + sum(s.head is not None for s in seen.sides)
     status = DataPipelineStatus(
         observed_generation=resource.metadata.generation,
@@ -61,9 +64,11 @@ def say(
         fields=checked.fields if checked and dataset else old.fields,
         fields_before=old.fields if made else old.fields_before,
         dataset=current,
+        collected_for=collected_for,
+        next_fetch_at=next_fetch_at,
     )
     going_on = any(c.type is ConditionType.RECONCILING for c in conditions)
-    return Decision(status, actions, (wait or SOON) if going_on else None)
+    return Decision(status, actions, (wait or SOON) if going_on else appointment(resource, seen, next_fetch_at))
 
 
 def _success(dataset: Dataset | None, seen: Seen) -> str:

@@ -1,7 +1,7 @@
 """Sources of DataPipelines, kept by their content in a cache folder.
 
 cache/blobs/<sha256>          the bytes of a source, checked before they get this name
-cache/known/<wish>            which blob a source without its own checksum led to
+cache/known/<wish>            which blob a source without its own checksum led to, and for which due time, if any
 cache/sides/<digest>/train    the files of a side, unpacked and divided; appears whole or not at all
 """
 
@@ -12,8 +12,9 @@ import hashlib
 import os
 import shutil
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdl.api.canonical import digest, short
 from cdl.api.v1alpha1.datapipeline import Side
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1.datapipeline import Source, Split
 
 VARIABLE = "CDL_DATA"
+Blobs = dict[str, str | None]
+"""The bytes of each source as they were when the key of a folder was made: another fetch may come in between."""
 
 
 class Sources:
@@ -53,23 +56,29 @@ class Sources:
         self._buckets = buckets
 
     def look(self, sources: tuple[Source, ...]) -> tuple[SourceSeen, ...]:
-        """Say which sources are at hand, with the digest of their bytes; fetches nothing."""
-        return tuple(SourceSeen(source.name, self._at_hand(source)) for source in sources)
+        """Say which sources are at hand, with the digest of their bytes; fetches nothing.
 
-    def collect(self, source: Source) -> None:
+        With the newest due time that each was fetched for, where it ever was fetched for one.
+        """
+        return tuple(SourceSeen(s.name, self._at_hand(s), self._record(s).due) for s in sources)
+
+    def collect(self, source: Source, due: datetime | None = None) -> None:
         """Fetch a source, its mirrors after it, and check it. A second call for what is at hand changes nothing.
+
+        With `due`, what is at hand is fetched again, unless that was done for this due time or a later one already.
+        A fetch that fails leaves what is at hand.
 
         Raises:
             Rejected: with reason SourceUnusable; one sentence names the source, what was found and what is expected.
             Unavailable: nobody answered at any of its places.
         """
-        if self._at_hand(source) is not None:
+        if self._is_fresh(source, due):
             return
         try:
             self._blob("").mkdir(parents=True, exist_ok=True)
             with _alone(self._blob(f".lock-{self._known(source).name}")):
-                if self._at_hand(source) is None:
-                    self._fetch(source)
+                if not self._is_fresh(source, due):
+                    self._fetch(source, due)
         except OSError as error:
             raise disk(source.name, error) from error
 
@@ -91,7 +100,7 @@ class Sources:
         target = self._cache / "sides" / key
         if not _is_whole(target):
             try:
-                self._build(target, sources, split)
+                self._build(target, sources, blobs, split)
             except OSError as error:
                 raise disk(", ".join(blobs), error) from error
         return target / side
@@ -99,11 +108,23 @@ class Sources:
     def _at_hand(self, source: Source) -> str | None:
         if source.sha256 is not None and self._blob(source.sha256).is_file():
             return source.sha256
+        known = self._record(source)
+        whole = bool(known.blob) and self._blob(known.blob).is_file()
+        return known.blob if whole and not self._is_stale(source, known.stamp) else None
+
+    def _is_fresh(self, source: Source, due: datetime | None) -> bool:
+        if self._at_hand(source) is None:
+            return False
+        fetched = self._record(source).due if due is not None else None
+        return due is None or (fetched is not None and fetched >= due)
+
+    def _record(self, source: Source) -> _Record:
         try:
-            known, _, stamp = self._known(source).read_text(encoding="ascii").strip().partition(" ")
+            said, _, due = self._known(source).read_text(encoding="ascii").partition("\n")
         except (FileNotFoundError, NotADirectoryError):
-            return None
-        return known if self._blob(known).is_file() and not self._is_stale(source, stamp) else None
+            return _Record()
+        blob, _, stamp = said.strip().partition(" ")
+        return _Record(blob, stamp, datetime.fromisoformat(due.strip()) if due.strip() else None)
 
     def _is_stale(self, source: Source, stamp: str) -> bool:
         """A file on this machine is not the one that was collected any more.
@@ -122,17 +143,17 @@ class Sources:
         asked = [source.query] if source.query else []
         return self._cache / "known" / short([source.uri, source.sha256, source.mirrors, *asked], 32)
 
-    def _fetch(self, source: Source) -> None:
+    def _fetch(self, source: Source, due: datetime | None) -> None:
         complaints: list[PlaceError] = []
         for place in _places(source, self._roots):
             try:
-                self._take(source, place)
+                self._take(source, place, due)
                 return
             except PlaceError as error:
                 complaints.append(error)
         raise self._sorry(source, complaints)
 
-    def _take(self, source: Source, place: Path | str) -> None:
+    def _take(self, source: Source, place: Path | str, due: datetime | None) -> None:
         """Bring the bytes into the cache under their checksum; a half-written file never gets the name."""
         partial = self._blob(f".partial-{self._known(source).name}")
         # taken before the bytes are: a file that is written meanwhile is collected once more, never missed
@@ -155,14 +176,15 @@ class Sources:
             partial.replace(self._blob(found))
         finally:
             partial.unlink(missing_ok=True)
-        if source.sha256 != found:
-            self._remember(source, found, stamp)
+        if source.sha256 != found or due is not None:
+            self._remember(source, _Record(found, stamp, due or self._record(source).due))
 
-    def _remember(self, source: Source, blob: str, stamp: str) -> None:
+    def _remember(self, source: Source, record: _Record) -> None:
         known = self._known(source)
         known.parent.mkdir(parents=True, exist_ok=True)
         partial = known.with_name(f".partial-{known.name}-{os.getpid()}")
-        partial.write_text(f"{blob} {stamp}", encoding="ascii")
+        due = f"\n{record.due.isoformat()}" if record.due is not None else ""
+        partial.write_text(f"{record.blob} {record.stamp}{due}", encoding="ascii")
         partial.replace(known)
 
     def _sorry(self, source: Source, complaints: list[PlaceError]) -> PortError:
@@ -179,7 +201,7 @@ class Sources:
             return unusable(source.name, sentence)
         return Unavailable(f"source {source.name}: {sentence}")
 
-    def _build(self, target: Path, sources: tuple[Source, ...], split: Split | None) -> None:
+    def _build(self, target: Path, sources: tuple[Source, ...], blobs: Blobs, split: Split | None) -> None:
         """Make both sides at once, alone; what a caller that died left behind is thrown away."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target.with_suffix(".lock")):
@@ -189,7 +211,7 @@ class Sources:
             for leftover in (partial, target):
                 shutil.rmtree(leftover, ignore_errors=True)
             try:
-                self._fill(partial, sources, split)
+                self._fill(partial, sources, blobs, split)
                 partial.rename(target)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)  # what a refused archive has written is of no use
@@ -198,25 +220,36 @@ class Sources:
                 record.flush()
                 os.fsync(record.fileno())
 
-    def _fill(self, partial: Path, sources: tuple[Source, ...], split: Split | None) -> None:
+    def _fill(self, partial: Path, sources: tuple[Source, ...], blobs: Blobs, split: Split | None) -> None:
         for side in Side:
             (partial / side).mkdir(parents=True)
         whole = partial / "whole"
         for source in sources:
-            self._place(source, whole if source.side is None else partial / source.side)
+            place = whole if source.side is None else partial / source.side
+            self._place(source, self._blob(blobs[source.name] or ""), place)
         if split is not None and whole.is_dir():
             _divide(whole, partial, split)
         shutil.rmtree(whole, ignore_errors=True)
 
-    def _place(self, source: Source, folder: Path) -> None:
+    def _place(self, source: Source, blob: Path, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        blob, name = self._blob(self._at_hand(source) or ""), name_of(source.uri)
+        name = name_of(source.uri)
         if source.unpack != "none":
             unpack(source.unpack, source.name, blob, name, source.strip, folder, self._limits)
         elif (folder / name).exists():
             raise unusable(source.name, f"{name} lies in another source too; a side needs different names")
         else:
             shutil.copyfile(blob, folder / name)
+
+
+class _Record(NamedTuple):
+    """Which bytes a source led to when it was fetched last."""
+
+    blob: str = ""
+    stamp: str = ""
+    """What tells whether a file on this machine has changed since."""
+    due: datetime | None = None
+    """The newest due time it was fetched for."""
 
 
 def _stamp(file: Path) -> str:

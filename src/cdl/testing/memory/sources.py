@@ -17,6 +17,7 @@ from cdl.testing.weather import Weather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 
 def archive(files: dict[str, str]) -> bytes:
@@ -43,15 +44,20 @@ class MemorySources:
         self.fetched: list[str] = []
         """The uris that were read, in order."""
         self._kept: dict[tuple[str, str | None], bytes] = {}
+        self._due: dict[tuple[str, str | None], datetime] = {}
+        """The newest due time that each was fetched for."""
         self._folder = folder
         self._numbers = itertools.count(1)
 
     def look(self, sources: tuple[Source, ...]) -> tuple[SourceSeen, ...]:
         """Say which sources are at hand; fetches nothing."""
         with self.weather.call("look at sources"):
-            return tuple(SourceSeen(s.name, _digest(self._kept.get((s.uri, s.sha256)))) for s in sources)
+            return tuple(
+                SourceSeen(s.name, _digest(self._kept.get((s.uri, s.sha256))), self._due.get((s.uri, s.sha256)))
+                for s in sources
+            )
 
-    def collect(self, source: Source) -> None:
+    def collect(self, source: Source, due: datetime | None = None) -> None:
         """Fetch a source, its mirrors after it, and check it.
 
         Raises:
@@ -59,13 +65,16 @@ class MemorySources:
             Unavailable: nobody answered at any of its places.
         """
         with self.weather.call(f"collect {source.name}"):
-            if (source.uri, source.sha256) in self._kept:
+            place = (source.uri, source.sha256)
+            if place in self._kept and (due is None or (place in self._due and self._due[place] >= due)):
                 return
             faults: list[str] = []
             for uri in (source.uri, *source.mirrors):
                 content, fault = self._fetch(source, uri)
                 if content is not None:
-                    self._kept[source.uri, source.sha256] = content
+                    self._kept[place] = content
+                    if due is not None:
+                        self._due[place] = due
                     return
                 if fault:
                     faults.append(fault)
