@@ -172,13 +172,18 @@ def witnesses(settings: Settings, resources: ResourceStore, why_not: str = "", *
     """Put together whom `cdl verify` asks about a Release; git repositories are known to whoever calls."""
     artifacts = DirectoryArtifacts(settings.home.resolve() / "artifacts")
     data: DataHistory | Silence = Silence(why_not or "CDL_PACHD names no address", asked=not offline)
-    training: TrainingHistory | Silence = Silence(why_not or "CDL_DETERMINED names no address", asked=not offline)
     if settings.pachd and not offline:
         data = _pachyderm(settings)
-    if settings.determined and not offline:
-        training = _determined(settings, artifacts)
+    training = trained(settings, why_not, offline=offline)
     nowhere = Silence("no git repository was named", asked=False)
     return Witnesses(artifacts, resources, data, training, nowhere, keys(settings))
+
+
+def trained(settings: Settings, why_not: str = "", *, offline: bool = False) -> TrainingHistory | Silence:
+    """Reach who knows what was once trained; a Silence says why nobody is asked."""
+    if not settings.determined or offline:
+        return Silence(why_not or "CDL_DETERMINED names no address", asked=not offline)
+    return _determined(settings, artifacts(settings))
 
 
 def keys(settings: Settings) -> Signer | Silence:
@@ -395,7 +400,6 @@ def loop(
 
 def logs(settings: Settings, key: Key) -> Iterator[str]:
     """Read what the programs of a resource printed; a Release runs none."""
-    from cdl.engines.determined.logs import DeterminedLogs
     from cdl.engines.pachyderm.logs import PachydermLogs
     from cdl.engines.seldon.logs import SeldonLogs
 
@@ -403,9 +407,17 @@ def logs(settings: Settings, key: Key) -> Iterator[str]:
         case "DataPipeline":
             return PachydermLogs(settings.pachd, settings.pachd_token or None).lines(key)
         case "Experiment":
-            user, password = settings.determined_user, settings.determined_password
-            return DeterminedLogs(settings.determined, user=user, password=password).lines(key)
+            return trial_logs(settings, key)
         case "ModelDeployment":
             return SeldonLogs(settings.seldon).lines(key)
         case _:
             return iter(())
+
+
+def trial_logs(settings: Settings, key: Key, trial: int | None = None, *, follow: bool = False) -> Iterator[str]:
+    """Read what the trials of an Experiment printed, or one of them; who follows hears what comes until all is over."""
+    from cdl.engines.determined.logs import DeterminedLogs
+
+    user, password = settings.determined_user, settings.determined_password
+    reader = DeterminedLogs(settings.determined, user=user, password=password)
+    return reader.follow(key, trial) if follow else reader.lines(key, trial)

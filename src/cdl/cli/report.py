@@ -13,6 +13,7 @@ import click
 from cdl.api.v1alpha1 import KINDS, DataPipeline, Experiment, ModelDeployment, Release
 
 from .asking import ask, loading
+from .exp.showing import evaluated, hyperparameters, state_of
 from .refusal import Refusal
 from .screen import table
 from .timing import Stage, stages
@@ -76,11 +77,11 @@ def _trials(experiment: Experiment) -> None:
     rows = (
         (
             t.id,
-            "Stopped early" if t.stopped_early else t.state,
+            state_of(t.state, stopped_early=t.stopped_early),
             t.metric,
             t.steps,
             f"{(t.finished_at - t.started_at).total_seconds():.1f}" if t.started_at and t.finished_at else "-",
-            ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in t.hparams.items()),
+            hyperparameters(t.hparams),
             "best" if t.id == best else "",
         )
         for t in status.trial_table
@@ -91,26 +92,9 @@ def _trials(experiment: Experiment) -> None:
 
 
 def _evaluation(experiment: Experiment) -> None:
-    evaluation = experiment.status.evaluation
-    if evaluation is None:
-        return
-    measured = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
-    click.echo(f"test side: {measured}")
-    names = sorted({name for row in evaluation.per_class.values() for name in row})
-    rows = ((label, *(row.get(n) for n in names)) for label, row in evaluation.per_class.items())
-    table("", ("CLASS", *(n.upper() for n in names)), rows)
-    gates = (
-        (
-            g.metric,
-            g.value,
-            "-" if g.min is None else g.min,
-            "-" if g.max is None else g.max,
-            "passed" if g.passed else "FAILED",
-        )
-        for g in evaluation.gates
-    )
-    table("gates", ("METRIC", "FOUND", "MIN", "MAX", ""), gates)
-    click.echo()
+    if experiment.status.evaluation is not None:
+        evaluated(experiment.status.evaluation)
+        click.echo()
 
 
 def _release(store: Shelf, experiment: Experiment) -> None:

@@ -86,9 +86,9 @@ def diff(a: ReleaseFacts, b: ReleaseFacts, *, full: bool = False) -> ReleaseDiff
         members=members,
         code=tuple(one for part in PARTS if (one := _code(a, b, part, full=full)) is not None),
         config=config,
-        hparams=_changed(_at(old, "experiment", "hparams"), _at(new, "experiment", "hparams")),
+        hparams=changed(_at(old, "experiment", "hparams"), _at(new, "experiment", "hparams")),
         data=tuple(side for name in SIDES if (side := _data(a, b, name)) is not None),
-        labels=_changed(old.get("labels"), new.get("labels")),
+        labels=changed(old.get("labels"), new.get("labels")),
         environment=_environment(a, b),
         metrics=_metrics(a, b),
         notes=notes,
@@ -107,7 +107,8 @@ def _at(tree: object, *path: str) -> JsonValue:
     return found
 
 
-def _changed(old: object, new: object) -> tuple[Changed, ...]:
+def changed(old: object, new: object) -> tuple[Changed, ...]:
+    """Name every place where two plain trees differ."""
     return tuple(
         Changed.model_validate({"path": d.path, "old": _value(d.old), "new": _value(d.new), "words": str(d)})
         for d in differences(old, new)
@@ -156,7 +157,7 @@ def _config(a: ReleaseFacts, b: ReleaseFacts) -> tuple[tuple[Changed, ...], tupl
     if silent is not None:
         why = silent.why.get("config", NOT_ASKED)
         return (), (f"the configuration of {silent.release.metadata.name}: {why}",)
-    return _changed(a.config, b.config), ()
+    return changed(a.config, b.config), ()
 
 
 def _environment(a: ReleaseFacts, b: ReleaseFacts) -> tuple[Changed, ...]:
@@ -165,9 +166,9 @@ def _environment(a: ReleaseFacts, b: ReleaseFacts) -> tuple[Changed, ...]:
     told = [_at(f.release.spec.members, "environment") for f in (a, b)]
     if all(isinstance(lock, dict) for lock in locks):
         images = [{"image": _at(t, "image")} for t in told]
-        return (*_changed(locks[0], locks[1]), *_changed(images[0], images[1]))
+        return (*changed(locks[0], locks[1]), *changed(images[0], images[1]))
     plain = [{k: v for k, v in t.items() if k != "lock"} if isinstance(t, dict) else {} for t in told]
-    return _changed(plain[0], plain[1])
+    return changed(plain[0], plain[1])
 
 
 def _metrics(a: ReleaseFacts, b: ReleaseFacts) -> tuple[MetricDiff, ...]:
