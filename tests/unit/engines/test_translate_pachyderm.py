@@ -16,7 +16,7 @@ from pachyderm_sdk.api import pfs, pps
 from cdl.api.canonical import digest
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels, Side
-from cdl.engines.pachyderm import door, intake, programs, translate, wire
+from cdl.engines.pachyderm import difference, door, programs, translate, wire
 from cdl.engines.pachyderm.labels import labelled
 from cdl.engines.pachyderm.wire import Entry
 from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
@@ -288,4 +288,4 @@ def test_a_folder_of_programs_that_is_not_there_has_none(tmp_path):
 def test_a_path_pachyderm_does_not_take_is_refused_before_anything_is_written(tmp_path, name):
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(Rejected, match="allowed in Pachyderm"):
-        intake.files_of(tmp_path)
+        difference.listing_of(tmp_path)

@@ -16,8 +16,9 @@ from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import DataSeen, Report, SideSeen, StepSeen, UnusableLabelsError
 from cdl.reconcile.release import SideFound
 
+from .difference import Memory, listing_of
 from .door import door, there
-from .intake import files_of, heal, rewrite
+from .intake import heal, rewrite
 from .labels import labelled, rows_in
 from .programs import programs_below
 from .pulse import Pulse
@@ -80,6 +81,7 @@ class PachydermEngine:
         self._client = connect(address, token)
         self._reader = Reader(self._client)
         self._pulse = Pulse(self._client)
+        self._memory = Memory()
         self._image, self._prefix, self._programs = steps_image, prefix, programs
         self._file_root = file_root.resolve() if file_root is not None and _is_loopback(address) else None
 
@@ -108,16 +110,19 @@ class PachydermEngine:
 
         A second call with the key of the head changes nothing. A commit half written by a caller that died is
         given up: it never becomes visible and never blocks this call. Equal files keep their identity, so that
-        later steps process only what changed.
+        later steps process only what changed. On top of the last commit of ours only the difference is read and sent.
         """
         project, name = project_of(owner), input_repo(owner, side)
-        files = files_of(folder)
+        now, kept = listing_of(folder), self._memory.recall(project, name)
         with door(f"ingest {key} into {name}"):
-            repo = self._ensure_repo(owner, name)
-            head = self._heal(project, repo)
-            if head is not None and head.ingest == key:
+            repo, newest = repo_named(project, name), self._reader.branch_head(project, name) if kept else None
+            if kept is None or newest is None or newest.id != kept.commit:
+                kept, repo = None, self._ensure_repo(owner, name)
+                newest = self._heal(project, repo)
+            if newest is not None and newest.ingest == key:
                 return
-            rewrite(self._client, repo, key, folder, files, by_url=self._reads_itself(folder))
+            made = rewrite(self._client, repo, key, now, kept, by_url=self._reads_itself(folder))
+            self._memory.keep(project, name, made)
 
     def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
         """Make the step's pipeline over a side be as wished, reading the output of the step called reads.

@@ -114,15 +114,15 @@ def deleted(path: str) -> bytes:
 
 def added(path: str, file: Path) -> Iterator[bytes]:
     """Ask to add one file, in pieces; an empty file is one empty piece."""
-    name = _field(1, path.encode())
     with file.open("rb") as content:
-        piece = content.read(PIECE)
-        while True:
-            raw = _field(1, piece) if piece else b""
-            yield _field(2, name + _field(3, raw))
-            piece = content.read(PIECE)
-            if not piece:
-                return
+        yield piece(path, content.read(PIECE))
+        while more := content.read(PIECE):
+            yield piece(path, more)
+
+
+def piece(path: str, content: bytes) -> bytes:
+    """Ask to add a piece of a file at its end."""
+    return _field(2, _field(1, path.encode()) + _field(3, _field(1, content) if content else b""))
 
 
 def fetched(path: str, url: str) -> bytes:
