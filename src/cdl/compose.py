@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cdl.loop.observer import Observer
     from cdl.ports.data import DataEngine, DataHistory
     from cdl.ports.forge import Forge
+    from cdl.ports.labels import LabelStore
     from cdl.ports.ledger import Ledger
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
@@ -112,6 +113,7 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         artifacts=shelf,
         signer=signs,
         ledger=ledger(settings),
+        labels=labels(settings),
         forge=Forges(partial(forge, settings), settings.roles, settings.appliers),
     )
 
@@ -206,6 +208,15 @@ def ledger(settings: Settings) -> Ledger | None:
     from cdl.stores.postgres import PostgresLedger
 
     return Outbox(settings.home.resolve() / OUTBOX, PostgresLedger(settings.database))
+
+
+def labels(settings: Settings) -> LabelStore | None:
+    """Open the label store of the database the settings name; None: no database keeps labels."""
+    if not settings.database:
+        return None
+    from cdl.stores.postgres import PostgresLabels
+
+    return PostgresLabels(settings.database)
 
 
 def history(address: str) -> PostgresLedger:

@@ -10,7 +10,19 @@ import inspect
 import pytest
 
 from tests.contract import test_memory_contracts as honest
-from tests.contract.liars import artifacts, data, forge, ledger, pulse, resources, serving, signing, sources, training
+from tests.contract.liars import (
+    artifacts,
+    data,
+    forge,
+    labels,
+    ledger,
+    pulse,
+    resources,
+    serving,
+    signing,
+    sources,
+    training,
+)
 
 SUITES = {
     honest.TestMemoryData: data.LIARS,
@@ -22,6 +34,7 @@ SUITES = {
     honest.TestMemoryArtifacts: artifacts.LIARS,
     honest.TestMemorySources: sources.LIARS,
     honest.TestMemoryForge: forge.LIARS,
+    honest.TestMemoryLabels: labels.LIARS,
     honest.TestMemoryLedger: ledger.LIARS,
     honest.TestMemorySigner: signing.LIARS,
     honest.TestMemoryResources: resources.LIARS,

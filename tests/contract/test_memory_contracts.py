@@ -14,11 +14,13 @@ from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.builders import A_SHA, deployment, folder, owner, step_wish
 from cdl.testing.data_contract import NEWS, DataEngineContract, spec
 from cdl.testing.forge_contract import ForgeContract
+from cdl.testing.labels_contract import LabelStoreContract
 from cdl.testing.ledger_contract import LedgerContract
 from cdl.testing.memory import (
     MemoryArtifacts,
     MemoryData,
     MemoryForge,
+    MemoryLabels,
     MemoryLedger,
     MemoryResources,
     MemoryServing,
@@ -242,6 +244,12 @@ class TestMemoryLedger(LedgerContract):
 
     def change(self, engine, number, entry):
         engine.kept[number - 1] = dataclasses.replace(engine.kept[number - 1], entry=entry)
+
+
+class TestMemoryLabels(LabelStoreContract):
+    @pytest.fixture
+    def engine(self):
+        return MemoryLabels()
 
 
 class TestMemoryForge(ForgeContract):

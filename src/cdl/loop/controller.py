@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cdl.api.meta import Key
     from cdl.ports.artifacts import ArtifactStore
     from cdl.ports.data import DataEngine
+    from cdl.ports.labels import LabelStore
     from cdl.ports.ledger import Ledger
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
@@ -45,6 +46,8 @@ class Engines:
     """Where it is written down what happens; none where nobody wants to know."""
     forge: Forges = NOWHERE
     """Where merge requests are asked for who agreed to what."""
+    labels: LabelStore | None = None
+    """Where the labels of dataset versions are put for people's queries; none where there is no database."""
 
 
 @dataclass(frozen=True, slots=True)

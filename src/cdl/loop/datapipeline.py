@@ -12,6 +12,7 @@ from cdl.reconcile import datapipeline as pure
 from cdl.reconcile.protection import pinned_by
 
 from .controller import Controller, Engines
+from .labels import Labelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ DataPipelines = Controller[DataPipeline, pure.Seen, DataPipelineStatus, pure.Act
 
 def controller(engines: Engines) -> DataPipelines:
     """Wire the kind to its engines."""
+    labelling = Labelling(engines.data, engines.labels)
 
     def look(resource: DataPipeline, at: datetime) -> pure.Seen:
         data = engines.data.look(resource.key, resource.spec)
@@ -41,10 +43,11 @@ def controller(engines: Engines) -> DataPipelines:
             # asked for last, and only if it can matter: what is released up to now is safe
             pinned=frozenset(_pinned(engines.resources, resource.metadata.namespace)) if data.strays else frozenset(),
             overlap=data.overlap,
-            shelf=engines.artifacts.shelf if resource.spec.checks else "",
+            shelf=_shelf(engines.artifacts, resource),
             kept=_kept(engines.artifacts, resource),
             sources=engines.sources.look(resource.spec.sources),
-            pinned_by=_pins(engines.resources, resource.key) if resource.metadata.deleting else (),
+            pinned_by=_held(engines.resources, resource),
+            labels=labelling.look(resource),
             at=at,
         )
 
@@ -65,20 +68,22 @@ def controller(engines: Engines) -> DataPipelines:
             case pure.KeepReport(document, page):
                 engines.artifacts.keep(document, pure.DOCUMENT)
                 engines.artifacts.keep(page, pure.PAGE)
+            case pure.KeepLabels():
+                labelling.keep(resource.key, action)
             case pure.ForgetData():
                 engines.data.forget(resource.key)
 
     def forget(key: Key) -> None:
-        pins = _pins(engines.resources, key)
-        if pins:
-            message = (
-                f"{key}: {', '.join(pins)} were made from its repositories, so they stay; delete these Releases first"
-            )
-            raise Rejected(message, Reason.PINNED_BY_RELEASE)
+        _refuse_pinned(engines.resources, key)
         engines.data.forget(key)
 
-    slow = (pure.CollectSource, pure.Ingest)
+    slow = (pure.CollectSource, pure.Ingest, pure.KeepLabels)
     return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, forget, slow)
+
+
+def _shelf(artifacts: ArtifactStore, resource: DataPipeline) -> str:
+    """Without checks there is no report to keep."""
+    return artifacts.shelf if resource.spec.checks else ""
 
 
 def _kept(artifacts: ArtifactStore, resource: DataPipeline) -> frozenset[str]:
@@ -87,6 +92,18 @@ def _kept(artifacts: ArtifactStore, resource: DataPipeline) -> frozenset[str]:
     if named is None or not resource.spec.checks:
         return frozenset()
     return frozenset(place for place in (named.page, named.document) if any(True for _ in artifacts.hashes(place)))
+
+
+def _refuse_pinned(store: ResourceStore, key: Key) -> None:
+    pins = _pins(store, key)
+    if pins:
+        message = f"{key}: {', '.join(pins)} were made from its repositories, so they stay; delete these Releases first"
+        raise Rejected(message, Reason.PINNED_BY_RELEASE)
+
+
+def _held(store: ResourceStore, resource: DataPipeline) -> tuple[str, ...]:
+    """Only what is to go is asked what holds it."""
+    return _pins(store, resource.key) if resource.metadata.deleting else ()
 
 
 def _pins(store: ResourceStore, pipeline: Key) -> tuple[str, ...]:

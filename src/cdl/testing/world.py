@@ -18,6 +18,7 @@ from .memory import (
     MemoryArtifacts,
     MemoryData,
     MemoryForge,
+    MemoryLabels,
     MemoryLedger,
     MemoryResources,
     MemoryServing,
@@ -43,7 +44,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         """Publish one archive of news; nothing else is there."""
         self.sky = Weather()
-        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger", "forge")
+        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger", "forge", "labels")
         self.weather = {name: Weather(sky=self.sky) for name in names}
         self.resources = MemoryResources(self.weather["resources"])
         self.sources = MemorySources(folder, self.weather["sources"])
@@ -53,6 +54,7 @@ class World:
         self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
         self.signer = signer()
         self.ledger = MemoryLedger(self.weather["ledger"])
+        self.labels = MemoryLabels(self.weather["labels"])
         self.forge = MemoryForge(self.weather["forge"])
         self.forges = Forges(lambda _: self.forge, {"validator": "maintainer"})
         """Which projects may be asked: all of them are the one there is."""
@@ -80,7 +82,7 @@ class World:
     def engines(self) -> Engines:
         """Everything there is to look at, as it is wired now."""
         ports = (self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
-        return Engines(*ports, signer=self.signer, ledger=self.ledger, forge=self.forges)
+        return Engines(*ports, signer=self.signer, ledger=self.ledger, forge=self.forges, labels=self.labels)
 
     def turn(self, key: Key) -> timedelta | None:
         """Let the operator look at one resource once."""

@@ -109,7 +109,7 @@ def test_what_was_missed_while_nobody_looked_is_fetched_once(world):
 
 def test_a_death_at_any_moment_loses_nothing_and_doubles_nothing(tmp_path):
     deaths = 0
-    for moment in range(80):
+    for moment in range(200):
         world = Scheduled(tmp_path / str(moment))
         world.sources.places[PLACE] = archive(OTHER)
         before, due = world.status.dataset, world.status.next_fetch_at

@@ -8,14 +8,15 @@ import pytest
 
 from cdl.api.conditions import Reason
 from cdl.local import LocalStore
-from cdl.ports import artifacts, data, errors, ledger, logs, resources, serving, signing, sources, training
-from cdl.stores.postgres import PostgresLedger
+from cdl.ports import artifacts, data, errors, labels, ledger, logs, resources, serving, signing, sources, training
+from cdl.stores.postgres import PostgresLabels, PostgresLedger
 from cdl.testing import memory
 
 PORTS = {
     artifacts.ArtifactStore: [memory.MemoryArtifacts],
     data.DataEngine: [memory.MemoryData],
     data.DataHistory: [memory.MemoryData],
+    labels.LabelStore: [memory.MemoryLabels, PostgresLabels],
     ledger.Ledger: [memory.MemoryLedger, PostgresLedger],
     logs.LogReader: [],
     resources.ResourceStore: [memory.MemoryResources, LocalStore],

@@ -337,6 +337,13 @@ class CheckedStatus(Frozen):
     document: str = Field(description="Where the report lies as JSON.")
 
 
+class LabelStoreStatus(Frozen):
+    """What the database has of the labels."""
+
+    version: Digest | None = Field(None, description="The dataset version whose labels were stored last.")
+    trouble: str = Field("", description="Why it is not the one of today, where it should be; it is tried again.")
+
+
 class DataPipelineStatus(Status):
     """What the dataset is."""
 
@@ -349,6 +356,7 @@ class DataPipelineStatus(Status):
     )
     fields_before: dict[str, str] = Field(default_factory=dict, description="The same of the dataset before it.")
     dataset: Dataset | None = None
+    label_store: LabelStoreStatus | None = Field(None, description="Absent: no database keeps labels.")
     collected_for: datetime | None = Field(
         None, description="The newest due time of spec.schedule that sources were fetched for; counted from at first."
     )

@@ -15,6 +15,7 @@ from cdl.cli.screen import table
 from cdl.reconcile.release.files import data_files
 
 from .asking import SHOWN, asked, short, spoken, where
+from .labels import command as labels
 from .writing import form_of, write
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ OUTPUT = click.option("-o", "--output", type=click.Choice(["table", "json"]), de
 @click.group("data", help="Show the versions of datasets, compare two, and write one out.")
 def command() -> None:
     """Hold the verbs."""
+
+
+command.add_command(labels)
 
 
 @command.command("list", help="List the versions that are known, of one dataset or of all, the newest first.")

@@ -1,11 +1,12 @@
 """DataPipeline: from sources to one dataset version."""
 
-from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, KeepReport, RemoveStray
+from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, KeepLabels, KeepReport, RemoveStray
 from .decide import decide
 from .labelled import LabelRow, UnusableLabelsError, in_folders, in_tables, matching
 from .reported import DOCUMENT, PAGE
 from .seen import (
     DataSeen,
+    LabelsSeen,
     ManifestSeen,
     Report,
     Seen,
@@ -25,8 +26,10 @@ __all__ = [
     "EnsureStep",
     "ForgetData",
     "Ingest",
+    "KeepLabels",
     "KeepReport",
     "LabelRow",
+    "LabelsSeen",
     "ManifestSeen",
     "RemoveStray",
     "Report",

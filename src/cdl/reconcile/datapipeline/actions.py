@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cdl.api.v1alpha1.datapipeline import Side, Source, Split
+    from cdl.api.meta import Key
+    from cdl.api.v1alpha1.datapipeline import Dataset, Labels, Side, Source, Split
 
     from .wishes import StepWish
 
@@ -59,7 +60,17 @@ class KeepReport:
 
 @dataclass(frozen=True, slots=True)
 class ForgetData:
+@dataclass(frozen=True, slots=True)
+class KeepLabels:
+    """Put the labels of a dataset version into the label store."""
+
+    dataset: Dataset
+    labels: Labels
+    at: datetime = field(compare=False)
+    """When it was decided; at another time it is the same action."""
+
+
     """Remove everything this resource made at the data engine."""
 
 
-Action = CollectSource | Ingest | EnsureStep | RemoveStray | KeepReport | ForgetData
+Action = CollectSource | Ingest | EnsureStep | RemoveStray | KeepReport | KeepLabels | ForgetData

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.datapipeline import Dataset, LabelStatus, Side, SideStatus
+from cdl.reconcile.decision import Appointment
 from cdl.reconcile.summary import busy, fact, stalled
 
-from .actions import KeepReport, RemoveStray
+from .actions import KeepLabels, KeepReport, RemoveStray
 from .reported import broken_checks, checked
 from .status import say
 from .wishes import transform_digest
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
     from .actions import Action
     from .seen import Seen
+
+    Said = Decision[DataPipelineStatus, Action]
+
+STORE_AGAIN = Appointment(minutes=1)
+"""When a label store is tried again that does not answer."""
 
 
 def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action]:
@@ -46,7 +53,16 @@ def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Ac
         return say(resource, seen, condition, trouble=trouble, checked=report)
     warned = "; ".join(sentence for _, sentence in broken)
     condition = fact(ConditionType.DATA_READY, holds=True, reason=Reason.DATASET_READY, message=warned)
-    return say(resource, seen, condition, dataset=made, checked=report)
+    return _with_labels(resource, seen, say(resource, seen, condition, dataset=made, checked=report), made)
+
+
+def _with_labels(resource: DataPipeline, seen: Seen, said: Said, made: Dataset) -> Said:
+    """Put the labels of a dataset into the label store; what becomes of that never keeps the dataset waiting."""
+    if seen.labels is None or seen.labels.newest == made.version:
+        return said
+    keep = KeepLabels(made, resource.spec.labels, seen.at)
+    again = min(wait for wait in (said.look_again_after, STORE_AGAIN) if wait is not None)
+    return replace(said, actions=(*said.actions, keep), look_again_after=again)
 
 
 def _needless(seen: Seen, needed: frozenset[str]) -> tuple[str, ...]:

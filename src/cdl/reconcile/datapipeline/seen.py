@@ -116,6 +116,16 @@ class DataSeen:
 
 @dataclass(frozen=True, slots=True)
 class Seen(DataSeen):
+@dataclass(frozen=True, slots=True)
+class LabelsSeen:
+    """What the label store has of a DataPipeline."""
+
+    newest: str = ""
+    """The dataset version that was stored last; empty: none was."""
+    trouble: str = ""
+    """One sentence when it did not answer, or did not take what it was given last."""
+
+
     """Everything a decision about a DataPipeline may depend on."""
 
     at: datetime = field(kw_only=True)
@@ -128,3 +138,5 @@ class Seen(DataSeen):
     """Addresses on that shelf where something lies, of those the status names."""
     pinned_by: tuple[str, ...] = ()
     """Releases made from this pipeline's commits; only asked for when it is to go."""
+    labels: LabelsSeen | None = None
+    """None: there is no label store."""

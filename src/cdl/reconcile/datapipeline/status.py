@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdl.api.conditions import Condition, ConditionType, Reason
-from cdl.api.v1alpha1.datapipeline import DataPipelineStatus, Dataset, RejectedStatus, RepoStatus, Side
+from cdl.api.v1alpha1.datapipeline import (
+    DataPipelineStatus,
+    Dataset,
+    LabelStoreStatus,
+    RejectedStatus,
+    RepoStatus,
+    Side,
+)
 from cdl.reconcile.decision import SOON, Decision
 from cdl.reconcile.summary import remembered, settled
 
@@ -64,11 +71,17 @@ def say(
         fields=checked.fields if checked and dataset else old.fields,
         fields_before=old.fields if made else old.fields_before,
         dataset=current,
+        label_store=_label_store(seen),
         collected_for=collected_for,
         next_fetch_at=next_fetch_at,
     )
     going_on = any(c.type is ConditionType.RECONCILING for c in conditions)
     return Decision(status, actions, (wait or SOON) if going_on else appointment(resource, seen, next_fetch_at))
+
+
+def _label_store(seen: Seen) -> LabelStoreStatus | None:
+    found = seen.labels
+    return LabelStoreStatus(version=found.newest or None, trouble=found.trouble) if found is not None else None
 
 
 def _success(dataset: Dataset | None, seen: Seen) -> str:

@@ -1,6 +1,7 @@
-"""The ledger in PostgreSQL."""
+"""The ledger and the label store in PostgreSQL."""
 
+from .labels import PostgresLabels
 from .ledger import PostgresLedger
 from .tables import prepare
 
-__all__ = ["PostgresLedger", "prepare"]
+__all__ = ["PostgresLabels", "PostgresLedger", "prepare"]

@@ -66,12 +66,16 @@ def _scripts() -> list[tuple[str, str]]:
 
 
 def _grant(connection: Connection, writer: str) -> None:
-    """Let the writer read everything and add to the ledger, and no more."""
+    """Let the writer read everything, add to the ledger, add labels and end them, and no more."""
     who = sql.Identifier(writer)
     try:
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA cdl TO {}").format(who))
         connection.execute(sql.SQL("GRANT SELECT ON cdl.ledger, cdl.release, cdl.migration TO {}").format(who))
         connection.execute(sql.SQL("GRANT INSERT (key, entry) ON cdl.ledger TO {}").format(who))
+        labels = "cdl.label_set, cdl.label, cdl.labels, cdl.train_labels, cdl.test_labels"
+        connection.execute(sql.SQL(f"GRANT SELECT ON {labels} TO {{}}").format(who))
+        connection.execute(sql.SQL("GRANT INSERT ON cdl.label_set, cdl.label TO {}").format(who))
+        connection.execute(sql.SQL("GRANT UPDATE (until) ON cdl.label TO {}").format(who))
     except psycopg.errors.UndefinedObject as error:
         message = f"CDL_DATABASE: found the user {writer!r}, which is no role of the database; make it first"
         raise Rejected(message) from error

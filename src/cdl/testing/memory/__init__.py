@@ -3,6 +3,7 @@
 from .artifacts import MemoryArtifacts
 from .data import MemoryData
 from .forge import MemoryForge
+from .labels import MemoryLabels
 from .ledger import MemoryLedger
 from .resources import MemoryResources
 from .serving import MemoryServing
@@ -15,6 +16,7 @@ __all__ = [
     "MemoryData",
     "MemoryForge",
     "MemoryLedger",
+    "MemoryLabels",
     "MemoryResources",
     "MemoryServing",
     "MemorySigner",
