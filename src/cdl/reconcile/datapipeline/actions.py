@@ -59,8 +59,6 @@ class KeepReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetData:
-@dataclass(frozen=True, slots=True)
 class KeepLabels:
     """Put the labels of a dataset version into the label store."""
 
@@ -70,6 +68,8 @@ class KeepLabels:
     """When it was decided; at another time it is the same action."""
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetData:
     """Remove everything this resource made at the data engine."""
 
 

@@ -115,8 +115,6 @@ class DataSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(DataSeen):
-@dataclass(frozen=True, slots=True)
 class LabelsSeen:
     """What the label store has of a DataPipeline."""
 
@@ -126,6 +124,8 @@ class LabelsSeen:
     """One sentence when it did not answer, or did not take what it was given last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen(DataSeen):
     """Everything a decision about a DataPipeline may depend on."""
 
     at: datetime = field(kw_only=True)
@@ -136,7 +136,7 @@ class LabelsSeen:
     """What the address of everything in the artifact store begins with; empty: nothing is kept there."""
     kept: frozenset[str] = frozenset()
     """Addresses on that shelf where something lies, of those the status names."""
-    pinned_by: tuple[str, ...] = ()
-    """Releases made from this pipeline's commits; only asked for when it is to go."""
     labels: LabelsSeen | None = None
     """None: there is no label store."""
+    pinned_by: tuple[str, ...] = ()
+    """Releases made from this pipeline's commits; only asked for when it is to go."""
