@@ -26,6 +26,7 @@ VERBS = {
     "lineage": "walk from a model to everything behind it",
     "diff": "show what differs between two Releases",
     "exp": "look at experiments: trials, curves, logs, reports",
+    "model": "list models, look at a version, take one to another machine",
     "data": "show the versions of datasets, compare two, write one out",
     "pachctl": "speak to the data engine as pachctl does",
     "export": "write a Release as attestation, bill of materials, model card or lineage events",

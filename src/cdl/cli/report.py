@@ -106,11 +106,11 @@ def _release(store: Shelf, experiment: Experiment) -> None:
         f"release {release.metadata.name} {release.spec.digest}, "
         f"{approval.state.lower()} by {approval.by or 'nobody yet'}"
     )
-    table("", ("MEMBER", "IDENTITY"), ((name, _identity(value)) for name, value in release.spec.members.items()))
+    table("", ("MEMBER", "IDENTITY"), ((name, identity(value)) for name, value in release.spec.members.items()))
     click.echo()
 
 
-def _identity(member: object) -> str:
+def identity(member: object) -> str:
     """The shortest thing that pins a member."""
     if not isinstance(member, dict):
         return str(member)
@@ -118,8 +118,8 @@ def _identity(member: object) -> str:
         if member.get(name):
             return f"{name} {str(member[name])[:WIDTH]}"
     if "trial" in member:
-        return f"run {member['run']}, trial {member['trial']}, config {_identity(member['config'])}"
-    parts = (f"{k} {_identity(v)}" for k, v in member.items() if v)
+        return f"run {member['run']}, trial {member['trial']}, config {identity(member['config'])}"
+    parts = (f"{k} {identity(v)}" for k, v in member.items() if v)
     return "; ".join(parts) or "-"
 
 

@@ -2,5 +2,6 @@
 
 from .directory import DirectoryArtifacts
 from .pack import pack
+from .unpack import inside, unpack
 
-__all__ = ["DirectoryArtifacts", "pack"]
+__all__ = ["DirectoryArtifacts", "inside", "pack", "unpack"]
