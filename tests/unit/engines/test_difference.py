@@ -6,11 +6,13 @@ from cdl.engines.pachyderm.difference import (
     COARSE,
     FILES,
     SETTLED,
+    STAMP,
     Kept,
     Listing,
     Memory,
     after,
     compare,
+    fingerprint,
     listing_of,
 )
 
@@ -19,7 +21,7 @@ OLD = NOW - 10 * COARSE + 321
 
 
 def listing(root, **stamps) -> Listing:
-    return Listing(str(root), {f"/{name}": stamp for name, stamp in stamps.items()}, NOW)
+    return Listing(str(root), {f"/{name}": STAMP.pack(*stamp) for name, stamp in stamps.items()}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +50,11 @@ def test_what_is_not_settled_is_in_doubt_next_time_and_what_is_settled_is_not(tm
 
 def test_a_file_in_doubt_is_no_change_when_its_content_is_known_and_equal(tmp_path):
     (tmp_path / "a").write_bytes(b"1")
-    now = listing_of(tmp_path)
-    known = bytes.fromhex("ee155ace9c40292074cb6aff8c9ccdd2")  # not the digest of anything here
-    assert compare(now, Kept("c", "k", {"/a": None}, {"/a": known})).changed == ["/a"]
+    now, known = listing_of(tmp_path), fingerprint()
+    known.update(b"1")
+    assert compare(now, Kept("c", "k", {"/a": None}, {"/a": known.digest()})).changed == []
+    assert compare(now, Kept("c", "k", {"/a": None}, {"/a": fingerprint().digest()})).changed == ["/a"]
+    assert compare(now, Kept("c", "k", {"/a": None}, {})).changed == ["/a"]
     assert compare(now, Kept("c", "k", {"/a": now.files["/a"]}, {})).doubtful == []
 
 

@@ -14,6 +14,7 @@ from cdl.embedded.pachd.refusals import RefusedError
 from cdl.embedded.pachd.store import Store
 
 INLINE = 256 * 1024  # content of this size and more gets a file of its own
+FEW = 16 * 1024  # bytes of a first read: nearly every file ends in it
 PIECE = 1024 * 1024  # how much of a large file is held in memory at once
 
 
@@ -200,12 +201,9 @@ class Blobs:
         """
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            size = os.fstat(file).st_size
-            if size >= INLINE:
-                return None
-            body = os.read(file, size + 1)
-            while len(body) != size and (piece := os.read(file, INLINE)):
-                body, size = body + piece, -1  # it grows or shrinks while it is read: to its end, wherever that is
+            body = b""
+            while len(body) < INLINE and (piece := os.read(file, FEW if len(body) < FEW else INLINE)):
+                body += piece
         finally:
             os.close(file)
         return Held(Part(digest_of(body), len(body)), body, None) if len(body) < INLINE else None

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -114,16 +115,18 @@ class Intake:
         """Walk a folder in order, by names alone; a link must not lead out of what is allowed."""
         prefix = to.rstrip("/")
         with os.scandir(source) as entries:
-            names = sorted(entries, key=lambda entry: entry.name)
+            names = sorted(entries, key=attrgetter("name"))
+        folders = []
         for entry in names:
             if entry.is_symlink() and not any(Path(entry.path).resolve().is_relative_to(root) for root in self._roots):
                 raise invalid(f"{entry.path} is a link that leads out of the folders given with --allow-file-root")
             if not entry.is_dir():
                 paths.check(target := f"{prefix}/{entry.name}")
                 yield entry.path, target
-        for entry in names:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._listing(entry.path, f"{prefix}/{entry.name}")
+            elif not entry.is_symlink():
+                folders.append(entry)
+        for entry in folders:
+            yield from self._listing(entry.path, f"{prefix}/{entry.name}")
 
     def _take(self, found: Iterator[tuple[str, str]]) -> list[tuple[str, Held]]:
         """Read the next files from disk. In a thread."""

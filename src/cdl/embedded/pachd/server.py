@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import signal
 import socket
 import sys
@@ -93,6 +94,8 @@ async def serve(options: Options) -> None:
         asyncio.create_task(Clock(engine.store).run()),
     ]
     waiting = asyncio.create_task(stop.wait())
+    gc.collect()
+    gc.freeze()  # or every few thousand files are paid for with a look at all that was ever imported
     print(f"pachd ready grpc://{options.host}:{port}", flush=True)
     try:
         done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)

@@ -151,7 +151,7 @@ class Sending:
     def _added(self, path: str) -> Iterator[bytes]:
         file = self._now.root + path
         self.contents.pop(path, None)
-        if self._by_url and self._now.files[path][0] >= LARGE:
+        if self._by_url and self._now.size(path) >= LARGE:
             yield wire.fetched(path, Path(file).resolve().as_uri())
             return
         read = fingerprint()
