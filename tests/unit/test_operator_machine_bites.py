@@ -37,10 +37,10 @@ def steps_forget_what_they_read(monkeypatch):
     monkeypatch.setattr(datapipeline.StepWish, "digest", property(digest))
     honest = MemoryData.ensure_step
 
-    def by_digest(engine, owner, side, wish, reads):
+    def by_digest(engine, owner, side, wish, reads, like=None):
         now = engine._owners[owner].pipelines.get((side, wish.step.name)) if owner in engine.owners else None
         if now is None or now.wish.digest != wish.digest:
-            honest(engine, owner, side, wish, reads)
+            honest(engine, owner, side, wish, reads, like)
 
     monkeypatch.setattr(MemoryData, "ensure_step", by_digest)
 

@@ -27,6 +27,8 @@ AUTHORS_ANNOTATION = "cdl.dev/authors"
 """Who wrote the git commit, by commas; never the ones who may approve what comes of it."""
 APPLIED_BY_ANNOTATION = "cdl.dev/applied-by"
 """Who applied the resource; on a cluster admission writes it over whatever was sent."""
+LIKE_ANNOTATION = "cdl.dev/like"
+"""Namespace of a DataPipeline of the same name: what that has made already is taken over where it is equal."""
 MANAGED_BY_LABEL = "cdl.dev/managed-by"
 """Which repository, branch and path `cdl gitops` keeps the resource true to."""
 RENDERED_ANNOTATION = "cdl.dev/rendered"
@@ -72,6 +74,12 @@ class Metadata(BaseModel):
     def project(self) -> str:
         """The forge's project this resource was applied from; empty when nobody said."""
         return self.annotations.get(PROJECT_ANNOTATION, "").strip()
+
+    @property
+    def like(self) -> str:
+        """Namespace of the resource of this name whose equal work may be taken over; empty where nobody said."""
+        namespace = self.annotations.get(LIKE_ANNOTATION, "").strip()
+        return namespace if namespace != self.namespace else ""
 
     @property
     def authors(self) -> tuple[str, ...]:

@@ -209,7 +209,7 @@ class Previews:
     def _subject(self, number: int) -> Subject:
         main, name = self.followed.main, self._name(number)
         policy = replace(main.policy, project=name, allow_empty=True, prune=True)
-        return replace(main, policy=policy, namespace=name, moved=True, kinds=KINDS)
+        return replace(main, policy=policy, namespace=name, moved=True, kinds=KINDS, like=main.namespace)
 
     def _made(self, number: int, repository: Repository) -> Controller:
         means, folder, subject = self.means, self._folder(number), self._subject(number)

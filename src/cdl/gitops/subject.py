@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from cdl.api.conditions import Reason
-from cdl.api.meta import MANAGED_BY_LABEL, PROJECT_ANNOTATION, Key
+from cdl.api.meta import LIKE_ANNOTATION, MANAGED_BY_LABEL, PROJECT_ANNOTATION, Key
 from cdl.api.v1alpha1 import KINDS, Release, Resource, parse
 from cdl.ports.errors import Rejected
 from cdl.reconcile.gitops import ORDER, Policy, Stored, Wanted
@@ -79,6 +79,9 @@ class Subject:
     """Everything goes to the namespace, whatever the files say."""
     kinds: tuple[str, ...] = ORDER
     """What is applied; the rest is read and checked, and left out."""
+    like: str = ""
+    """Where what is moved stands by itself: what DataPipelines have made there need not be made again. Empty: where
+    the files say."""
 
 
 def placed(document: Document, subject: Subject) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def placed(document: Document, subject: Subject) -> dict[str, Any]:
         Rejected: it wants to be somewhere else.
     """
     metadata = dict(document["metadata"])
-    wished = subject.namespace
+    wished, own = subject.namespace, str(metadata.get("namespace", "default"))
     if wished and metadata.get("namespace", wished) != wished and not subject.moved:
         name = f"{document['kind']} {metadata.get('name')}"
         said = f"{name}: metadata.namespace: found {metadata['namespace']!r}, allowed: {wished}"
@@ -96,8 +99,10 @@ def placed(document: Document, subject: Subject) -> dict[str, Any]:
     if wished:
         metadata["namespace"] = wished
     metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY_LABEL: subject.policy.project}
-    if subject.project:
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), PROJECT_ANNOTATION: subject.project}
+    like = subject.like or own if subject.moved and document["kind"] == "DataPipeline" else ""
+    notes = {PROJECT_ANNOTATION: subject.project, LIKE_ANNOTATION: like}
+    if told := {name: value for name, value in notes.items() if value}:
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), **told}
     return {**document, "metadata": metadata}
 
 

@@ -61,8 +61,8 @@ def controller(engines: Engines) -> DataPipelines:
                     # another DataPipeline with the same source fetched it in between
                     raise Conflict(f"{resource.key}: its sources were fetched again while their files were laid out")
                 engines.data.ingest(resource.key, side, key, folder)
-            case pure.EnsureStep(side, wish, reads):
-                engines.data.ensure_step(resource.key, side, wish, reads)
+            case pure.EnsureStep(side, wish, reads, like):
+                engines.data.ensure_step(resource.key, side, wish, reads, like)
             case pure.RemoveStray(name):
                 engines.data.remove_stray(resource.key, name)
             case pure.KeepReport(document, page):

@@ -68,12 +68,15 @@ class DataEngine(DataHistory, Protocol):
         later steps process only what changed.
         """
 
-    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str, like: Key | None = None) -> None:
         """Make the step's pipeline over a side be as wished, reading the output of the step called reads.
 
         With reads empty it reads the side's input repository.
 
         A second call with an equal wish changes nothing and runs nothing. A changed wish processes everything again.
+        What an equal step of the DataPipeline `like` made last of equal files is taken over, where neither the step nor
+        what it reads was computed here before: nothing runs, the step is done at once, and it is the owner's own, that
+        stays whatever becomes of the other one. It stands for what the step reads now; nothing later is made of it.
         """
 
     def remove_stray(self, owner: Key, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -385,6 +386,67 @@ class DataEngineContract:
         assert written == NEWS | {"tech/2.txt": "the cup"}
         with pytest.raises(Rejected, match="there is no such finished commit"):
             engine.export(before.repo, "0" * 32, tmp_path / "nothing")
+
+    def taken(self, engine: DataEngine, place: Path, *wishes: StepWish) -> tuple[Key, Key]:
+        """Let a DataPipeline compute a dataset, and one of another namespace take it over; give both, in this order."""
+        key = owner("DataPipeline")
+        other = replace(key, namespace=f"{key.name}-mr-1")
+        self.news(engine, key, place, *wishes)
+        engine.ingest(other, Side.TRAIN, "one", folder(place, NEWS))
+        for wish in wishes:
+            engine.ensure_step(other, Side.TRAIN, wish, wish.reads, key)
+        return key, other
+
+    def test_an_equal_result_is_taken_over_and_nothing_runs(self, engine: DataEngine, tmp_path: Path) -> None:
+        """It is done at once, with no job, in commits of its own, made by the same programs as the other's."""
+        steps = step_wish("first"), step_wish("second", "first")
+        key, other = self.taken(engine, tmp_path, *steps)
+        theirs, mine = engine.look(key, spec(*steps)), engine.look(other, spec(*steps))
+        assert manifest(mine).digest == manifest(theirs).digest
+        assert [(s.wish, s.job) for s in mine.steps if s.side is Side.TRAIN] == [(w.digest, None) for w in steps]
+        assert [s.taken.partition("/")[0] for s in mine.steps if s.side is Side.TRAIN] == [key.namespace] * 2
+        assert step(mine, "second").input == step(mine, "first").head
+        found = engine.evidence(manifest(mine).repo, manifest(mine).commit, Labels(), other.namespace)
+        assert found is not None
+        assert found.programs == tuple(wish.program for wish in steps)
+
+    def test_what_was_taken_over_stays_when_the_other_goes(self, engine: DataEngine, tmp_path: Path) -> None:
+        """It is the owner's own; and what was taken from is as it was when the owner goes instead."""
+        wish = step_wish("copy")
+        key, other = self.taken(engine, tmp_path, wish)
+        before = engine.look(other, spec(wish))
+        engine.forget(key)
+        assert engine.look(other, spec(wish)) == before
+        key, other = self.taken(engine, tmp_path, wish)
+        before = engine.look(key, spec(wish))
+        engine.forget(other)
+        assert engine.look(key, spec(wish)) == before
+        assert step(engine.look(other, spec(wish)), "copy").wish is None
+
+    def test_what_is_not_equal_is_computed(self, engine: DataEngine, tmp_path: Path) -> None:
+        """Be it the files or the wish; then nothing says that it was taken over."""
+        wish, key = step_wish("copy"), owner("DataPipeline")
+        changed = step_wish("copy", image="cdl/steps:test", cmd=["sh", "-c", COPY], env={"CHANGED": "yes"})
+        self.news(engine, key, tmp_path, wish)
+        cases = ("mr-1", NEWS | {"tech/1.txt": "an old phone"}, wish), ("mr-2", NEWS, changed)
+        for namespace, files, wanted in cases:
+            other = replace(key, namespace=f"{key.name}-{namespace}")
+            engine.ingest(other, Side.TRAIN, "one", folder(tmp_path, files))
+            engine.ensure_step(other, Side.TRAIN, wanted, "", key)
+            found = step(self.settle(engine, other, spec(wanted)), "copy")
+            assert (found.wish, found.taken, found.done) == (wanted.digest, "", True)
+            assert found.job is not None
+
+    def test_what_was_taken_over_stands_for_nothing_later(self, engine: DataEngine, tmp_path: Path) -> None:
+        """With other files the step has to be asked for again, and is computed."""
+        wish = step_wish("copy")
+        key, other = self.taken(engine, tmp_path, wish)
+        engine.ingest(other, Side.TRAIN, "two", folder(tmp_path, NEWS | {"tech/1.txt": "a newer phone"}))
+        assert step(engine.look(other, spec(wish)), "copy").wish is None
+        engine.ensure_step(other, Side.TRAIN, wish, "", key)
+        seen = self.settle(engine, other, spec(wish))
+        assert (step(seen, "copy").taken, step(seen, "copy").input) == ("", side(seen, Side.TRAIN).head)
+        assert manifest(seen).files == len(NEWS)
 
     def test_forget_removes_everything_of_the_owner_alone(self, engine: DataEngine, tmp_path: Path) -> None:
         """Somebody else's repositories and pipelines stay; the owner can start again."""

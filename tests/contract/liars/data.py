@@ -89,30 +89,69 @@ class ShowsManifestsOfFailures(MemoryData):
 
 
 class ReadsTheInputAlways(MemoryData):
-    def ensure_step(self, owner, side, wish, reads):
-        super().ensure_step(owner, side, wish, "")
+    def ensure_step(self, owner, side, wish, reads, like=None):
+        super().ensure_step(owner, side, wish, "", like)
 
 
 class RunsEqualWishes(MemoryData):
-    def ensure_step(self, owner, side, wish, reads):
+    def ensure_step(self, owner, side, wish, reads, like=None):
         self._owners.get(owner, Owned()).pipelines.pop((side, wish.step.name), None)
-        super().ensure_step(owner, side, wish, reads)
+        super().ensure_step(owner, side, wish, reads, like)
 
 
 class RemembersTheOldProgram(MemoryData):
-    def ensure_step(self, owner, side, wish, reads):
+    def ensure_step(self, owner, side, wish, reads, like=None):
         pipelines = self._owners.get(owner, Owned()).pipelines
         before = pipelines.get((side, wish.step.name))
-        super().ensure_step(owner, side, wish, reads)
+        super().ensure_step(owner, side, wish, reads, like)
         if before is not None:
             pipelines[side, wish.step.name].remembered = before.remembered
 
 
 class IgnoresChangedWishes(MemoryData):
-    def ensure_step(self, owner, side, wish, reads):
+    def ensure_step(self, owner, side, wish, reads, like=None):
         before = self._owners.get(owner, Owned()).pipelines.get((side, wish.step.name))
         if before is None or before.failure:
-            super().ensure_step(owner, side, wish, reads)
+            super().ensure_step(owner, side, wish, reads, like)
+
+
+class TakesNothingOver(MemoryData):
+    def ensure_step(self, owner, side, wish, reads, like=None):
+        super().ensure_step(owner, side, wish, reads)
+
+
+class TakesReferencesOnly(MemoryData):
+    def forget(self, owner):
+        whose = f"{owner.namespace}/"
+        for owned in self._owners.values():
+            taken = [place for place, p in owned.pipelines.items() if p.taken.startswith(whose)]
+            for place in taken:
+                del owned.pipelines[place]
+        super().forget(owner)
+
+
+class TakesWhatIsCalledSo(MemoryData):
+    def _take(self, owned, side, wish, like):
+        theirs = self._owners.get(like, Owned())
+        equal = theirs.pipelines.get((side, wish.step.name))
+        given, mine = theirs.inputs.get(side), owned.inputs.get(side)
+        if equal is None or given is None or mine is None:
+            return super()._take(owned, side, wish, like)
+        wished, files = equal.wish, mine.files
+        try:
+            equal.wish, mine.files = wish, given.files
+            return super()._take(owned, side, wish, like)
+        finally:
+            equal.wish, mine.files = wished, files
+
+
+class TakesForEver(MemoryData):
+    def _trigger(self, owned, side):
+        for pipeline in owned.pipelines.values():
+            commit = owned.read_by(side, pipeline)
+            if pipeline.taken and commit is not None:
+                pipeline.input = commit.id
+        super()._trigger(owned, side)
 
 
 class SkipsNothing(MemoryData):
@@ -130,10 +169,10 @@ class HidesFailures(MemoryData):
 
 
 class NeverMends(MemoryData):
-    def ensure_step(self, owner, side, wish, reads):
+    def ensure_step(self, owner, side, wish, reads, like=None):
         before = self._owners.get(owner, Owned()).pipelines.get((side, wish.step.name))
         if before is None or not before.failure:
-            super().ensure_step(owner, side, wish, reads)
+            super().ensure_step(owner, side, wish, reads, like)
 
 
 class DigestsTheCommit(MemoryData):
@@ -219,7 +258,7 @@ class ForgetsOnce(MemoryData):
 
 
 class RunsStepsOnBothSides(MemoryData):
-    def ensure_step(self, owner, side, wish, reads):
+    def ensure_step(self, owner, side, wish, reads, like=None):
         for each in Side:
             self._owners.setdefault(owner, Owned()).pipelines.setdefault((each, wish.step.name), Pipeline(wish, reads))
         self._trigger(self._owners[owner], side)
@@ -321,19 +360,22 @@ class FindsEverything(MemoryData):
 
 
 COUNTED = "test_evidence_counts_as_a_look_does"
+EQUAL = "test_an_equal_result_is_taken_over_and_nothing_runs"
+STAYS = "test_what_was_taken_over_stays_when_the_other_goes"
+LATER = "test_what_was_taken_over_stands_for_nothing_later"
 OF_THE_TIME = "test_evidence_names_the_programs_of_the_time"
 LABELLED = "test_labels_stand_where_the_spec_says"
 CONTRADICTED = "test_labels_that_contradict_each_other_are_refused"
 LIARS = {
-    CountsNoPrograms: {COUNTED, OF_THE_TIME},
-    NamesTheProgramsBackwards: {COUNTED},
+    CountsNoPrograms: {COUNTED, OF_THE_TIME, EQUAL},
+    NamesTheProgramsBackwards: {COUNTED, EQUAL},
     CountsOtherLabels: {COUNTED, LABELLED},
     ReadsFoldersAlone: {LABELLED, CONTRADICTED},
     TakesTheLastOfContradictions: {CONTRADICTED},
     LabelsNothingOfNobody: {"test_a_commit_that_is_not_there_has_no_labels"},
     NamesTheReadersPrograms: {"test_what_somebody_wrote_was_made_by_no_program"},
     NamesTheProgramsOfToday: {OF_THE_TIME},
-    FindsEverything: {"test_a_commit_that_is_not_there_is_no_evidence"},
+    FindsEverything: {"test_a_commit_that_is_not_there_is_no_evidence", EQUAL},
     ExportsTheHead: {"test_an_export_is_what_the_manifest_names"},
     ExportsNothingOfNobody: {"test_an_export_is_what_the_manifest_names"},
     KnowsStrangers: {
@@ -341,6 +383,9 @@ LIARS = {
         "test_forget_removes_everything_of_the_owner_alone",
     },
     CommitsOnLook: {
+        EQUAL,
+        STAYS,
+        LATER,
         LABELLED,
         CONTRADICTED,
         "test_what_somebody_wrote_was_made_by_no_program",
@@ -392,6 +437,7 @@ LIARS = {
     HidesFailures: {"test_a_failed_step_says_so_and_makes_no_manifest"},
     NeverMends: {"test_a_mended_step_runs_again"},
     DigestsTheCommit: {
+        EQUAL,
         COUNTED,
         "test_a_manifest_is_what_a_look_has_the_digest_of",
         "test_equal_contents_have_equal_manifests",
@@ -422,13 +468,18 @@ LIARS = {
     RemovesOnce: {"test_removing_a_stray_that_is_not_there_is_a_success"},
     RemovesAnybodys: {"test_somebody_elses_pipeline_is_not_removed"},
     RemovesWhatIsRead: {"test_a_stray_that_is_read_is_not_removed"},
+    TakesNothingOver: {EQUAL, LATER},
+    TakesReferencesOnly: {STAYS},
+    TakesWhatIsCalledSo: {"test_what_is_not_equal_is_computed", LATER},
+    TakesForEver: {LATER},
     NeverForgets: {
+        STAYS,
         "test_a_commit_that_is_not_there_is_no_evidence",
         "test_a_commit_that_is_not_there_has_no_manifest",
         "test_forget_removes_everything_of_the_owner_alone",
         "test_forgetting_what_is_not_there_is_a_success",
     },
-    ForgetsEverybody: {"test_forget_removes_everything_of_the_owner_alone"},
+    ForgetsEverybody: {STAYS, "test_forget_removes_everything_of_the_owner_alone"},
     ForgetsOnce: {"test_forgetting_what_is_not_there_is_a_success"},
     ForgetsOldCommits: {"test_a_manifest_has_every_file_of_a_commit"},
     DigestsPaths: {
@@ -438,6 +489,8 @@ LIARS = {
     ListsAnotherDigest: {"test_a_manifest_is_what_a_look_has_the_digest_of"},
     ListsNothingOfNobody: {"test_a_commit_that_is_not_there_has_no_manifest"},
     RunsStepsOnBothSides: {
+        EQUAL,
+        LATER,
         OF_THE_TIME,
         "test_a_step_that_is_not_asked_for_any_more_is_a_stray",
         "test_a_removed_stray_is_gone_and_the_others_stay",

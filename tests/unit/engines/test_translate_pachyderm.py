@@ -129,7 +129,7 @@ def test_bytes_values_are_what_the_sdk_calls_raw():
 def spec_of(step: dict, **more) -> dict:
     spec = DataPipelineSpec.model_validate({"steps": [step], **more})
     (wish,) = wishes(spec, {"text/clean": "code", "checks": "code"})
-    return json.loads(translate.pipeline_spec(OWNER, Side.TRAIN, wish, wish.reads, "cdl/steps:1", PREFIX))
+    return json.loads(translate.pipeline_spec(OWNER, Side.TRAIN, wish, "news-train", "cdl/steps:1", PREFIX))
 
 
 def test_a_built_in_step_runs_its_program_in_our_image():

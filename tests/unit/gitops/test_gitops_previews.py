@@ -4,7 +4,14 @@ import shutil
 
 import pytest
 
-from cdl.api.meta import AUTHORS_ANNOTATION, MANAGED_BY_LABEL, PROJECT_ANNOTATION, REVISION_ANNOTATION, Key
+from cdl.api.meta import (
+    AUTHORS_ANNOTATION,
+    LIKE_ANNOTATION,
+    MANAGED_BY_LABEL,
+    PROJECT_ANNOTATION,
+    REVISION_ANNOTATION,
+    Key,
+)
 from cdl.api.v1alpha1 import Release
 from cdl.gitops.git import Limits
 from cdl.ports.errors import Rejected, Unavailable
@@ -86,6 +93,24 @@ def test_all_who_wrote_into_the_merge_request_are_authors(previewed):
     number, _ = proposed(previewed, "two")
     previewed.look()
     assert previewed.notes(number)[AUTHORS_ANNOTATION] == "grace@example.org,linus@example.org"
+
+
+def test_a_preview_says_whose_data_it_may_take_over(previewed):
+    previewed.follower.look()
+    number, _ = proposed(previewed)
+    previewed.look()
+    told = {
+        (document["kind"], document["metadata"]["namespace"]): document["metadata"]["annotations"].get(LIKE_ANNOTATION)
+        for kind in ("DataPipeline", "Experiment")
+        for document in previewed.follower.store.documents(kind, None)
+    }
+    place = f"tiny-mr-{number}"
+    assert told == {
+        ("DataPipeline", "default"): None,
+        ("Experiment", "default"): None,
+        ("DataPipeline", place): "default",
+        ("Experiment", place): None,
+    }
 
 
 @pytest.mark.parametrize("how", ["closed", "merged", "elsewhere"])

@@ -23,6 +23,7 @@ from .labels import labelled, rows_in
 from .programs import programs_below
 from .pulse import Pulse
 from .reading import Reader
+from .taking import Taking
 from .translate import (
     CODE,
     OWNER,
@@ -43,8 +44,10 @@ from .translate import (
     project_of,
     read_by_training,
     readers_first,
+    reads_other,
     repo_named,
     stray_seen,
+    taken_repo,
 )
 from .wire import connect, walk
 
@@ -82,6 +85,7 @@ class PachydermEngine:
         self._reader = Reader(self._client)
         self._pulse = Pulse(self._client)
         self._memory = Memory()
+        self._taking = Taking(self._client, self._reader)
         self._image, self._prefix, self._programs = steps_image, prefix, programs
         self._file_root = file_root.resolve() if file_root is not None and _is_loopback(address) else None
 
@@ -124,22 +128,26 @@ class PachydermEngine:
             made = rewrite(self._client, repo, key, now, kept, by_url=self._reads_itself(folder))
             self._memory.keep(project, name, made)
 
-    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str, like: Key | None = None) -> None:
         """Make the step's pipeline over a side be as wished, reading the output of the step called reads.
 
         With reads empty it reads the side's input repository.
 
         A second call with an equal wish changes nothing and runs nothing. A changed wish processes everything again,
-        unless only the workers' number or size changed.
+        unless only the workers' number or size changed. What an equal step of `like` made last of equal files is
+        taken over, where the step and what it reads have no pipeline yet: then it has none, and nothing runs.
         """
         project, name = project_of(owner), pipeline_name(owner, wish.step.name, side)
-        spec = pipeline_spec(owner, side, wish, reads, self._image, self._prefix)
         with door(f"pipeline {name}"):
             now = self._reader.pipeline(project, name)
             noted = notes_of(now) if now is not None else {}
             if now is not None:
                 _refuse_strangers(owner, now)
-            if noted.get(WISH) != wish.digest:
+            elif like is not None and self._taking.take(owner, side, wish, like, self._ensure_repo):
+                return
+            source = self._taking.output_repo(owner, reads, side) if reads else input_repo(owner, side)
+            spec = pipeline_spec(owner, side, wish, source, self._image, self._prefix)
+            if noted.get(WISH) != wish.digest or (now is not None and reads_other(now, source)):
                 if not reads:
                     # A new output is made from the branch's newest commit, whatever became of that.
                     self._heal(project, self._ensure_repo(owner, input_repo(owner, side)))
@@ -171,10 +179,10 @@ class PachydermEngine:
         with door(f"removing what belongs to DataPipeline {owner.name}"):
             for found in self._pipelines_of(owner):
                 self._client.pps.delete_pipeline(pipeline=pipeline_named(project, found.name), force=True)
-            for side in Side:
-                repo = repo_named(project, input_repo(owner, side))
-                if self._is_ours(owner, repo):
-                    self._client.pfs.delete_repo(repo=repo, force=True)
+            theirs = pfs.Project(name=project)
+            for given in list(self._client.pfs.list_repo(type="user", projects=[theirs])):
+                if given.description == owner_mark(owner):
+                    self._client.pfs.delete_repo(repo=given.repo, force=True)
 
     def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
         """Give the files of a finished commit that training reads, path to digest; None: the commit is not there.
@@ -272,14 +280,14 @@ class PachydermEngine:
         for step in spec.steps:
             seen = self._step(owner, side.side, step.name, before, commit)
             yield seen
-            before, commit = pipeline_name(owner, step.name, side.side), seen.head
+            before, commit = _output_repo(owner, seen), seen.head
 
     def _step(self, owner: Key, side: Side, step: str, before: str, commit: str) -> StepSeen:
         project, name = project_of(owner), pipeline_name(owner, step, side)
         pipeline = self._reader.pipeline(project, name)
         if pipeline is None:
-            return StepSeen(step, side, None)
-        wish = notes_of(pipeline).get(WISH, "")
+            return self._taking.seen(owner, side, step, commit) or StepSeen(step, side, None)
+        wish = "" if reads_other(pipeline, before) else notes_of(pipeline).get(WISH, "")
         broken = str(pipeline.reason) if PIPELINE_BROKEN[pps.PipelineState(pipeline.state)] else ""
         head = self._reader.output(project, name, before, commit)
         if head is None:
@@ -308,7 +316,7 @@ class PachydermEngine:
         for seen in (s for s in steps if s.side is side.side):
             if commit is None or not seen.done or seen.input != commit:
                 return None
-            repo, commit, rows = pipeline_name(owner, seen.step, seen.side), seen.head, seen.report.label_rows
+            repo, commit, rows = _output_repo(owner, seen), seen.head, seen.report.label_rows
         if commit is None:
             return None
         project = project_of(owner)
@@ -320,12 +328,11 @@ class PachydermEngine:
         """Compare the sides where a check asks for it, once the step that takes fingerprints is done on both."""
         asked = [check.duplicates for check in spec.checks if check.duplicates is not None]
         taking = [step.name for step in spec.steps if step.uses == "checks"]
-        made = {s.side: s.head for s in steps if taking and s.step == taking[-1] and s.done}
+        made = {s.side: (_output_repo(owner, s), s.head) for s in steps if taking and s.step == taking[-1] and s.done}
         if not asked or len(made) < len(Side):
             return None
-        test, train = ((pipeline_name(owner, taking[-1], side), made[side]) for side in (Side.TEST, Side.TRAIN))
         nearest = min((a.near for a in asked if a.near is not None), default=None)
-        return self._reader.overlap(project_of(owner), test, train, nearest)
+        return self._reader.overlap(project_of(owner), made[Side.TEST], made[Side.TRAIN], nearest)
 
     def _heal(self, project: str, repo: pfs.Repo) -> CommitSeen | None:
         """Close what a dead writer of ours left open, and give the newest commit whose content counts."""
@@ -347,10 +354,6 @@ class PachydermEngine:
             raise Rejected(message)
         return repo
 
-    def _is_ours(self, owner: Key, repo: pfs.Repo) -> bool:
-        now = there(lambda: self._client.pfs.inspect_repo(repo=repo))
-        return now is not None and now.description == owner_mark(owner)
-
     def _strays(self, owner: Key, spec: DataPipelineSpec) -> tuple[StraySeen, ...]:
         wished = {pipeline_name(owner, step.name, side) for step in spec.steps for side in Side}
         return tuple(found for found in self._pipelines_of(owner) if found.name not in wished)
@@ -366,6 +369,11 @@ class PachydermEngine:
 
     def _reads_itself(self, folder: Path) -> bool:
         return self._file_root is not None and folder.resolve().is_relative_to(self._file_root)
+
+
+def _output_repo(owner: Key, seen: StepSeen) -> str:
+    named = taken_repo if seen.taken else pipeline_name
+    return named(owner, seen.step, seen.side)
 
 
 def _refuse_strangers(owner: Key, found: pps.PipelineInfo) -> None:

@@ -21,6 +21,7 @@ from .translate import (
     JOB_STATE,
     OVER,
     OWNER,
+    TAKEN,
     commit_named,
     commit_seen,
     input_repo,
@@ -135,7 +136,7 @@ class Pulse:
             place, owner = _repo(_bytes(said, 1)), marked(_bytes(said, 4).decode(errors="replace"))
             if owner is not None and place.project == owner.namespace:
                 names = {input_repo(owner, side) for side in Side}
-                if place.name in names:
+                if place.name in names or place.name.endswith(TAKEN):
                     self._inputs[place] = owner
             yield place
 

@@ -24,6 +24,7 @@ from .translate import (
     CommitSeen,
     commit_named,
     commit_seen,
+    note_of,
     notes_of,
     pipeline_named,
     prints_of,
@@ -150,6 +151,11 @@ class Reader:
             found = self.commit(project, repo, commit)
             if found is None:
                 return None
+            taken = note_of(found)
+            if taken is not None:
+                made.append(taken.program)
+                repo, commit = taken.reads, taken.input
+                continue
             if not found.reads:  # it comes from nothing that pachd knows: somebody wrote it
                 return tuple(reversed(made))
             handle = pps.Job(pipeline=pipeline_named(project, repo), id=commit)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 BRANCH = "master"
 INGEST = "cdl:"
 WISH, CODE, OWNER = "cdl.dev/wish", "cdl.dev/code", "cdl.dev/owner"
+TAKEN = "_taken"
+"""Last part of the names of repositories whose content an equal step elsewhere made; no step is called so."""
 NAME_LIMIT = 51
 REFUSED = re.compile(r"[^ -~]|[*?\[\]{}!()@+^]")
 """Characters that no path at Pachyderm has."""
@@ -85,6 +87,32 @@ class CommitSeen:
         return self.description.removeprefix(INGEST) if self.description.startswith(INGEST) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a commit says of itself that was taken over."""
+
+    wish: str
+    """Digest of the wish of the step that it stands for."""
+    program: str
+    reads: str
+    """Repository of the same owner whose commit an equal step made it from."""
+    input: str
+    """That commit."""
+    origin: str
+    """Whose it was: namespace/repository@commit."""
+
+
+def note_of(commit: CommitSeen | None) -> Note | None:
+    """Read what a commit says of itself; None: it was not taken over."""
+    said = commit.ingest if commit is not None else None
+    if not said or not said.startswith("{"):
+        return None
+    try:
+        return Note(**json.loads(said))
+    except (ValueError, TypeError):  # somebody else's words
+        return None
+
+
 def project_of(owner: Key) -> str:
     """The project of a resource: Kubernetes' and Pachyderm's default are one."""
     return owner.namespace
@@ -109,6 +137,20 @@ def input_repo(owner: Key, side: Side) -> str:
 def pipeline_name(owner: Key, step: str, side: Side) -> str:
     """Name the pipeline of a step over a side; its output repository has the same name."""
     return f"{owner.name}-{step}-{side}"
+
+
+def taken_repo(owner: Key, step: str, side: Side) -> str:
+    """Name the repository of what a step need not compute, because an equal one elsewhere did."""
+    return f"{pipeline_name(owner, step, side)}{TAKEN}"
+
+
+def reads_other(found: pps.PipelineInfo, repo: str) -> bool:
+    """The pipeline reads what was taken over, and by now its step should read another repository."""
+    try:
+        given = str(json.loads(found.user_spec_json or "{}")["input"]["pfs"]["repo"])
+    except (ValueError, KeyError, TypeError):  # somebody gave it an input of another form
+        return False
+    return given.endswith(TAKEN) and given != repo
 
 
 def repo_named(project: str, name: str) -> pfs.Repo:
@@ -195,8 +237,8 @@ def readers_first(found: Iterable[StraySeen]) -> tuple[StraySeen, ...]:
     return tuple(by_name[name] for name in reversed(tuple(order)))
 
 
-def pipeline_spec(owner: Key, side: Side, wish: StepWish, reads: str, image: str, prefix: str) -> str:
-    """Write the step as a Pachyderm pipeline, in the words of its JSON.
+def pipeline_spec(owner: Key, side: Side, wish: StepWish, source: str, image: str, prefix: str) -> str:
+    """Write the step as a Pachyderm pipeline that reads the repository `source`, in the words of its JSON.
 
     Raises:
         Rejected: with reason InvalidSpec when the name is longer than Pachyderm allows.
@@ -215,7 +257,6 @@ def pipeline_spec(owner: Key, side: Side, wish: StepWish, reads: str, image: str
     chosen = image if step.uses else step.image
     if chosen:
         transform["image"] = chosen
-    source = pipeline_name(owner, reads, side) if reads else input_repo(owner, side)
     pfs_input: dict[str, JsonValue] = {
         "project": project,
         "repo": source,

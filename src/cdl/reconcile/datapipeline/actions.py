@@ -41,6 +41,8 @@ class EnsureStep:
     wish: StepWish
     reads: str
     """Name of the step before it; empty: the side's input repository."""
+    like: Key | None = None
+    """Whose equal output may be taken over instead of computed again."""
 
 
 @dataclass(frozen=True, slots=True)

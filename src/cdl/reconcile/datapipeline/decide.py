@@ -74,6 +74,8 @@ def _bring_data_in(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineS
 
 
 def _run_steps(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action] | None:
+    meta = resource.metadata
+    like = replace(resource.key, namespace=meta.like) if meta.like else None
     actions: list[Action] = []
     running: list[StepSeen] = []
     wished = wishes(resource.spec, seen.programs)
@@ -82,7 +84,7 @@ def _run_steps(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatu
         for wish in wished:
             now = _step(seen, wish.step.name, side)
             if now.wish != wish.digest:
-                actions.append(EnsureStep(side, wish, wish.reads))
+                actions.append(EnsureStep(side, wish, wish.reads, like))
             elif now.failure and now.input == before:
                 message = f"step {now.step} over the {side} side: {now.failure}"
                 return say(resource, seen, stalled(Reason.STEP_FAILED, message), tuple(actions))

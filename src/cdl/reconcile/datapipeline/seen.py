@@ -72,6 +72,8 @@ class StepSeen:
     failure: str = ""
     """One sentence when its newest job failed."""
     report: Report = Report()
+    taken: str = ""
+    """Whose equal output it is, as namespace/repository@commit, where it was not computed here."""
 
 
 @dataclass(frozen=True, slots=True)

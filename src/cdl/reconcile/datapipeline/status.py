@@ -89,7 +89,10 @@ def _success(dataset: Dataset | None, seen: Seen) -> str:
         return ""
     rejected = rejected_of(seen).total
     dropped = f", {rejected} rejected" if rejected else ""
-    return f"dataset {dataset.version[7:19]}: {dataset.train.files} train and {dataset.test.files} test files{dropped}"
+    files = f"{dataset.train.files} train and {dataset.test.files} test files"
+    owners = {step.taken.partition("/")[0] for step in seen.steps if step.taken}
+    taken = f", taken over from {', '.join(sorted(owners))}" if owners and all(s.taken for s in seen.steps) else ""
+    return f"dataset {dataset.version[7:19]}: {files}{dropped}{taken}"
 
 
 def rejected_of(seen: Seen) -> RejectedStatus:

@@ -69,6 +69,8 @@ class Pipeline:
     failure: str = ""
     report: Report = field(default_factory=Report)
     remembered: dict[str, tuple[Files, Report]] = field(default_factory=dict)
+    taken: str = ""
+    """Whose output it is, where nothing runs: it stands for what it was taken over for."""
 
     @property
     def done(self) -> bool:
@@ -160,8 +162,8 @@ class MemoryData:
         """Commit files as a person would, past cdl."""
         self._commit(self._owners.setdefault(owner, Owned()), side, files, None)
 
-    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
-        """Make the step's pipeline over a side be as wished.
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str, like: Key | None = None) -> None:
+        """Make the step's pipeline over a side be as wished, or take over what an equal step made.
 
         Raises:
             Rejected: the step it should read is not there.
@@ -173,6 +175,8 @@ class MemoryData:
                 raise Rejected(message)
             now = owned.pipelines.get((side, wish.step.name))
             if now is not None and (now.wish, now.reads) == (wish, reads):
+                return
+            if like is not None and (now is None or now.taken) and self._take(owned, side, wish, like):
                 return
             made = owned.pipelines[side, wish.step.name] = Pipeline(wish, reads)
             if now is not None and (now.wish.program, now.reads) == (wish.program, reads):
@@ -274,8 +278,32 @@ class MemoryData:
         owned.commits.setdefault((side, ""), []).append(owned.inputs[side])
         self._trigger(owned, side)
 
+    def _take(self, owned: Owned, side: Side, wish: StepWish, like: Key) -> bool:
+        """Take over what the equal step of `like` made of equal files; False: there is no such thing."""
+        theirs, before = self._owners.get(like, Owned()), owned.pipelines.get((side, wish.reads))
+        equal, mine = theirs.pipelines.get((side, wish.step.name)), owned.read_by(side, Pipeline(wish, wish.reads))
+        given = theirs.read_by(side, equal) if equal is not None else None
+        computed = before is not None and not before.taken
+        if equal is None or equal.taken or not equal.done or equal.output is None or computed:
+            return False
+        if mine is None or given is None or equal.wish != wish or (equal.input, mine.files) != (given.id, given.files):
+            return False
+        programs = (*mine.programs, wish.program)
+        made = Commit(f"c{next(self._numbers)}", dict(equal.output.files), finished=True, programs=programs)
+        whose = f"{like.namespace}/{_repo(like, side, wish.step.name)}@{equal.output.id}"
+        owned.pipelines[side, wish.step.name] = Pipeline(
+            wish, wish.reads, mine.id, made, report=equal.report, taken=whose
+        )
+        owned.commits.setdefault((side, wish.step.name), []).append(made)
+        self._trigger(owned, side)
+        return True
+
     def _trigger(self, owned: Owned, side: Side) -> None:
-        """Start a job for every pipeline whose input moved."""
+        """Start a job for every pipeline whose input moved; what was taken over for another input is nothing now."""
+        for pipeline in tuple(owned.in_order(side)):
+            commit = owned.read_by(side, pipeline)
+            if pipeline.taken and (commit is None or pipeline.input != commit.id):
+                del owned.pipelines[side, pipeline.wish.step.name]
         for pipeline in owned.in_order(side):
             commit = owned.read_by(side, pipeline)
             if commit is None or pipeline.input == commit.id:
@@ -367,6 +395,7 @@ def _step(owned: Owned, step: str, side: Side) -> StepSeen:
         pipeline.done,
         pipeline.failure,
         pipeline.report,
+        pipeline.taken,
     )
 
 
