@@ -14,6 +14,8 @@ from cdl.api.v1alpha1.resource import Status
 from .platform import PRODUCTION
 
 if TYPE_CHECKING:
+    from cdl.api.conditions import Condition
+
     from .platform import Platform
 
 KINDS = (DataPipeline, Experiment, ModelDeployment)
@@ -31,6 +33,7 @@ class Eyes:
         self._platform = platform
         self._begun = time.monotonic()
         self._told: set[tuple[str, ...]] = set()
+        self._stood: dict[tuple[str, str, str], str] = {}
         self._asked = 0.0
         self._project = ""
         self._of: tuple[str, int, str] | None = None
@@ -74,7 +77,7 @@ class Eyes:
             status = getattr(found, "status", None)
             ready = status.condition(ConditionType.READY) if isinstance(status, Status) else None
             if ready is not None:
-                self._once(namespace, f"{kind.__name__}: {ready.reason}", ready.message)
+                self._stands(namespace, kind.__name__, name, ready)
         for release in self._platform.all(Release, namespace):
             approval = release.status.approval
             if release.metadata.name.startswith(f"{name}-"):
@@ -83,8 +86,15 @@ class Eyes:
                     namespace, f"Release {release.metadata.name}: {approval.state}{by}", release.spec.digest[:19]
                 )
 
-    def _once(self, who: str, what: str, more: str = "") -> None:
-        if (who, what) not in self._told:
+    def _stands(self, who: str, kind: str, name: str, ready: Condition) -> None:
+        """Tell how a resource stands when that is another reason than before, or another release that answers."""
+        now = f"{ready.reason} {ready.message}" if kind == ModelDeployment.__name__ else str(ready.reason)
+        if self._stood.get((who, kind, name)) != now:
+            self._stood[who, kind, name] = now
+            self._once(who, f"{kind}: {ready.reason}", ready.message, again=True)
+
+    def _once(self, who: str, what: str, more: str = "", *, again: bool = False) -> None:
+        if again or (who, what) not in self._told:
             self._told.add((who, what))
             self.say(who, f"{what}  {more}".rstrip())
 

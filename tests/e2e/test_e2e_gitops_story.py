@@ -36,7 +36,7 @@ class Played:
         data = folder / "data"
         data.mkdir()
         write_notes(data, notes(32))
-        self.platform = Platform(folder / "home", data, limit=120)
+        self.platform = Platform(folder / "home", data, limit=300)
         self.platform.start_afresh()
         self.platform.open_forge()
         self.story = Story(self.platform, TINY, eyes=eyes(self.platform))
@@ -226,9 +226,9 @@ class Saboteur(Eyes):
         self.kills = 0
         self._news = 0
 
-    def _once(self, who, what, more=""):
+    def _once(self, who, what, more="", **how):
         known = len(self._told)
-        super()._once(who, what, more)
+        super()._once(who, what, more, **how)
         self._news += len(self._told) - known
         if self._news == 5:
             self._news = 0
@@ -244,7 +244,7 @@ class Saboteur(Eyes):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_killed_at_any_moment_there_is_one_of_everything(tmp_path):
     story = Played(tmp_path, Saboteur)
     try:

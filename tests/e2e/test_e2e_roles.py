@@ -19,7 +19,7 @@ def script(page):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_page_runs_as_it_stands(tmp_path):
     words = ["set -euo pipefail", *(f"echo '== {page}'\n{script(page)}" for page in ("README.md", *LISTED))]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CDL_")}
@@ -31,7 +31,7 @@ def test_every_page_runs_as_it_stands(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=800,
+            timeout=1700,
             check=False,
         )
     finally:

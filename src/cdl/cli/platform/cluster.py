@@ -91,7 +91,10 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
     )
     say(f"{done} are installed")
     start(admission, _operator(settings, plane, at))
-    told = {**told_of_engines(settings, at), **forge.told(settings, at), "CDL_KUBECONFIG": str(admin)}
+    installation.have_namespaces(admin, (one.namespace for one in forge.followed(settings)))
+    # What merging leads to is read where the operator serves, which here is the API server.
+    there = {"CDL_SELDON": "", "CDL_KUBECONFIG": str(admin)}
+    told = {**told_of_engines(settings, at), **forge.told(settings, at), **there}
     start(*forge.followers(settings, at, told))
     return tuple(started)
 

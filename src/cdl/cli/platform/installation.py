@@ -11,6 +11,7 @@ from cdl.kube.install import install_kinds, install_webhooks
 from cdl.kube.webhooks import at_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 NAMESPACE = rbac.SYSTEM
@@ -30,7 +31,7 @@ def install(kubeconfig: Path, admission: str, authority: bytes) -> str:
     """
     with one_sentence():
         api = Api.connect(kubeconfig)
-        _apply(api, "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        _namespace(api, NAMESPACE)
         inside = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
         for name in ACCOUNTS:
             metadata = {"name": name, "namespace": NAMESPACE}
@@ -41,6 +42,22 @@ def install(kubeconfig: Path, admission: str, authority: bytes) -> str:
         kinds = install_kinds(api)
         install_webhooks(api, at_address(admission, authority))
     return f"{len(kinds)} kinds, {len(roles)} roles and bindings and the admission server's address"
+
+
+def have_namespaces(kubeconfig: Path, names: Iterable[str]) -> None:
+    """Have there be the namespaces of what is followed; nothing of one that is there is changed.
+
+    Raises:
+        Refusal: the API server refuses one.
+    """
+    with one_sentence():
+        api = Api.connect(kubeconfig)
+        for name in sorted({*names}):
+            _namespace(api, name)
+
+
+def _namespace(api: Api, name: str) -> None:
+    _apply(api, "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 def _collection(role: dict[str, Any]) -> str:
