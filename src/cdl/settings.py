@@ -85,6 +85,16 @@ class Settings(BaseSettings):
         "role=guest, reporter, developer, maintainer or owner (and whoever may more), or a rule's name; `role=` alone: "
         "only the rule of that name.",
     )
+    label_studio: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/]+.*)?$",
+        description="Label Studio's address, scheme included: where people label items; empty: nowhere.",
+    )
+    label_studio_token: str = Field(
+        "",
+        description="What the driver shows Label Studio: an access token of its old kind or its new one.",
+        repr=False,
+    )
     s3: str = Field(
         "https://s3.amazonaws.com",
         pattern=r"^https?://[^\s/]+$",

@@ -16,6 +16,7 @@ VERBS = {
     "plan": "show what applying a project would run, what it would reuse and why",
     "apply": "show the plan of a project, ask, and write its resources",
     "forge": "keep git repositories and merge requests on this machine, and production true to them",
+    "labelstudio": "have people label items in Label Studio on this machine",
     "gitops": "follow a git repository: apply what its branch says, prune what left it",
     "get": "list resources",
     "describe": "show everything about one resource",

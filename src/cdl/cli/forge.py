@@ -28,7 +28,7 @@ def up(port: int | None) -> None:
     settings = settings_of()
     address = bring_up_forge(settings, port)
     if forge_of.followed(settings):
-        _bring_up(settings)
+        bring_up_all(settings)
     click.echo(f"forge at {address}; `cdl forge token USER` prints somebody's token, git takes it as the password\n")
     table("", ("USER", "ROLE"), forge_of.people(settings))
 
@@ -49,7 +49,7 @@ def follow_project(project: str, branch: str, path: str, namespace: str) -> None
     wanted = forge_of.Followed(project, branch, path, namespace)
     with one_sentence():
         url = follow(settings, wanted)
-        _bring_up(settings)
+        bring_up_all(settings)
     click.echo(f"{url}.git is followed by process {wanted.process}: {branch} goes to namespace {namespace}, merge")
     click.echo(f"request N to {wanted.name}-mr-N; its page is {url}, `cdl logs {wanted.process}` tells what happens")
 
@@ -61,7 +61,7 @@ def token(user: str) -> None:
     click.echo(forge_of.token(settings_of(), user))
 
 
-def _bring_up(settings: Settings) -> None:
+def bring_up_all(settings: Settings) -> None:
     """Start what is missing: of a cluster where the home folder is one's, else of `cdl run`."""
     if settings.kubeconfig is None:
         bring_up(settings)

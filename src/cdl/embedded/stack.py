@@ -47,6 +47,8 @@ class Service:
     """More of the environment that nothing is written down of."""
     withheld: tuple[str, ...] = ()
     """What of our own environment it is not given."""
+    patience: float = 0
+    """Seconds after which it is given up; none: as long as any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ class Stack:
         written.replace(record)
 
     def _await(self, service: Service, server: Running, offset: int) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        patience = service.patience or START_SECONDS
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if self._is_ready(service, offset):
                 return
@@ -184,7 +187,7 @@ class Stack:
                 message = f"{service.name} {how}: {last}"
                 raise StackError(message)
             time.sleep(POLL_SECONDS)
-        message = f"{service.name} was not ready after {START_SECONDS} s; its log is {self.log(service.name)}"
+        message = f"{service.name} was not ready after {patience} s; its log is {self.log(service.name)}"
         raise StackError(message)
 
     def _is_ready(self, service: Service, offset: int) -> bool:

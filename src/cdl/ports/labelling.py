@@ -74,5 +74,12 @@ class LabellingEngine(Protocol):
             Conflict: there is no such project.
         """
 
+    def unusable(self, project: str) -> tuple[str, ...]:
+        """Say of all that people said and that is no annotation why, one sentence each; changes nothing.
+
+        Raises:
+            Conflict: there is no such project.
+        """
+
     def forget(self, owner: Key) -> None:
         """Remove the owner's project with all that is in it. Removing what is not there is a success."""

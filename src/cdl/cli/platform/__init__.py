@@ -4,7 +4,7 @@
 """
 
 from .keeping import held_for_backup
-from .local import bring_up, bring_up_engines, bring_up_forge, follow
+from .local import bring_up, bring_up_engines, bring_up_forge, bring_up_label_studio, follow
 from .processes import ENGINES, OPERATOR, answering, ended, expected, history, log_of, reached, running, take_down
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "bring_up",
     "bring_up_engines",
     "bring_up_forge",
+    "bring_up_label_studio",
     "ended",
     "expected",
     "follow",

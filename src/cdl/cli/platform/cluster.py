@@ -14,8 +14,20 @@ from cdl.embedded.controlplane.find import at_hand, find
 from cdl.embedded.controlplane.servers import ADMIN, LOOPBACK, ControlPlane
 from cdl.embedded.stack import Service, StackError, ports
 
-from . import database, forge, installation
-from .processes import ADMISSION, CLUSTER_OPERATOR, NAMES, OPERATOR, engines, is_local, one_at_a_time, told_of_engines
+from . import database, forge, installation, labelstudio
+from .processes import (
+    ADMISSION,
+    CLUSTER_OPERATOR,
+    NAMES,
+    OPERATOR,
+    engines,
+    hidden,
+    is_local,
+    one_at_a_time,
+    ports_of_people,
+    told_of_engines,
+    told_of_people,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +73,7 @@ def raise_cluster(settings: Settings, say: Say, wished: Mapping[str, int] | None
         plane = ControlPlane(home, binaries, audited=settings.audit)
         plane.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         keep(_record(settings), binaries)
-        started = _start(settings, plane, stack, ports(home, (*PORTS, *forge.ports_needed(settings)), wished), say)
+        started = _start(settings, plane, stack, ports(home, (*PORTS, *ports_of_people(settings)), wished), say)
         kubeconfig = plane.kubeconfig(*ADMIN, home / CLUSTER)
     return Cluster(plane.server, kubeconfig, started)
 
@@ -78,9 +90,10 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
 
     start(plane.etcd())
     admin = plane.kubeconfig(*ADMIN, plane.folder / "admin.kubeconfig")
-    start(
-        plane.apiserver(), *engines(settings, at, admin), *database.service(settings, at), *forge.service(settings, at)
-    )
+    people = (*forge.service(settings, at), *labelstudio.service(settings, at, say))
+    start(plane.apiserver(), *engines(settings, at, admin), *database.service(settings, at), *people)
+    if labelstudio.kept(settings):
+        say(labelstudio.invitation(settings, labelstudio.address(at)))
     database.ready(settings, at)
     start(plane.controller_manager())
     admission = _admission(plane, at)
@@ -94,7 +107,7 @@ def _start(settings: Settings, plane: ControlPlane, stack: Stack, at: Mapping[st
     installation.have_namespaces(admin, (one.namespace for one in forge.followed(settings)))
     # What merging leads to is read where the operator serves, which here is the API server.
     there = {"CDL_SELDON": "", "CDL_KUBECONFIG": str(admin)}
-    told = {**told_of_engines(settings, at), **forge.told(settings, at), **there}
+    told = {**told_of_engines(settings, at), **told_of_people(settings, at), **there}
     start(*forge.followers(settings, at, told))
     return tuple(started)
 
@@ -104,13 +117,13 @@ def _operator(settings: Settings, plane: ControlPlane, at: Mapping[str, int]) ->
     port = at["operator"]
     told = {
         **told_of_engines(settings, at),
-        **forge.told(settings, at),
+        **told_of_people(settings, at),
         "CDL_SELDON": "",
         "CDL_KUBECONFIG": str(config),
         "CDL_METRICS_PORT": str(port),
     }
     ready = _answers(f"http://{LOOPBACK}:{port}/readyz")
-    return Service(OPERATOR, CLUSTER_OPERATOR, ready, tuple(told.items()), forge.hidden(settings))
+    return Service(OPERATOR, CLUSTER_OPERATOR, ready, tuple(told.items()), hidden(settings))
 
 
 def _admission(plane: ControlPlane, at: Mapping[str, int]) -> Service:

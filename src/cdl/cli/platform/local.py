@@ -9,13 +9,27 @@ from cdl.cli.context import CLUSTER
 from cdl.cli.refusal import Refusal
 from cdl.embedded.stack import Service, ports
 
-from . import database, forge
-from .processes import NAMES, OPERATOR, addresses, engines, is_cluster, one_at_a_time, ports_of, told_of_engines
+from . import database, forge, labelstudio
+from .processes import (
+    NAMES,
+    OPERATOR,
+    addresses,
+    engines,
+    hidden,
+    is_cluster,
+    one_at_a_time,
+    ports_of,
+    tell,
+    told_of_engines,
+    told_of_people,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from cdl.settings import Settings
+
+    Say = Callable[[str], None]
 
 
 def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tuple[str, ...]:
@@ -33,10 +47,11 @@ def bring_up(settings: Settings, wished: Mapping[str, int] | None = None) -> tup
         (settings.home.resolve() / CLUSTER).unlink(missing_ok=True)  # of a cluster that crashed
         at = ports_of(settings, wished)
         command = (sys.executable, "-m", "cdl.cli.operate")
-        started = stack.start((*engines(settings, at), *database.service(settings, at), *forge.service(settings, at)))
+        people = (*forge.service(settings, at), *labelstudio.service(settings, at, tell))
+        started = stack.start((*engines(settings, at), *database.service(settings, at), *people))
         database.ready(settings, at)
-        told = told_of_engines(settings, at) | forge.told(settings, at)
-        operator = Service(OPERATOR, command, "operator ready", tuple(told.items()), forge.hidden(settings))
+        told = told_of_engines(settings, at) | told_of_people(settings, at)
+        operator = Service(OPERATOR, command, "operator ready", tuple(told.items()), hidden(settings))
         return started + stack.start((operator, *forge.followers(settings, at, told)))
 
 
@@ -51,6 +66,19 @@ def bring_up_forge(settings: Settings, port: int | None = None) -> str:
         at = ports_of(settings, {forge.FORGE: port} if port else None)
         stack.start(forge.service(settings, at))
     return forge.address(at)
+
+
+def bring_up_label_studio(settings: Settings, say: Say, port: int | None = None) -> str:
+    """Make sure the Label Studio of a home folder runs, installing it and making its login first; give its address.
+
+    Raises:
+        Refusal: it cannot be installed, did not come up, or the port is taken.
+    """
+    with one_at_a_time(settings) as stack:
+        labelstudio.found(settings, say)
+        at = ports_of(settings, {labelstudio.LABEL_STUDIO: port} if port else None)
+        stack.start(labelstudio.service(settings, at, say))
+    return labelstudio.address(at)
 
 
 def follow(settings: Settings, wanted: forge.Followed) -> str:

@@ -11,7 +11,7 @@ from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
 from cdl.embedded.stack import Running, Service, Stack, StackError, ports
 
-from . import database, forge
+from . import database, forge, labelstudio
 from .database import POSTGRES
 
 if TYPE_CHECKING:
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 ENGINES = ("pachd", "determined", "seldon")
 OPERATOR, ADMISSION = "operator", "admission"
 NAMES = (*ENGINES, "seldon-router", POSTGRES)
-WITHHELD = ("CDL_FORGE_TOKEN", "CDL_DATABASE", "CDL_DATABASE_OWNER", "CDL_PACHD_TOKEN", "CDL_DETERMINED_PASSWORD")
+WITHHELD = (
+    "CDL_FORGE_TOKEN",
+    "CDL_DATABASE",
+    "CDL_DATABASE_OWNER",
+    "CDL_LABEL_STUDIO_TOKEN",
+    "CDL_PACHD_TOKEN",
+    "CDL_DETERMINED_PASSWORD",
+)
 """What somebody may have named for the operator, and programs that an engine runs must not read."""
 STEPS_IN_IMAGE = "/opt/cdl/pipelines"
 CLUSTER_OPERATOR = (sys.executable, "-m", "cdl.cli.operator")
@@ -62,7 +69,7 @@ def take_down(settings: Settings) -> tuple[str, ...]:
 
 def ports_of(settings: Settings, wished: Mapping[str, int] | None = None) -> dict[str, int]:
     """Give every server of `cdl run` its port."""
-    return ports(settings.home.resolve(), (*NAMES, *forge.ports_needed(settings)), wished)
+    return ports(settings.home.resolve(), (*NAMES, *ports_of_people(settings)), wished)
 
 
 def reached(settings: Settings) -> Settings:
@@ -105,8 +112,7 @@ def expected(settings: Settings) -> tuple[str, ...]:
     alive = _servers(settings)
     # where it could not be started nobody misses it: `cdl history` says so
     ledger = (POSTGRES,) if database.kept(settings) else ()
-    people = (forge.FORGE, *forge.doors(settings)) if forge.kept(settings) else ()
-    ours = (*ENGINES, *ledger, *people, OPERATOR)
+    ours = (*ENGINES, *ledger, *ports_of_people(settings), OPERATOR)
     return (*NEEDED, *ours, ADMISSION) if is_cluster(alive) else ours
 
 
@@ -191,6 +197,26 @@ def told_of_engines(settings: Settings, at: Mapping[str, int]) -> dict[str, str]
         **({} if settings.database else {"CDL_DATABASE": database.address(settings, at)}),
         **({"CDL_DATA": data} if data else {}),
     }
+
+
+def ports_of_people(settings: Settings) -> tuple[str, ...]:
+    """Name the processes where people work, each of which has a port: a forge, who follows it, Label Studio."""
+    return (*forge.ports_needed(settings), *labelstudio.ports_needed(settings))
+
+
+def told_of_people(settings: Settings, at: Mapping[str, int]) -> dict[str, str]:
+    """Give what an operator's environment says about where people work."""
+    return forge.told(settings, at) | labelstudio.told(settings, at)
+
+
+def hidden(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Give what nobody else may read of that environment."""
+    return (*forge.hidden(settings), *labelstudio.hidden(settings))
+
+
+def tell(line: str) -> None:
+    """Say to whoever waits what takes long; standard output is for answers."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _servers(settings: Settings) -> dict[str, Running]:

@@ -1,0 +1,1 @@
+"""Label Studio as its makers publish it, in an environment of its own: its packages contradict ours."""
