@@ -14,12 +14,14 @@ from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.builders import A_SHA, deployment, folder, owner, step_wish
 from cdl.testing.data_contract import NEWS, DataEngineContract, spec
 from cdl.testing.forge_contract import ForgeContract
+from cdl.testing.labelling_contract import ANN, LabellingEngineContract
 from cdl.testing.labels_contract import LabelStoreContract
 from cdl.testing.ledger_contract import LedgerContract
 from cdl.testing.memory import (
     MemoryArtifacts,
     MemoryData,
     MemoryForge,
+    MemoryLabelling,
     MemoryLabels,
     MemoryLedger,
     MemoryResources,
@@ -250,6 +252,30 @@ class TestMemoryLabels(LabelStoreContract):
     @pytest.fixture
     def engine(self):
         return MemoryLabels()
+
+
+class TestMemoryLabelling(LabellingEngineContract):
+    @pytest.fixture
+    def engine(self):
+        return MemoryLabelling()
+
+    def founded(self, engine, title, config):
+        return engine.found(title, config)
+
+    def shown(self, engine, project):
+        kept = engine.projects[project]
+        offered = engine._choices(kept.config)
+        tasks = [(one.fields, one.predicted if one.predicted in offered else "") for one in kept.tasks.values()]
+        return kept.title, kept.config, tasks
+
+    def answered(self, engine, project, item, *choices, who=ANN, skipped=False):
+        return engine.answer(project, item, *choices, who=who, skipped=skipped)
+
+    def changed(self, engine, project, answer, *choices):
+        engine.change(project, answer, *choices)
+
+    def exists(self, engine, project):
+        return project in engine.projects
 
 
 class TestMemoryForge(ForgeContract):

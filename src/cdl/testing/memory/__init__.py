@@ -3,6 +3,7 @@
 from .artifacts import MemoryArtifacts
 from .data import MemoryData
 from .forge import MemoryForge
+from .labelling import MemoryLabelling
 from .labels import MemoryLabels
 from .ledger import MemoryLedger
 from .resources import MemoryResources
@@ -15,8 +16,9 @@ __all__ = [
     "MemoryArtifacts",
     "MemoryData",
     "MemoryForge",
-    "MemoryLedger",
+    "MemoryLabelling",
     "MemoryLabels",
+    "MemoryLedger",
     "MemoryResources",
     "MemoryServing",
     "MemorySigner",
