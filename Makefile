@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
-.PHONY: help demo demo-bbc demo-gitops test test-slow check format pytest control-plane chaos bench bench-data coverage generate lock setup clean distclean
+.PHONY: help demo demo-bbc demo-gitops test test-slow test-pachd check format pytest control-plane chaos bench bench-data coverage generate lock setup clean distclean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ pytest: control-plane  ## The tests alone (TESTS=tests/unit narrows them)
 test-slow: control-plane  ## The tests that take minutes each
 	@printf '\n==> slow tests (pytest -m slow)\n'
 	@$(BIN)/pytest -q -m slow $(TESTS)
+
+test-pachd: $(VENV)/.tests  ## The contract of a data engine on a Pachyderm of yours (CDL_PACHD_ADDRESS=host:port)
+	@test -n "$${CDL_PACHD_ADDRESS:-}" || { echo "CDL_PACHD_ADDRESS is not set: make test-pachd CDL_PACHD_ADDRESS=host:port"; exit 2; }
+	@$(BIN)/pytest -q --timeout 900 --pachd "$$CDL_PACHD_ADDRESS" tests/wire/drivers/test_driver_contracts.py::TestPachyderm
 
 control-plane: $(VENV)/.tests  ## Have a kube-apiserver that works: found, fetched, or built (minutes, once)
 	@printf '\n==> control plane (etcd, kube-apiserver, kube-controller-manager)\n'

@@ -20,6 +20,14 @@ LEVELS = ("architecture", "unit", "contract", "wire", "use_cases", "e2e", "kube"
 """What is quick comes first; what keeps servers and threads for a whole run comes after all that must be without."""
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--pachd",
+        metavar="HOST:PORT",
+        help="hold this pachd against the contract of a data engine, not the embedded one",
+    )
+
+
 def pytest_collection_modifyitems(items):
     """Put the tests in the order of their levels; within one they stay as they are."""
 

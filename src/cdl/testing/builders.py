@@ -126,7 +126,7 @@ def step(name: str, **fields: object) -> Step:
     return Step.model_validate_json(_text({"name": name, **(fields or copy)}), strict=True)
 
 
-COPY = 'cp -r "$CDL_PFS_ROOT"/in/. "$CDL_PFS_ROOT"/out/'
+COPY = 'cp -r "${CDL_PFS_ROOT:-/pfs}"/in/. "${CDL_PFS_ROOT:-/pfs}"/out/'
 
 
 def step_wish(name: str, reads: str = "", **fields: object) -> StepWish:

@@ -100,6 +100,12 @@ def pachd(tmp_path_factory, shared):
 
 
 @pytest.fixture(scope="session")
+def data_address(request):
+    """The pachd that the contract is about: the embedded one, or the one that `--pachd` names."""
+    return request.config.getoption("--pachd") or request.getfixturevalue("pachd").address
+
+
+@pytest.fixture(scope="session")
 def master(tmp_path_factory):
     server = Server("determined", tmp_path_factory.mktemp("determined") / "state", "--slots", "2")
     server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +24,7 @@ from cdl.reconcile.experiment import TrainWish
 from cdl.reconcile.modeldeployment import ServingPhase
 from cdl.stores.artifacts import DirectoryArtifacts
 from cdl.stores.sources import Sources
+from cdl.testing import builders
 from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.builders import signer
 from cdl.testing.data_contract import DataEngineContract
@@ -36,12 +38,22 @@ from .wishes import Servings, Trainings, packed_code, releases_below
 
 class TestPachyderm(DataEngineContract):
     @pytest.fixture(autouse=True)
-    def _sdk(self, pachd):
-        self.sdk = Client.from_pachd_address(pachd.address)
+    def _sdk(self, data_address):
+        self.sdk = Client.from_pachd_address(data_address)
 
     @pytest.fixture
-    def engine(self, pachd):
-        return PachydermEngine(pachd.address, steps_image="cdl/steps:test", programs=ROOT / "pipelines")
+    def engine(self, data_address, request, monkeypatch):
+        made = PachydermEngine(data_address, steps_image="cdl/steps:test", programs=ROOT / "pipelines")
+        if not request.config.getoption("--pachd"):
+            yield made
+            return
+        first = time.time_ns() // 1_000_000  # somebody's pachd may remember what an earlier run called its own
+        monkeypatch.setattr(builders, "_numbers", itertools.count(first))
+        yield made
+        for number in range(first, next(builders._numbers)):
+            made.forget(Key("DataPipeline", "default", f"owner-{number}"))
+            for which in Side:  # what `abandon` makes has no owner's mark
+                self.sdk.pfs.delete_repo(repo=pfs.Branch.from_uri(f"owner-{number}-{which}@master").repo, force=True)
 
     def settle(self, engine, key, wanted):
         def quiet(seen) -> bool:
@@ -54,7 +66,7 @@ class TestPachyderm(DataEngineContract):
                 heads[step.side] = step.head
             return True
 
-        return eventually(lambda: engine.look(key, wanted), quiet)
+        return eventually(lambda: engine.look(key, wanted), quiet, 240)  # a worker may be a pod that has to start
 
     def abandon(self, engine, key, which, ingest, files):
         branch = pfs.Branch.from_uri(f"{key.name}-{which}@master")
