@@ -1,6 +1,7 @@
-"""Write labels as one table: from folders' names, and from annotations as Label Studio exports them.
+"""Write labels as one table: from folders' names, from annotations as Label Studio exports them, or from tables.
 
-A file `x.json` that holds an annotated task is read; every other file below a folder is labelled by the folder. The
+A file `x.json` that holds an annotated task is read; every other file below a folder is labelled by the folder. With
+`CDL_LABEL_FILES` only tables are read: the files of that pattern, by their columns `CDL_LABEL_ID` and `CDL_LABEL`. The
 table lies at `/labels/0000` without a heading, as an egress of Pachyderm's into a table called `labels` wants it, and
 at `/labels.csv` with a heading, for people.
 """
@@ -12,11 +13,17 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the steps share pfs.py, wherever the folder is unpacked
+# How tables are read is said in one library: beside this folder in the image and in a checkout, above it in a wheel.
+sys.path.append(str(Path(__file__).resolve().parents[1].parent / "src"))
+sys.path.append(str(Path(__file__).resolve().parents[1].parent.parent))
 
 import pfs
+
+from cdl.checks.tables import NoTableError, columns_of, is_table, rows_of
 
 COMMIT = "in_COMMIT"
 """Pachyderm calls the commit of an input after the input."""
@@ -27,6 +34,40 @@ def row_of(name: str, label: str, annotator: str = "", moment: str = "", task: s
     """Make a row; the same item has the same id in every commit, so that a later label replaces an earlier one."""
     known = task or hashlib.sha256(name.encode()).hexdigest()[:32]
     return [known, label, f"/{name}", os.environ.get(COMMIT, ""), annotator, moment]
+
+
+def in_tables(pattern: str, report: pfs.Report) -> Iterator[list[str]]:
+    """Give a row for each row of the tables; one without its item or its label is counted."""
+    item, label = os.environ.get("CDL_LABEL_ID", "id"), os.environ.get("CDL_LABEL", "label")
+    for name, path in pfs.incoming():
+        if not (fnmatchcase(name, pattern) or fnmatchcase(path.name, pattern)):
+            continue
+        for number, cells in enumerate(_table(name, path.read_bytes(), (item, label)), 1):
+            known, said = (_cell(cells.get(column)) for column in (item, label))
+            if known and said:
+                report.accept(rows=1)
+                digest = hashlib.sha256(known.encode(errors="replace")).hexdigest()[:32]
+                yield [digest, said, known, os.environ.get(COMMIT, ""), "", ""]
+            else:
+                report.reject(f"{name} row {number}", "no-label", f"column {label if known else item} is empty")
+
+
+def _table(name: str, raw: bytes, wanted: tuple[str, ...]) -> list[dict[str, object]]:
+    if not is_table(name):
+        raise pfs.StepError(f"{name}: matches CDL_LABEL_FILES and is no table")
+    try:
+        text = raw.decode()
+        rows, heading = rows_of(name, text), columns_of(name, text)
+    except (UnicodeDecodeError, NoTableError) as error:
+        raise pfs.StepError(f"{name}: {error}") from error
+    missing = [column for column in wanted if heading and column not in heading]
+    if missing:
+        raise pfs.StepError(f"{name}: has no column {missing[0]!r}; columns: {', '.join(heading)}")
+    return rows
+
+
+def _cell(value: object) -> str:
+    return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
 def annotated(name: str, raw: bytes) -> list[str] | None:
@@ -66,6 +107,10 @@ def _path(task: dict[str, object]) -> str:
 
 def rows(report: pfs.Report) -> Iterator[list[str]]:
     """Give a row for each labelled item, and count those without a label."""
+    pattern = os.environ.get("CDL_LABEL_FILES")
+    if pattern:
+        yield from in_tables(pattern, report)
+        return
     for name, path in pfs.incoming():
         if name.lower().endswith(".json"):
             row = annotated(name, path.read_bytes())
@@ -85,6 +130,8 @@ def work(report: pfs.Report) -> None:
         before = found.setdefault(row[0], row)
         if before[2] != row[2]:
             raise pfs.StepError(f"{row[2]}: has the label id {row[0]}, as {before[2]} has")
+        if before[1] != row[1]:
+            raise pfs.StepError(f"{row[2]}: has two labels, {before[1]} and {row[1]}")
     ordered = [found[known] for known in sorted(found)]
     body = _csv(ordered)
     pfs.deliver("labels/0000", body)

@@ -213,6 +213,36 @@ def test_labels_of_folders_and_annotations_become_one_table(run_step):
     assert outcome.files["labels.csv"].partition(b"\n")[2] == outcome.files["labels/0000"]
 
 
+def test_labels_of_tables_become_one_table(run_step):
+    files = {
+        "t/a.csv": b"item,topic\n2,tech\n1,sport\n,cars\n3,\n",
+        "b.jsonl": b'{"item": 4, "topic": "tech"}\n',
+        "sport/c.txt": b"x",
+    }
+    asked = {"CDL_LABEL_FILES": "*.[cj]s*", "CDL_LABEL_ID": "item", "CDL_LABEL": "topic", "in_COMMIT": "c1"}
+    outcome = run_step("store_labels", files, **asked)
+    assert {(row["path"], row["label"], row["data_commit"]) for row in stored(outcome)} == {
+        ("1", "sport", "c1"),
+        ("2", "tech", "c1"),
+        ("4", "tech", "c1"),
+    }
+    assert outcome.report["rejected"] == {"no-label": 2}
+    assert outcome.report["labels"] == {"rows": 3}
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (b"id,label\n1,tech\n1,cars\n", "1: has two labels, tech and cars"),
+        (b"id,topic\n1,tech\n", "a.csv: has no column 'label'; columns: id, topic"),
+        (b"id,label\n1\n", "a.csv: line 2: 1 cells, the heading has 2"),
+    ],
+)
+def test_tables_that_do_not_say_one_label_each_stop_the_job(run_step, table, sentence):
+    outcome = run_step("store_labels", {"a.csv": table}, CDL_LABEL_FILES="*")
+    assert (outcome.status, outcome.stderr) == (1, f"{sentence}\n")
+
+
 def test_the_newest_annotation_counts(run_step):
     document = json.loads(task(7, "tech"))
     document["annotations"].append(

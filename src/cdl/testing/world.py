@@ -41,10 +41,13 @@ RECONCILED = (DataPipeline, Experiment, ModelDeployment)
 class World:
     """Engines in memory, each with its own weather under one sky, and an operator that can be killed."""
 
+    keeps_labels = False
+    """There is a database for labels."""
+
     def __init__(self, folder: Path) -> None:
         """Publish one archive of news; nothing else is there."""
         self.sky = Weather()
-        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger", "forge", "labels")
+        names = ("resources", "sources", "data", "training", "serving", "artifacts", "ledger", "forge")
         self.weather = {name: Weather(sky=self.sky) for name in names}
         self.resources = MemoryResources(self.weather["resources"])
         self.sources = MemorySources(folder, self.weather["sources"])
@@ -54,7 +57,7 @@ class World:
         self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
         self.signer = signer()
         self.ledger = MemoryLedger(self.weather["ledger"])
-        self.labels = MemoryLabels(self.weather["labels"])
+        self.labels = MemoryLabels(Weather(sky=self.sky))
         self.forge = MemoryForge(self.weather["forge"])
         self.forges = Forges(lambda _: self.forge, {"validator": "maintainer"})
         """Which projects may be asked: all of them are the one there is."""
@@ -82,7 +85,13 @@ class World:
     def engines(self) -> Engines:
         """Everything there is to look at, as it is wired now."""
         ports = (self.resources, self.sources, self.data, self.training, self.serving, self.artifacts)
-        return Engines(*ports, signer=self.signer, ledger=self.ledger, forge=self.forges, labels=self.labels)
+        return Engines(
+            *ports,
+            signer=self.signer,
+            ledger=self.ledger,
+            forge=self.forges,
+            labels=self.labels if self.keeps_labels else None,
+        )
 
     def turn(self, key: Key) -> timedelta | None:
         """Let the operator look at one resource once."""

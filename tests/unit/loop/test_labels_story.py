@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from cdl.api.canonical import digest
 from cdl.api.v1alpha1 import DataPipeline
 from cdl.api.v1alpha1.datapipeline import Side
-from cdl.loop.datapipeline import controller
 from cdl.reconcile.decision import Appointment
 from cdl.testing.builders import pipeline_document
 from cdl.testing.weather import Crash
@@ -23,6 +21,8 @@ ENOUGH = 12
 
 class Labelled(World):
     """A world with one DataPipeline that people push tables to."""
+
+    keeps_labels = True
 
     def __init__(self, folder, labels=COLUMN):
         super().__init__(folder)
@@ -115,14 +115,14 @@ def test_labels_that_cannot_be_used_stop_it_with_a_sentence(world, table, senten
 
 
 def test_a_store_that_does_not_answer_keeps_nobody_waiting(world):
-    world.weather["labels"].down = True
+    world.labels.weather.down = True
     again = world.work()
     assert world.said == ("True", "Succeeded")
     assert world.status.label_store.version is None
     assert world.status.label_store.trouble
     assert isinstance(again, Appointment)
     assert again == timedelta(minutes=1)
-    world.clear_up()
+    world.labels.weather.clear_up()
     world.work()
     assert world.stored() is not None
     assert (world.status.label_store.version, world.status.label_store.trouble) == (world.status.dataset.version, "")
@@ -130,8 +130,8 @@ def test_a_store_that_does_not_answer_keeps_nobody_waiting(world):
 
 def test_without_a_store_nothing_is_stored_and_nothing_breaks(tmp_path):
     world = Labelled(tmp_path, labels={"from": "parent"})
-    bare = dataclasses.replace(world.engines, labels=None)
-    world._reconcilers["DataPipeline"] = world._reconciler(controller(bare))
+    world.keeps_labels = False
+    world.restart()
     for side in Side:
         world.data.push(world.key, side, {"sport/1.txt": b"a goal"})
     world.work()

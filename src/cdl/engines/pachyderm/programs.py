@@ -8,8 +8,8 @@ from pathlib import Path
 from cdl import checks
 from cdl.api.canonical import digest
 
-WITH_CHECKS = "checks"
-"""The program that holds data against checks; what the words mean is said in a library that others use too."""
+WITH_CHECKS = ("checks", "store_labels")
+"""Programs that read tables or hold data against checks, which a library says how to do that others use too."""
 
 
 def programs_below(folder: Path) -> dict[str, str]:
@@ -22,7 +22,7 @@ def programs_below(folder: Path) -> dict[str, str]:
         own = [p for p in home.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
         code = sorted({p for p in (*shared, *own) if not p.name.startswith("test_")})
         name = home.relative_to(folder).as_posix()
-        library = words if name == WITH_CHECKS else []
+        library = words if name in WITH_CHECKS else []
         found[name] = digest([[p.relative_to(folder).as_posix(), _sha256(p)] for p in code] + library)
     return found
 
