@@ -24,7 +24,9 @@ NAMESPACE = click.option("-n", "--namespace", default="default", show_default=Tr
 OUTPUT = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
 
-@click.group("exp", help="Look at experiments: their trials, curves, logs and reports.")
+@click.group(
+    "exp", help="Look at experiments: their trials, curves, logs (--trial N, --follow) and reports (--out FILE)."
+)
 def command() -> None:
     """Hold the verbs."""
 
