@@ -241,8 +241,8 @@ def _list(doing: str, answer: object, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _total(doing: str, answer: Mapping[str, Any]) -> int:
-    total = answer.get("total")
+def _total(doing: str, answer: object) -> int:
+    total = answer.get("total") if isinstance(answer, dict) else None
     if not isinstance(total, int) or isinstance(total, bool):
         raise Unavailable(f"{doing}: what answers does not speak as Label Studio does: there is no total")
     return total

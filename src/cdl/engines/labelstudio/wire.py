@@ -133,13 +133,14 @@ class Proof(httpx.Auth):
     def __init__(self, url: str, token: str) -> None:
         """Keep the token; nobody is asked yet."""
         self._url = url
-        self._token = token
+        self._token = _sendable(token.strip())
         self._short = ""
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Show the token with a question."""
         if self._token.count(".") != 2:
-            request.headers["Authorization"] = f"Token {self._token}"
+            if self._token:
+                request.headers["Authorization"] = f"Token {self._token}"
             yield request
             return
         if self._short:
@@ -149,7 +150,9 @@ class Proof(httpx.Auth):
                 return
         given = yield httpx.Request("POST", f"{self._url}/api/token/refresh/", json={"refresh": self._token})
         self._short = _access(given)
-        request.headers["Authorization"] = f"Bearer {self._short}"
+        request.headers.pop("Authorization", None)
+        if self._short:
+            request.headers["Authorization"] = f"Bearer {self._short}"
         yield request
 
 
@@ -160,7 +163,12 @@ def _access(answer: httpx.Response) -> str:
     except (ValueError, RecursionError):
         return ""
     access = found.get("access") if isinstance(found, dict) else None
-    return access if isinstance(access, str) and access.isascii() and access.isprintable() else ""
+    return _sendable(access) if isinstance(access, str) else ""
+
+
+def _sendable(token: str) -> str:
+    """Give a token as it may stand in a header; nothing for what is none: then the server says so."""
+    return token if token.isascii() and token.isprintable() and " " not in token else ""
 
 
 def _said(body: bytes) -> str:
