@@ -27,6 +27,7 @@ table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}
 th,td{text-align:left;padding:.3rem .9rem .3rem 0;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{color:var(--quiet);font-weight:600}
 tbody th{font-weight:500;color:var(--quiet);white-space:nowrap}
+td.long{min-width:15rem}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 .shares td{text-align:center;padding:.4rem .7rem;font-variant-numeric:tabular-nums}
 .shares thead th{text-align:center;padding-right:.7rem;padding-left:.7rem}
@@ -37,6 +38,9 @@ figure svg{display:block;width:100%;min-width:34rem}
 @media(max-width:40rem){tbody th{white-space:normal;max-width:9rem}}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}table{break-inside:avoid}}
 """
+
+LONG = 40
+"""Letters of a cell that is a sentence: it is not squeezed into a column of words."""
 
 
 def page(blocks: Iterable[Block]) -> str:
@@ -96,7 +100,8 @@ def _line(row: tuple[str, ...], right: frozenset[int], *, shares: bool) -> str:
 
 
 def _cell(tag: str, text: str, more: str = "", *, number: bool = False) -> str:
-    kind = ' class="number"' if number else ""
+    long = len(text) > LONG and not isinstance(text, Mono)
+    kind = ' class="number"' if number else ' class="long"' if long else ""
     inside = f"<code>{escape(text)}</code>" if isinstance(text, Mono) and text else escape(text)
     return f"<{tag}{kind}{more}>{inside}</{tag}>"
 
