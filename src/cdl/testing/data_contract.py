@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdl.api.canonical import digest
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels, Side
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import files_digest
 
 from .builders import COPY, folder, owner, step_wish
+from .data_labels_contract import DataLabelsContract
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 NEWS = {"sport/1.txt": "a goal in the last minute", "sport/2.txt": "the cup", "tech/1.txt": "a new phone"}
 BARE = DataPipelineSpec()
-FOLDERS = Labels()
-COLUMN = Labels.model_validate({"from": "column", "column": {"files": "*.csv"}})
 
 
 def spec(*wishes: StepWish) -> DataPipelineSpec:
@@ -52,7 +50,7 @@ def manifest(seen: DataSeen, which: Side = Side.TRAIN) -> ManifestSeen:
     return next(m for m in seen.manifests if m.side is which)
 
 
-class DataEngineContract:
+class DataEngineContract(DataLabelsContract):
     """One test a promise of `cdl.ports.data`."""
 
     @pytest.fixture
@@ -337,42 +335,6 @@ class DataEngineContract:
         assert engine.evidence(known.repo, str(known.head), Labels(), "elsewhere") is None
         engine.forget(key)
         assert engine.evidence(known.repo, str(known.head), Labels()) is None
-
-    def test_labels_stand_where_the_spec_says(self, engine: DataEngine, tmp_path: Path) -> None:
-        """In folders' names or a column of tables; a look counts and digests exactly what is given."""
-        key, table = owner("DataPipeline"), "id,label\n/tech/1.txt,tech\n/sport/1.txt,a match\n"
-        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS | {"labels.csv": table}))
-        head = side(engine.look(key, BARE), Side.TRAIN)
-        said = {
-            FOLDERS: [("/sport/1.txt", "sport"), ("/sport/2.txt", "sport"), ("/tech/1.txt", "tech")],
-            COLUMN: [("/sport/1.txt", "a match"), ("/tech/1.txt", "tech")],
-        }
-        for labels, expected in said.items():
-            rows = engine.labels(head.repo, str(head.head), labels)
-            assert rows is not None
-            assert [(row.item, row.label) for row in rows] == expected
-            found = manifest(engine.look(key, BARE.model_copy(update={"labels": labels})))
-            told = digest([[item, label] for item, label in expected])
-            assert (found.label_rows, found.label_digest, found.label_fault) == (len(expected), told, "")
-            proof = engine.evidence(head.repo, str(head.head), labels)
-            assert proof is not None
-            assert (proof.labels, proof.rows) == (told, len(expected))
-
-    def test_labels_that_contradict_each_other_are_refused(self, engine: DataEngine, tmp_path: Path) -> None:
-        """A look says so in the manifest, and everything else of it is as ever."""
-        key, table = owner("DataPipeline"), "id,label\n1,tech\n1,sport\n"
-        engine.ingest(key, Side.TRAIN, "one", folder(tmp_path, NEWS | {"labels.csv": table}))
-        found = manifest(engine.look(key, BARE.model_copy(update={"labels": COLUMN})))
-        assert (found.files, found.label_rows, found.label_digest) == (len(NEWS) + 1, 0, "")
-        assert "/labels.csv row 2" in found.label_fault
-        with pytest.raises(Rejected, match=r"/labels\.csv row 2"):
-            engine.labels(found.repo, found.commit, COLUMN)
-
-    def test_a_commit_that_is_not_there_has_no_labels(self, engine: DataEngine, tmp_path: Path) -> None:
-        """Be it the commit or the namespace."""
-        head = side(self.news(engine, owner("DataPipeline"), tmp_path), Side.TRAIN)
-        assert engine.labels(head.repo, "0" * 32, FOLDERS) is None
-        assert engine.labels(head.repo, str(head.head), FOLDERS, "elsewhere") is None
 
     def test_an_export_is_what_the_manifest_names(self, engine: DataEngine, tmp_path: Path) -> None:
         """Of one that is the head no more, too; each file at its path."""

@@ -7,7 +7,7 @@ import dataclasses
 from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Side
 from cdl.ports.errors import Conflict, Rejected
 from cdl.reconcile.release import SideFound
-from cdl.testing.data_contract import FOLDERS
+from cdl.testing.data_labels_contract import FOLDERS
 from cdl.testing.memory import MemoryData
 from cdl.testing.memory.data import Commit, Owned, Pipeline
 
@@ -417,6 +417,7 @@ LIARS = {
     },
     IsStuckOnHalfCommits: {"test_a_half_written_commit_is_never_seen_and_never_in_the_way"},
     WantsStepsForManifests: {
+        "test_a_commit_that_is_not_there_has_no_labels",
         LABELLED,
         CONTRADICTED,
         "test_a_side_without_steps_has_its_input_as_manifest",
