@@ -367,7 +367,6 @@ class DataEngineContract(DataLabelsContract):
         assert manifest(mine).digest == manifest(theirs).digest
         assert [(s.wish, s.job) for s in mine.steps if s.side is Side.TRAIN] == [(w.digest, None) for w in steps]
         assert [s.taken.partition("/")[0] for s in mine.steps if s.side is Side.TRAIN] == [key.namespace] * 2
-        assert step(mine, "second").input == step(mine, "first").head
         found = engine.evidence(manifest(mine).repo, manifest(mine).commit, Labels(), other.namespace)
         assert found is not None
         assert found.programs == tuple(wish.program for wish in steps)
@@ -375,29 +374,25 @@ class DataEngineContract(DataLabelsContract):
     def test_what_was_taken_over_stays_when_the_other_goes(self, engine: DataEngine, tmp_path: Path) -> None:
         """It is the owner's own; and what was taken from is as it was when the owner goes instead."""
         wish = step_wish("copy")
-        key, other = self.taken(engine, tmp_path, wish)
-        before = engine.look(other, spec(wish))
-        engine.forget(key)
-        assert engine.look(other, spec(wish)) == before
-        key, other = self.taken(engine, tmp_path, wish)
-        before = engine.look(key, spec(wish))
-        engine.forget(other)
-        assert engine.look(key, spec(wish)) == before
-        assert step(engine.look(other, spec(wish)), "copy").wish is None
+        for gone in (0, 1):
+            both = self.taken(engine, tmp_path, wish)
+            before = engine.look(both[1 - gone], spec(wish))
+            engine.forget(both[gone])
+            assert engine.look(both[1 - gone], spec(wish)) == before
+            assert step(engine.look(both[gone], spec(wish)), "copy").wish is None
 
     def test_what_is_not_equal_is_computed(self, engine: DataEngine, tmp_path: Path) -> None:
         """Be it the files or the wish; then nothing says that it was taken over."""
         wish, key = step_wish("copy"), owner("DataPipeline")
         changed = step_wish("copy", image="cdl/steps:test", cmd=["sh", "-c", COPY], env={"CHANGED": "yes"})
         self.news(engine, key, tmp_path, wish)
-        cases = ("mr-1", NEWS | {"tech/1.txt": "an old phone"}, wish), ("mr-2", NEWS, changed)
-        for namespace, files, wanted in cases:
+        phone = NEWS | {"tech/1.txt": "an old phone"}
+        for namespace, files, wanted in (("mr-1", phone, wish), ("mr-2", NEWS, changed)):
             other = replace(key, namespace=f"{key.name}-{namespace}")
             engine.ingest(other, Side.TRAIN, "one", folder(tmp_path, files))
             engine.ensure_step(other, Side.TRAIN, wanted, "", key)
             found = step(self.settle(engine, other, spec(wanted)), "copy")
             assert (found.wish, found.taken, found.done) == (wanted.digest, "", True)
-            assert found.job is not None
 
     def test_what_was_taken_over_stands_for_nothing_later(self, engine: DataEngine, tmp_path: Path) -> None:
         """With other files the step has to be asked for again, and is computed."""
@@ -408,7 +403,6 @@ class DataEngineContract(DataLabelsContract):
         engine.ensure_step(other, Side.TRAIN, wish, "", key)
         seen = self.settle(engine, other, spec(wish))
         assert (step(seen, "copy").taken, step(seen, "copy").input) == ("", side(seen, Side.TRAIN).head)
-        assert manifest(seen).files == len(NEWS)
 
     def test_forget_removes_everything_of_the_owner_alone(self, engine: DataEngine, tmp_path: Path) -> None:
         """Somebody else's repositories and pipelines stay; the owner can start again."""
