@@ -73,9 +73,9 @@ def test_a_spec_is_kept_as_it_was_sent(pachd, client):
         ({"input": {"cron": {"name": "t", "spec": "@often"}}}, "UNKNOWN", "'@often' cannot be read"),
         ({"input": {"cron": {"spec": "@daily"}}}, "UNKNOWN", "input.cron.name '' is not allowed"),
         ({"spout": {}}, "UNIMPLEMENTED", "spout is not offered"),
-        ({"egress": {"URL": "s3://x"}}, "UNIMPLEMENTED", "egress to 's3://x' is not offered"),
+        ({"egress": {"URL": "gs://x"}}, "UNIMPLEMENTED", "egress to 'gs://x' is not offered"),
         ({"egress": {"URL": "file:///etc"}}, "INVALID_ARGUMENT", "--allow-egress-root"),
-        ({"egress": {"sqlDatabase": {"url": "postgres://x"}}}, "UNIMPLEMENTED", "egress to a database is not offered"),
+        ({"egress": {"sqlDatabase": {"url": "mysql://x"}}}, "UNIMPLEMENTED", "a database 'mysql' is not offered"),
         (
             {"transform": {"cmd": ["sh"], "secrets": [{"name": "none", "env_var": "X", "key": "k"}]}},
             "NOT_FOUND",

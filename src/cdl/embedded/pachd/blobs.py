@@ -171,6 +171,10 @@ class Blobs:
             found = str(error.strerror)
         raise RefusedError(f"content {part.digest.hex()} ({part.size} bytes) cannot be read from the store: {found}")
 
+    def reader(self) -> sqlite3.Connection:
+        """Open the database for reading in the thread that asks."""
+        return self._store.reader()
+
     def read(self, parts: Iterable[Part]) -> bytes:
         """Read content whole; for small things."""
         return b"".join(self.pieces(parts))

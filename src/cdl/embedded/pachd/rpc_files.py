@@ -160,11 +160,18 @@ class Files:
             )
 
     async def Egress(self, request: Msg) -> Msg:
-        """Copy what a commit holds to a folder of this machine."""
-        url = egress.url_of(request)
+        """Copy what a commit holds to where the request says; what cannot be written is said at once."""
+        target = egress.target_of(self._engine.options, self._store.db, request)
+        if target is None:
+            raise invalid("Egress: neither object_storage.url nor sql_database says where to")
         _, index = await self._index(request.commit)
-        size = await asyncio.to_thread(egress.copy, self._engine.options, self._blobs, index, url)
-        return wire.pfs.EgressResponse(object_storage={"bytes_written": size})
+        try:
+            found = await asyncio.to_thread(target.write, self._blobs, index)
+        except OSError as error:
+            raise RefusedError(f"egress to {target.name} failed: {error}") from error
+        if isinstance(found, dict):
+            return wire.pfs.EgressResponse(sql_database={"rows_written": found})
+        return wire.pfs.EgressResponse(object_storage={"bytes_written": found})
 
     async def _matches(self, request: Msg) -> tuple[Commit, Index, list[Entry]]:
         if request.URL:

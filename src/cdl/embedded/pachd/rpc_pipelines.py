@@ -51,8 +51,7 @@ class Pipelines:
         return self._create(spec, request.create_pipeline_request_json)
 
     def _create(self, spec: Msg, user_json: str) -> Msg:
-        if url := egress.url_of(spec.egress):
-            egress.folder_of(self._engine.options, url)
+        egress.target_of(self._engine.options, self._engine.store.db, spec.egress)
         request = wire.pps.CreatePipelineTransaction(create_pipeline_request=spec, user_json=user_json)
         return self._desk.do("create_pipeline_v2", request)
 

@@ -22,6 +22,9 @@ from cdl.embedded.pachd.store import is_full, now
 from cdl.embedded.pachd.trees import Change, put
 from cdl.embedded.pachd.wire import Msg
 
+PAUSE = 0.5
+"""Seconds before a failed egress is tried again; doubled each time."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -247,24 +250,33 @@ class Foreman:
 
     async def _egress(self, work: Work) -> None:
         """Copy the output out where the spec says so; what goes wrong there is tried again until it goes well."""
-        url = egress.url_of(work.spec.egress)
+        target = egress.target_of(self._engine.options, self._store.db, work.spec.egress)
         failed = [row for row in jobs.datums(self._store.db, work.job.id) if row.state == DatumState.FAILED]
-        if not url or failed or trees.fault(self._engine.layers.tree(work.job.output)):
+        if target is None or failed or trees.fault(self._engine.layers.tree(work.job.output)):
             return  # what cannot be finished does not leave
         with self._store.write() as db:
             jobs.move(db, work.job, jobs.EGRESSING)
         index = self._engine.layers.index(work.job.output)
-        pause = 0.5
+        pause = PAUSE
         while True:
             try:
-                size = await asyncio.to_thread(egress.copy, self._engine.options, self._engine.blobs, index, url)
+                found = await asyncio.to_thread(target.write, self._engine.blobs, index)
             except OSError as error:
-                self._say(work.job, f"egress to {url} failed and is tried again: {error}")
+                self._why(work.job, f"egress to {target.name} failed and is tried again: {error}")
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 30.0)
                 continue
-            self._say(work.job, f"egress to {url}: {size} bytes")
+            if pause > PAUSE:
+                self._why(work.job, "")
+            self._say(work.job, f"egress to {target.name}: {_counted(found)}")
             return
+
+    def _why(self, job: Job, reason: str) -> None:
+        """Say on the job itself why its egress is not done yet."""
+        with self._store.write() as db:
+            db.execute("UPDATE jobs SET reason = ? WHERE id = ? AND state = ?", (reason, job.id, jobs.EGRESSING))
+        if reason:
+            self._say(job, reason)
 
     async def _process_one(self, work: Work, row: DatumRow) -> None:
         outcome = await self._attempts.process(work.job, work.pipeline, work.spec, work.sources, row)
@@ -316,3 +328,10 @@ class Foreman:
 
     def _say(self, job: Job, message: str) -> None:
         self._logs.say(job.pipeline, job.set_id, message, master=True)
+
+
+def _counted(found: int | dict[str, int]) -> str:
+    """Say how much has left."""
+    if isinstance(found, dict):
+        return ", ".join(f"{count} rows of {table}" for table, count in sorted(found.items())) or "no rows"
+    return f"{found} bytes"

@@ -75,6 +75,20 @@ def _values(db: sqlite3.Connection, name: str) -> dict[str, bytes]:
     return {str(key): bytes(body) for key, body in rows}
 
 
+def values_of(db: sqlite3.Connection, name: str) -> dict[str, bytes]:
+    """Read what a secret holds, for the engine itself; nothing where there is none."""
+    rows = db.execute("SELECT key, body FROM secret_values WHERE name = ?", (name,))
+    return {str(key): bytes(body) for key, body in rows}
+
+
+def value_of(db: sqlite3.Connection, name: str, key: str, where: str) -> str:
+    """Read one value of a secret, or refuse and say where it was named."""
+    values = values_of(db, find(db, name).name)
+    if key not in values:
+        raise missing(f"{where}: secret {name} has no key {key!r}")
+    return values[key].decode(errors="replace").strip()
+
+
 class Given(NamedTuple):
     """What a pipeline's secrets become: environment, and files by the folder in which user code expects them."""
 
