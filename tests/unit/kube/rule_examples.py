@@ -26,6 +26,7 @@ DATA = "data.pipeline is required: the name of a DataPipeline in the same namesp
 CODE = "code.archive is required: the folder or archive that holds the training code"
 GATE = "a gate needs min or max"
 PINNED = "version goes with policy: Pinned, and policy: Pinned needs a version"
+COLUMN = "column goes with from: column, and from: column needs column: {files, id, label}"
 LEAVE = "not available yet; leave it out"
 RENAMED = "cannot change: Releases carry it; make another Experiment for another model"
 RELEASED = "a Release never changes: what is different is another Release"
@@ -90,10 +91,14 @@ EXAMPLES = {
     "items checked by nobody, with a null": pipeline("spec", ITEMS, checks=[SHORT | {"rows": None}]),
     "items checked": pipeline("", "", checks=[SHORT], steps=[CHECKS]),
     "rows need no step": pipeline("", "", checks=[{"name": "a", "rows": {"min": 1}}], steps=[]),
-    "schedule": pipeline("spec.schedule", LEAVE, schedule="@daily"),
+    "schedule": pipeline("", "", schedule="@daily"),
     "pachyderm": pipeline("spec.pachyderm", LEAVE, pachyderm=[{"pipeline": {"name": "x"}}]),
-    "labels from a column": pipeline(
-        "spec.labels.from", "not available yet; available now: parent, file", labels={"from": "column"}
+    "labels from a column": pipeline("", "", labels={"from": "column", "column": {"files": "*.tsv"}}),
+    "labels from a column of the usual name": pipeline("", "", labels={"from": "column", "column": {}}),
+    "labels from no column": pipeline("spec.labels", COLUMN, labels={"from": "column"}),
+    "labels from folders and a column": pipeline("spec.labels", COLUMN, labels={"column": {}}),
+    "labels from Label Studio": pipeline(
+        "spec.labels.from", "not available yet; available now: parent, file, column", labels={"from": "labelStudio"}
     ),
     "labels from files": pipeline("", "", labels={"from": "file"}),
     "experiment": experiment("", ""),
