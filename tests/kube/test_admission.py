@@ -162,11 +162,11 @@ def test_a_change_is_judged_by_what_is_stored(cluster, namespace, old, new, path
 
 @pytest.mark.usefixtures("admission")
 def test_a_person_sees_one_sentence_with_the_field_and_every_fault(cluster, namespace):
-    error = refused(cluster, namespace, pipeline_document(steps=[{"name": "a"}], labels={"from": "column"}))
+    error = refused(cluster, namespace, pipeline_document(steps=[{"name": "a"}], labels={"from": "labelStudio"}))
     assert error.count("\n") == 1
     assert error.startswith("Error from server: ")
     assert "spec.steps[0]: give either uses" in error
-    assert "; spec.labels.from: found 'column': not available yet; available now: parent, file" in error
+    assert "; spec.labels.from: found 'labelStudio': not available yet; available now: parent, file, column" in error
     assert "Traceback" not in error
 
 

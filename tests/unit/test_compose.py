@@ -42,5 +42,6 @@ def test_what_is_secret_is_named_and_never_shown(monkeypatch):
     assert {n for n in Settings.model_fields if "password" in n or "token" in n} == {
         "determined_password",
         "forge_token",
+        "label_studio_token",
         "pachd_token",
     }
