@@ -33,9 +33,9 @@ def commands(path):
 
 
 @cache
-def help_of(verb):
+def help_of(*verbs):
     return subprocess.run(
-        [sys.executable, "-c", "from cdl.cli import main; main()", verb, "--help"],
+        [sys.executable, "-c", "from cdl.cli import main; main()", *verbs, "--help"],
         cwd=ROOT, capture_output=True, text=True, check=False, env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
 
@@ -51,9 +51,13 @@ def complaint(words):
         case ["cdl" | ".venv/bin/cdl", verb, *rest]:
             if help_of(verb).returncode:
                 return f"no verb {verb}"
+            grouped = "Commands:" in help_of(verb).stdout and rest and not rest[0].startswith("-")
+            inner = [verb, rest[0]] if grouped else [verb]
+            if help_of(*inner).returncode:
+                return f"no verb {' '.join(inner)}"
             flags = {word.split("=")[0] for word in rest if word.startswith("--")}
-            unknown = [flag for flag in flags if flag not in help_of(verb).stdout]
-            return f"cdl {verb} has no {unknown}" if unknown else ""
+            unknown = [flag for flag in flags if flag not in help_of(*inner).stdout]
+            return f"cdl {' '.join(inner)} has no {unknown}" if unknown else ""
         case [program, *_]:
             return "" if program in ASSUMED or (ROOT / program).exists() else f"{program} is not a program a reader has"
     return "an empty command"
@@ -87,6 +91,9 @@ def test_a_command_that_does_not_exist_is_found():
     assert complaint(["make", "coffee"])
     assert complaint(["cdl", "brew"])
     assert complaint(["cdl", "run", "--no-such-flag"])
+    assert complaint(["cdl", "data", "brew"])
+    assert complaint(["cdl", "data", "labels", "--no-such-flag"])
+    assert not complaint(["cdl", "data", "labels", "news", "--history", "1.txt"])
     assert complaint(["brew", "install"])
 
 
