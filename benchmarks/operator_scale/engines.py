@@ -26,6 +26,7 @@ from .kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Source, Split
     from cdl.ports.resources import ResourceStore
@@ -81,7 +82,7 @@ class StubSources:
         there = self._kept.of(SOURCES) if sources else {}
         return tuple(SourceSeen(s.name, there.get(s.uri)) for s in sources)
 
-    def collect(self, source: Source) -> None:
+    def collect(self, source: Source, due: datetime | None = None) -> None:
         """Fetch a source."""
         self._kept.put(SOURCES, source.uri, hashlib.sha256(source.uri.encode()).hexdigest())
 
@@ -122,7 +123,7 @@ class StubData(NoDataHistory):
         """Write a side."""
         self._kept.put(owner, f"ingest/{side}", key)
 
-    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str) -> None:
+    def ensure_step(self, owner: Key, side: Side, wish: StepWish, reads: str, like: Key | None = None) -> None:
         """Make a step's pipeline be as wished."""
         self._kept.put(owner, f"step/{side}/{wish.step.name}", wish.digest)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdl.api.v1alpha1.datapipeline import Labels
+    from cdl.reconcile.datapipeline import LabelRow
+    from cdl.reconcile.experiment import TrialFound
     from cdl.reconcile.release.found import CheckpointFound, RunFound, SideFound, VersionFound
 
 
@@ -32,6 +34,10 @@ class NoDataHistory:
         """Do not answer."""
         _untold()
 
+    def labels(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> tuple[LabelRow, ...] | None:
+        """Do not answer."""
+        _untold()
+
     def export(self, repo: str, commit: str, folder: Path, namespace: str = "default") -> None:
         """Do not answer."""
         _untold()
@@ -41,6 +47,10 @@ class NoTrainingHistory:
     """A TrainingHistory that does not answer."""
 
     def run(self, run: str) -> RunFound | None:
+        """Do not answer."""
+        _untold()
+
+    def trials(self, run: str) -> tuple[TrialFound, ...] | None:
         """Do not answer."""
         _untold()
 
