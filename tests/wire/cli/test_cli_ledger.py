@@ -138,7 +138,7 @@ def test_a_database_that_does_not_answer_is_one_sentence(monkeypatch, tmp_path):
 def test_the_tables_are_made_by_who_may_and_once(server, ledger, monkeypatch):
     server.empty()
     monkeypatch.setenv("CDL_DATABASE_OWNER", server.owner)
-    assert said("audit", "prepare") == "applied 0001_ledger.sql\n"
+    assert said("audit", "prepare") == "applied 0001_ledger.sql, 0002_labels.sql\n"
     assert said("audit", "prepare") == "the tables are up to date\n"
     assert said("audit", "verify") == "nothing was written down yet\n"
 
