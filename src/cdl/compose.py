@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cdl.ports.forge import Forge
     from cdl.ports.labels import LabelStore
     from cdl.ports.ledger import Ledger
+    from cdl.ports.raw import RawPipelines
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
     from cdl.ports.signing import Signer
@@ -114,6 +115,7 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         signer=signs,
         ledger=ledger(settings),
         labels=labels(settings),
+        raw=_raw(settings) if "DataPipeline" in kinds else None,
         forge=Forges(partial(forge, settings), settings.roles, settings.appliers),
     )
 
@@ -261,6 +263,12 @@ def _pachyderm(settings: Settings) -> DataEngine:
         file_root=cache,
         token=settings.pachd_token or None,
     )
+
+
+def _raw(settings: Settings) -> RawPipelines:
+    from cdl.engines.pachyderm.raw import PachydermRaw
+
+    return PachydermRaw(settings.pachd, settings.pachd_token or None)
 
 
 def _determined(settings: Settings, artifacts: DirectoryArtifacts) -> TrainingEngine:

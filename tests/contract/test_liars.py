@@ -18,6 +18,7 @@ from tests.contract.liars import (
     labels,
     ledger,
     pulse,
+    raw,
     resources,
     serving,
     signing,
@@ -27,6 +28,7 @@ from tests.contract.liars import (
 
 SUITES = {
     honest.TestMemoryData: data.LIARS,
+    honest.TestMemoryRaw: raw.LIARS,
     honest.TestMemoryTraining: training.LIARS,
     honest.TestMemoryServing: serving.LIARS,
     honest.TestMemoryDataPulse: pulse.DATA_LIARS,

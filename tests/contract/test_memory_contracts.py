@@ -24,6 +24,7 @@ from cdl.testing.memory import (
     MemoryLabelling,
     MemoryLabels,
     MemoryLedger,
+    MemoryRaw,
     MemoryResources,
     MemoryServing,
     MemorySigner,
@@ -33,6 +34,7 @@ from cdl.testing.memory import (
 from cdl.testing.memory.forge import US, Note
 from cdl.testing.memory.serving import BROKEN
 from cdl.testing.pulse_contract import PulseContract
+from cdl.testing.raw_contract import RawPipelinesContract
 from cdl.testing.resources_contract import ResourceStoreContract
 from cdl.testing.serving_contract import ServingEngineContract
 from cdl.testing.signing_contract import SignerContract
@@ -59,6 +61,20 @@ class TestMemoryData(DataEngineContract):
         engine.weather.crash_in = 1
         with pytest.raises(Crash):
             engine.ingest(key, which, ingest, files)
+
+
+class TestMemoryRaw(RawPipelinesContract):
+    @pytest.fixture
+    def engine(self):
+        return MemoryRaw()
+
+    def repo(self, engine):
+        return "articles"
+
+    def settle(self, engine, key):
+        for _ in range(ENOUGH):
+            engine.advance()
+        return engine.look(key)
 
 
 class TestMemoryTraining(TrainingEngineContract):

@@ -38,7 +38,8 @@ def _name(field: str) -> str:
 
 
 def _sentence(fault: ErrorDetails) -> str:
-    path, kind, found, context = _path(fault), fault["type"], fault["input"], fault.get("ctx", {})
+    kind, found, context = fault["type"], fault["input"], fault.get("ctx", {})
+    path = _path(fault) + getattr(context.get("error"), "below", "")
     if kind == "json_invalid":
         return "the document: holds half a character (a lone surrogate), which UTF-8 cannot say"
     if kind == "extra_forbidden":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cdl.ports.data import DataEngine
     from cdl.ports.labels import LabelStore
     from cdl.ports.ledger import Ledger
+    from cdl.ports.raw import RawPipelines
     from cdl.ports.resources import ResourceStore
     from cdl.ports.serving import ServingEngine
     from cdl.ports.signing import Signer
@@ -44,6 +45,8 @@ class Engines:
     signer: Signer
     ledger: Ledger | None = None
     """Where it is written down what happens; none where nobody wants to know."""
+    raw: RawPipelines | None = None
+    """None: nobody here takes pipelines that people wrote themselves."""
     forge: Forges = NOWHERE
     """Where merge requests are asked for who agreed to what."""
     labels: LabelStore | None = None

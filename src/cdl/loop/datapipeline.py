@@ -11,6 +11,7 @@ from cdl.ports.errors import Conflict, Rejected
 from cdl.reconcile import datapipeline as pure
 from cdl.reconcile.protection import pinned_by
 
+from .beside import Beside
 from .controller import Controller, Engines
 from .labels import Labelling
 
@@ -31,6 +32,7 @@ DataPipelines = Controller[DataPipeline, pure.Seen, DataPipelineStatus, pure.Act
 def controller(engines: Engines) -> DataPipelines:
     """Wire the kind to its engines."""
     labelling = Labelling(engines.data, engines.labels)
+    beside = Beside(engines.raw)
 
     def look(resource: DataPipeline, at: datetime) -> pure.Seen:
         data = engines.data.look(resource.key, resource.spec)
@@ -43,6 +45,7 @@ def controller(engines: Engines) -> DataPipelines:
             # asked for last, and only if it can matter: what is released up to now is safe
             pinned=frozenset(_pinned(engines.resources, resource.metadata.namespace)) if data.strays else frozenset(),
             overlap=data.overlap,
+            raws=beside.look(resource),
             shelf=_shelf(engines.artifacts, resource),
             kept=_kept(engines.artifacts, resource),
             sources=engines.sources.look(resource.spec.sources),
@@ -55,12 +58,8 @@ def controller(engines: Engines) -> DataPipelines:
         match action:
             case pure.CollectSource(source, due):
                 engines.sources.collect(source, due)
-            case pure.Ingest(side, key, sources, split):
-                folder = engines.sources.lay_out(sources, split, side)
-                if pure.ingest_key(resource.spec, engines.sources.look(sources)) != key:
-                    # another DataPipeline with the same source fetched it in between
-                    raise Conflict(f"{resource.key}: its sources were fetched again while their files were laid out")
-                engines.data.ingest(resource.key, side, key, folder)
+            case pure.Ingest():
+                _ingest(engines, resource, action)
             case pure.EnsureStep(side, wish, reads, like):
                 engines.data.ensure_step(resource.key, side, wish, reads, like)
             case pure.RemoveStray(name):
@@ -70,15 +69,27 @@ def controller(engines: Engines) -> DataPipelines:
                 engines.artifacts.keep(page, pure.PAGE)
             case pure.KeepLabels():
                 labelling.keep(resource.key, action)
+            case pure.EnsureRaw() | pure.RemoveRaw():
+                beside.act(resource, action)
             case pure.ForgetData():
+                beside.let_go(resource)
                 engines.data.forget(resource.key)
 
     def forget(key: Key) -> None:
         _refuse_pinned(engines.resources, key)
+        beside.forget(key)
         engines.data.forget(key)
 
     slow = (pure.CollectSource, pure.Ingest, pure.KeepLabels)
     return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, forget, slow)
+
+
+def _ingest(engines: Engines, resource: DataPipeline, wanted: pure.Ingest) -> None:
+    folder = engines.sources.lay_out(wanted.sources, wanted.split, wanted.side)
+    if pure.ingest_key(resource.spec, engines.sources.look(wanted.sources)) != wanted.key:
+        # another DataPipeline with the same source fetched it in between
+        raise Conflict(f"{resource.key}: its sources were fetched again while their files were laid out")
+    engines.data.ingest(resource.key, wanted.side, wanted.key, folder)
 
 
 def _shelf(artifacts: ArtifactStore, resource: DataPipeline) -> str:

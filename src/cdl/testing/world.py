@@ -20,6 +20,7 @@ from .memory import (
     MemoryForge,
     MemoryLabels,
     MemoryLedger,
+    MemoryRaw,
     MemoryResources,
     MemoryServing,
     MemorySources,
@@ -52,6 +53,7 @@ class World:
         self.resources = MemoryResources(self.weather["resources"])
         self.sources = MemorySources(folder, self.weather["sources"])
         self.data = MemoryData(self.weather["data"])
+        self.raw = MemoryRaw(self.weather["data"])
         self.training = MemoryTraining(self.weather["training"])
         self.serving = MemoryServing(self.weather["serving"])
         self.artifacts = MemoryArtifacts(folder, self.weather["artifacts"])
@@ -89,6 +91,7 @@ class World:
             *ports,
             signer=self.signer,
             ledger=self.ledger,
+            raw=self.raw,
             forge=self.forges,
             labels=self.labels if self.keeps_labels else None,
         )
@@ -105,7 +108,7 @@ class World:
     def advance(self) -> None:
         """Let a minute pass at every engine."""
         self.now += timedelta(minutes=1)
-        for engine in (self.data, self.training, self.serving):
+        for engine in (self.data, self.raw, self.training, self.serving):
             engine.advance()
 
     def keys(self) -> tuple[Key, ...]:

@@ -38,7 +38,6 @@ def deployment_refused(**spec):
 
 
 NOT_YET = [
-    (pipeline_refused, {"pachyderm": [{"pipeline": {}}]}, "spec.pachyderm: not available yet; leave it out"),
     (
         pipeline_refused,
         {"labels": {"from": "labelStudio"}},

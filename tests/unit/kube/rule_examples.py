@@ -34,6 +34,7 @@ RELEASED = "a Release never changes: what is different is another Release"
 ARCHIVE = {"archive": {"uri": "https://example.test/model.tar.gz"}}
 SHORT = {"name": "short", "field": "text", "minLength": 3}
 CHECKS = {"name": "checked", "uses": "checks"}
+RAW = {"pipeline": {"name": "x"}, "transform": {"cmd": ["wc"]}, "input": {"pfs": {"repo": "news-train", "glob": "/"}}}
 
 
 def pipeline(path, message, **spec):
@@ -92,7 +93,7 @@ EXAMPLES = {
     "items checked": pipeline("", "", checks=[SHORT], steps=[CHECKS]),
     "rows need no step": pipeline("", "", checks=[{"name": "a", "rows": {"min": 1}}], steps=[]),
     "schedule": pipeline("", "", schedule="@daily"),
-    "pachyderm": pipeline("spec.pachyderm", LEAVE, pachyderm=[{"pipeline": {"name": "x"}}]),
+    "a pipeline as Pachyderm has it": pipeline("", "", pachyderm=[RAW]),
     "labels from a column": pipeline("", "", labels={"from": "column", "column": {"files": "*.tsv"}}),
     "labels from a column of the usual name": pipeline("", "", labels={"from": "column", "column": {}}),
     "labels from no column": pipeline("spec.labels", COLUMN, labels={"from": "column"}),

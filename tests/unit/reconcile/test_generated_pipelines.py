@@ -80,6 +80,22 @@ CHECKS = st.builds(
         rejected=often(fields(maxFraction=often(st.floats(-1, 2)))),
     ),
 )
+RAWS = st.builds(
+    lambda name, repo, rest: {
+        "pipeline": {"name": name},
+        "transform": {"cmd": ["true"]},
+        "input": {"pfs": {"repo": repo, "glob": "/"}},
+    } | rest,
+    often(st.one_of(GOOD_NAME, st.sampled_from(["news-train", "-x"]))),
+    often(GOOD_NAME),
+    fields(
+        transform=often(st.just({"cmd": ["false"]})),
+        input=often(st.sampled_from([{"cross": [{"pfs": {"repo": "a"}}]}, {"cron": {}}, {"pfs": {}}, {"union": []}])),
+        datumTries=often(st.integers(0, 3)),
+        standby=often(st.booleans()),
+        spout=st.just({}),
+    ),
+)  # fmt: skip
 SPECS = fields(
     sources=often(st.lists(SOURCES, max_size=3)),
     split=often(
@@ -95,7 +111,8 @@ SPECS = fields(
         )
     ),
     interval=often(st.sampled_from(["10m", "1s", "never"])),
-    schedule=often(st.sampled_from(["", "@daily"])),
+    schedule=often(st.sampled_from(["", "@daily", "*/5 * * * *", "@every 90s", "0 0 30 2 *", "@never"])),
+    pachyderm=often(st.lists(RAWS, max_size=2)),
     suspend=often(st.booleans()),
     deletionPolicy=often(st.sampled_from(["Delete", "Orphan", "Keep"])),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
+from cdl.api.raw import MisplacedError, PipelineStatus, RawPipeline, in_order, name_of, project_of
 from cdl.api.rules import (
     CHECK_RULES,
     CHECK_SAYS_SOMETHING,
@@ -248,8 +249,11 @@ class DataPipelineSpec(Spec):
     )
     split: Split | None = Field(None, description="How to divide sources that name no side.")
     steps: tuple[Step, ...] = Field((), max_length=100, description="Transformations in order, alike on both sides.")
-    pachyderm: Annotated[tuple[dict[str, JsonValue], ...], not_yet(())] = Field(
-        (), max_length=100, description="Raw Pachyderm pipeline specs."
+    pachyderm: tuple[RawPipeline, ...] = Field(
+        (),
+        max_length=100,
+        description="Pachyderm pipeline specs, of 1.x or 2, run as they are beside the steps: they may read the "
+        "repositories NAME-train, NAME-test and NAME-STEP-train; no dataset version depends on them.",
     )
     checks: tuple[Check, ...] = Field((), max_length=200, description="Rules the data must keep.")
     labels: Labels = Field(default_factory=Labels, description="Where labels come from.")
@@ -261,6 +265,7 @@ class DataPipelineSpec(Spec):
             if len(names) != len(set(names)):
                 message = f"{what}: names must differ from one another"
                 raise ValueError(message)
+        in_order(self.pachyderm)
         if self.split is None and any(s.side is None for s in self.sources):
             raise SIDES_ARE_KNOWN.refusal()
         if self._items_are_checked() and not any(s.uses == "checks" for s in self.steps):
@@ -357,6 +362,7 @@ class DataPipelineStatus(Status):
     fields_before: dict[str, str] = Field(default_factory=dict, description="The same of the dataset before it.")
     dataset: Dataset | None = None
     label_store: LabelStoreStatus | None = Field(None, description="Absent: no database keeps labels.")
+    pipelines: tuple[PipelineStatus, ...] = Field((), description="The pipelines of spec.pachyderm.")
     collected_for: datetime | None = Field(
         None, description="The newest due time of spec.schedule that sources were fetched for; counted from at first."
     )
@@ -369,3 +375,19 @@ class DataPipeline(Resource):
     kind: Literal["DataPipeline"] = "DataPipeline"
     spec: DataPipelineSpec
     status: DataPipelineStatus = DataPipelineStatus()
+
+    @model_validator(mode="after")
+    def _raw_ones_are_apart(self) -> Self:
+        name, project = self.metadata.name, self.metadata.namespace
+        ours = {f"{name}-{side}" for side in Side} | {
+            f"{name}-{s.name}-{side}" for s in self.spec.steps for side in Side
+        }
+        for number, each in enumerate(self.spec.pachyderm):
+            where = f"spec.pachyderm[{number}].pipeline"
+            if name_of(each) in ours:
+                message = f"found {name_of(each)!r}, a repository or step of this DataPipeline"
+                raise MisplacedError(f"{where}.name", message)
+            if project_of(each) not in {"", project}:
+                message = f"found {project_of(each)!r}, allowed: the namespace of the DataPipeline, {project}"
+                raise MisplacedError(f"{where}.project", message)
+        return self

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pachyderm_sdk.api import pfs
+from pachyderm_sdk.api import pfs, pps
 
 from .door import door
-from .translate import OWNER, notes_of, owner_mark, project_of
+from .translate import OWNER, RAW_OWNER, notes_of, owner_mark, project_of
 from .wire import connect
 
 if TYPE_CHECKING:
@@ -31,7 +31,12 @@ class PachydermLogs:
         with door(f"reading the logs of DataPipeline {owner.name}"):
             project = pfs.Project(name=project_of(owner))
             pipelines = self._client.pps.list_pipeline(projects=[project], details=True)
-            for pipeline in [p.pipeline for p in pipelines if notes_of(p).get(OWNER) == owner_mark(owner)]:
+            for pipeline in [p.pipeline for p in pipelines if owner_mark(owner) in _marks(p)]:
                 newest = next(iter(self._client.pps.list_job(pipeline=pipeline, number=1, history=-1)), None)
                 for line in self._client.pps.get_logs(job=newest.job) if newest is not None else ():
                     yield f"{pipeline.name} {line.message.rstrip()}"
+
+
+def _marks(found: pps.PipelineInfo) -> tuple[str | None, str | None]:
+    noted = notes_of(found)
+    return noted.get(OWNER), noted.get(RAW_OWNER)

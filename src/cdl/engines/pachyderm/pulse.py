@@ -21,6 +21,7 @@ from .translate import (
     JOB_STATE,
     OVER,
     OWNER,
+    RAW_OWNER,
     TAKEN,
     commit_named,
     commit_seen,
@@ -112,7 +113,8 @@ class Pulse:
         if user_spec not in self._owners:
             while len(self._owners) >= SPECS:
                 self._owners.pop(next(iter(self._owners)))
-            self._owners[user_spec] = marked(notes_in(user_spec).get(OWNER, ""))
+            notes = notes_in(user_spec)
+            self._owners[user_spec] = marked(notes.get(OWNER) or notes.get(RAW_OWNER, ""))
         return self._owners[user_spec]
 
     def _all_heads(self) -> dict[Place, str]:

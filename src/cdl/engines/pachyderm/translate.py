@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 BRANCH = "master"
 INGEST = "cdl:"
 WISH, CODE, OWNER = "cdl.dev/wish", "cdl.dev/code", "cdl.dev/owner"
+RAW_OWNER = "cdl.dev/raw-owner"
+"""Whose a pipeline is that people wrote themselves: no step, so never one too many."""
 TAKEN = "_taken"
 """Last part of the names of repositories whose content an equal step elsewhere made; no step is called so."""
 NAME_LIMIT = 51

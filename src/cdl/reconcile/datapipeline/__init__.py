@@ -3,6 +3,7 @@
 from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, KeepLabels, KeepReport, RemoveStray
 from .decide import decide
 from .labelled import LabelRow, UnusableLabelsError, in_folders, in_tables, matching
+from .raw import EnsureRaw, RawSeen, RawWish, RemoveRaw, is_asked, raw_wishes
 from .reported import DOCUMENT, PAGE
 from .seen import (
     DataSeen,
@@ -23,6 +24,7 @@ __all__ = [
     "Action",
     "CollectSource",
     "DataSeen",
+    "EnsureRaw",
     "EnsureStep",
     "ForgetData",
     "Ingest",
@@ -31,6 +33,9 @@ __all__ = [
     "LabelRow",
     "LabelsSeen",
     "ManifestSeen",
+    "RawSeen",
+    "RawWish",
+    "RemoveRaw",
     "RemoveStray",
     "Report",
     "Seen",
@@ -45,7 +50,9 @@ __all__ = [
     "in_folders",
     "in_tables",
     "ingest_key",
+    "is_asked",
     "matching",
+    "raw_wishes",
     "transform_digest",
     "wishes",
 ]

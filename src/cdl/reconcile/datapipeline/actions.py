@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .raw import EnsureRaw, RemoveRaw
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -75,4 +77,6 @@ class ForgetData:
     """Remove everything this resource made at the data engine."""
 
 
-Action = CollectSource | Ingest | EnsureStep | RemoveStray | KeepReport | KeepLabels | ForgetData
+Action = (
+    CollectSource | Ingest | EnsureStep | RemoveStray | KeepReport | KeepLabels | ForgetData | EnsureRaw | RemoveRaw
+)

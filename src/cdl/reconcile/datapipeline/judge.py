@@ -12,15 +12,18 @@ from cdl.reconcile.decision import Appointment
 from cdl.reconcile.summary import busy, fact, stalled
 
 from .actions import KeepLabels, KeepReport, RemoveStray
+from .raw import beside
 from .reported import broken_checks, checked
 from .status import say
 from .wishes import transform_digest
 
 if TYPE_CHECKING:
+    from cdl.api.conditions import Condition
     from cdl.api.v1alpha1.datapipeline import DataPipeline, DataPipelineSpec, DataPipelineStatus
     from cdl.reconcile.decision import Decision
 
     from .actions import Action
+    from .reported import Checked
     from .seen import Seen
 
     Said = Decision[DataPipelineStatus, Action]
@@ -39,7 +42,8 @@ def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Ac
     broken = broken_checks(resource, seen, made.version)
     fatal = [sentence for check, sentence in broken if check.on_fail != "warn"]
     last = resource.status.dataset if fatal else None  # a dataset that will not be replaced keeps its files
-    needless = _needless(seen, seen.pinned | ({last.train.repo, last.test.repo} if last else set()))
+    read = frozenset(repo for raw in seen.raws for repo in raw.reads)
+    needless = _needless(seen, seen.pinned | read | ({last.train.repo, last.test.repo} if last else set()))
     if needless:
         doing = busy(Reason.TRANSFORMING, f"removing {', '.join(needless)}: no step asks for it any more")
         return say(resource, seen, doing, tuple(RemoveStray(name) for name in needless))
@@ -53,7 +57,7 @@ def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Ac
         return say(resource, seen, condition, trouble=trouble, checked=report)
     warned = "; ".join(sentence for _, sentence in broken)
     condition = fact(ConditionType.DATA_READY, holds=True, reason=Reason.DATASET_READY, message=warned)
-    return _with_labels(resource, seen, say(resource, seen, condition, dataset=made, checked=report), made)
+    return _with_labels(resource, seen, _with_raws(resource, seen, condition, made, report), made)
 
 
 def _with_labels(resource: DataPipeline, seen: Seen, said: Said, made: Dataset) -> Said:
@@ -63,6 +67,13 @@ def _with_labels(resource: DataPipeline, seen: Seen, said: Said, made: Dataset) 
     keep = KeepLabels(made, resource.spec.labels, seen.at)
     again = min(wait for wait in (said.look_again_after, STORE_AGAIN) if wait is not None)
     return replace(said, actions=(*said.actions, keep), look_again_after=again)
+
+
+def _with_raws(resource: DataPipeline, seen: Seen, condition: Condition, made: Dataset, report: Checked) -> Said:
+    """Publish the dataset first: whatever becomes of the pipelines beside it never keeps it waiting."""
+    known = resource.status.dataset
+    raw = beside(resource, seen.raws, seen.pinned, published=known is not None and known.version == made.version)
+    return say(resource, seen, condition, raw.actions, raw.wait, raw.trouble, made, report)
 
 
 def _needless(seen: Seen, needed: frozenset[str]) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from cdl.checks.prints import Overlap
 
+    from .raw import RawSeen
+
 
 @dataclass(frozen=True, slots=True)
 class SourceSeen:
@@ -136,6 +138,8 @@ class Seen(DataSeen):
     """Repositories that a Release, or an Experiment on its way to one, names a commit of."""
     shelf: str = ""
     """What the address of everything in the artifact store begins with; empty: nothing is kept there."""
+    raws: tuple[RawSeen, ...] = ()
+    """Pipelines of this resource that people wrote themselves, each before those it reads."""
     kept: frozenset[str] = frozenset()
     """Addresses on that shelf where something lies, of those the status names."""
     labels: LabelsSeen | None = None

@@ -16,6 +16,7 @@ from cdl.api.v1alpha1.datapipeline import (
 from cdl.reconcile.decision import SOON, Decision
 from cdl.reconcile.summary import remembered, settled
 
+from .raw import told
 from .timetable import appointment, times
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def say(
         fields_before=old.fields if made else old.fields_before,
         dataset=current,
         label_store=_label_store(seen),
+        pipelines=told(resource, seen.raws),
         collected_for=collected_for,
         next_fetch_at=next_fetch_at,
     )

@@ -59,9 +59,32 @@ def plan_data(facts: DataFacts) -> tuple[tuple[Stage, ...], DataAhead]:
     for side in Side:
         ingest = _ingest(facts, side)
         stages += [ingest, *_steps(facts, side, ingest)]
+    raws = _raws(facts, moves=any(s.verdict in WILL_CHANGE for s in stages))
     if spec.suspend:
-        return tuple(_held(s) for s in stages), DataAhead(facts.wanted.status.dataset, because="it is suspended")
-    return tuple(stages), _ahead(facts, stages)
+        held = tuple(_held(s) for s in (*stages, *raws))
+        return held, DataAhead(facts.wanted.status.dataset, because="it is suspended")
+    return (*stages, *raws), _ahead(facts, stages)
+
+
+def _raws(facts: DataFacts, *, moves: bool) -> tuple[Stage, ...]:
+    """Say what becomes of the pipelines that people wrote themselves; they run beside, after what they read."""
+    there = {raw.name: raw.wish for raw in facts.seen.raws}
+    if facts.remembered and facts.before is not None:
+        there = {wish.name: wish.digest for wish in pure.raw_wishes(facts.before.spec)}
+    stages: list[Stage] = []
+    for wish in pure.raw_wishes(facts.wanted.spec):
+        reasons, verdict = _unchanged(facts, "spec"), Verdict.REUSE
+        if there.get(wish.name) != wish.digest:
+            reasons = (NEW if wish.name not in there else "its spec changed",)
+            verdict = Verdict.RUN
+        elif moves:
+            reasons, verdict = ("what it reads may change",), Verdict.RUN
+        estimate = NO_HISTORY if verdict is Verdict.RUN else NOTHING
+        sure = verdict is Verdict.REUSE or wish.name not in there
+        stages.append(
+            Stage(name=wish.name, verdict=verdict, reasons=reasons, sure=sure, key=wish.digest, estimate=estimate)
+        )
+    return tuple(stages)
 
 
 def _held(stage: Stage) -> Stage:
@@ -234,7 +257,8 @@ def _committed_again(dataset: Dataset) -> Dataset:
 
 def _judgeable(facts: DataFacts) -> DataPipeline:
     """Leave out the checks that need what was seen in the files, where only a status is remembered of them."""
-    wanted = facts.wanted
+    alone = facts.wanted.spec.model_copy(update={"pachyderm": ()})  # no dataset depends on what runs beside it
+    wanted = facts.wanted.model_copy(update={"spec": alone})
     if not facts.remembered:
         return wanted
     kept = tuple(c for c in wanted.spec.checks if c.duplicates is None and c.schema_ is None)
@@ -245,7 +269,7 @@ def _as_rolled_out(facts: DataFacts) -> pure.Seen:
     """What will be seen once other workers are there, what nobody asks for is gone, and the report is kept."""
     wished = {w.step.name: w.digest for w in pure.wishes(facts.wanted.spec, facts.seen.programs)}
     steps = tuple(replace(s, wish=wished.get(s.step, s.wish)) for s in facts.seen.steps)
-    return replace(facts.seen, steps=steps, strays=(), sources=_at_hand(facts), shelf="")
+    return replace(facts.seen, steps=steps, strays=(), raws=(), sources=_at_hand(facts), shelf="")
 
 
 def _at_hand(facts: DataFacts) -> tuple[pure.SourceSeen, ...]:

@@ -6,6 +6,7 @@ from .forge import MemoryForge
 from .labelling import MemoryLabelling
 from .labels import MemoryLabels
 from .ledger import MemoryLedger
+from .raw import MemoryRaw
 from .resources import MemoryResources
 from .serving import MemoryServing
 from .signing import MemorySigner
@@ -19,6 +20,7 @@ __all__ = [
     "MemoryLabelling",
     "MemoryLabels",
     "MemoryLedger",
+    "MemoryRaw",
     "MemoryResources",
     "MemoryServing",
     "MemorySigner",
