@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from cdl.training import cache, values
 from cdl.training.failures import TrainingError
@@ -19,8 +18,8 @@ NOTE = "entry.json"
 PARTIAL = ".partial-"
 
 
-_USED: dict[Path, IO[str]] = {}
-"""Open for as long as this process lives: others see by it that a folder is being read."""
+_USED: dict[Path, int] = {}
+"""Descriptors, open for as long as this process lives: others see by them that a folder is being read."""
 
 
 class DamagedError(Exception):
@@ -55,7 +54,7 @@ class Shelf:
         """Keep a result from being given up for as long as this process lives; its lock is held."""
         place = self._folder / f"{key}.used"
         if place not in _USED:
-            _USED[place] = place.open("w")
+            _USED[place] = os.open(place, os.O_WRONLY | os.O_CREAT, 0o666)
             fcntl.flock(_USED[place], fcntl.LOCK_SH)
 
     def load(self, key: str) -> Found | None:
