@@ -2,10 +2,12 @@
 
     python3 -m cdl.training.evaluate --entrypoint evaluate:evaluate --checkpoint UUID
 
-The function is called as `evaluate(checkpoint: Path, data: Path)` and answers a document with `metrics` (numbers),
-and, as far as they apply, `perClass`, `confusion`, `classes`, `n` and `correct` (a truth value an example, or a text of
-1 and 0: what lets two evaluations be compared pair by pair). The numbers become validation metrics, the whole
-document the metric group `evaluation`. An exception of the function ends the trial with its traceback in the log.
+The function is called as `evaluate(checkpoint: Path, data: Path)` and answers a document: best with `labels` and
+`predicted` (a class an item, in the same order each time), and as far as they apply `classes`, `probabilities`,
+`groups` and `seconds`; or with `metrics` (numbers) and, as far as they apply, `perClass`, `confusion`, `classes`, `n`
+and `correct` (a truth value an example, or a text of 1 and 0: what lets two evaluations be compared pair by pair).
+`cdl.training.measures` adds what follows from it. The numbers become validation metrics, the whole document the metric
+group `evaluation`. An exception of the function ends the trial with its traceback in the log.
 """
 
 import argparse
@@ -17,12 +19,14 @@ import math
 import platform
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from cdl.training import data
 from cdl.training.failures import TrainingError
+from cdl.training.measures import completed
 
 GROUP = "evaluation"
 STEPS = 1
@@ -86,6 +90,17 @@ def verified(answer: object) -> dict[str, object]:
     return dict(document)
 
 
+def measured(evaluate: Evaluate, checkpoint: Path, folder: Path) -> dict[str, object]:
+    """Ask the user's function, and add what follows from its answer and from the time that it took."""
+    begun = time.perf_counter()
+    answer: object = evaluate(checkpoint, folder)
+    seconds = time.perf_counter() - begun
+    if not isinstance(answer, Mapping):
+        return verified(answer)
+    size = sum(place.stat().st_size for place in checkpoint.rglob("*") if place.is_file())
+    return verified(completed(answer, seconds, size))
+
+
 def provenance(checkpoint: str, folder: Path) -> dict[str, object]:
     """Pin what was measured, and with what: every file of the checkpoint, and the packages that read it."""
     files = {
@@ -138,7 +153,7 @@ def _run(evaluate: Evaluate, checkpoint: str) -> None:
     with core.init(tensorboard_mode=core.TensorboardMode.MANUAL) as context:
         folder = data.fetch()
         with context.checkpoint.restore_path(checkpoint) as path:
-            document = verified(evaluate(Path(path), folder))
+            document = measured(evaluate, Path(path), folder)
             document |= provenance(checkpoint, Path(path))
         context.train.report_metrics(GROUP, STEPS, document)
         metrics = document["metrics"]
