@@ -1,7 +1,9 @@
 """Keras 3 under Determined: metrics, checkpoints, pause and resume that are right, on the Core API alone.
 
 Determined's own callback was written for Keras 2: with Keras 3 it cannot save, restarts at epoch 0 after a pause
-and forgets the optimizer. Here the state is restored *before* `fit`, through Keras's public arguments:
+and forgets the optimizer. Here the state is restored *before* `fit`, through Keras's public arguments, and with it what
+Keras keeps nowhere: where random numbers stand, what callbacks have counted, that a callback ended the training. On one
+thread a trial that was killed and resumed ends with the same weights, bit by bit, as one that was left alone:
 
     with core.init(tensorboard_mode=core.TensorboardMode.MANUAL) as context:
         trial = KerasTrial(context, model)
@@ -11,13 +13,16 @@ and forgets the optimizer. Here the state is restored *before* `fit`, through Ke
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import determined
 import keras
+import numpy as np
 from determined import core
 
+from cdl.training import states
 from cdl.training.failures import TrainingError
 
 WEIGHTS = "model.weights.h5"
@@ -41,6 +46,10 @@ class KerasTrial:
         self._extra_files = extra_files
         self.initial_epoch = 0
         self.steps_completed = 0
+        self.ended = False
+        """A callback of the author's ended the training."""
+        self._callbacks: list[keras.callbacks.Callback] = []
+        self._pending: _Pending | None = None
         cluster = determined.get_cluster_info()
         in_trial = cluster is not None and cluster.task_type == "TRIAL"
         self._id = str(cluster.trial.trial_id) if cluster is not None and in_trial else "local"
@@ -63,9 +72,13 @@ class KerasTrial:
             self._model.optimizer.build(self._model.trainable_variables)
             fresh = [variable.numpy() for variable in self._model.optimizer.variables]
             self._model.load_weights(folder / WEIGHTS)
+            noted = state.get("callbacks", []) if own else []
+            best = states.best_weights(folder, len(noted))
         if own:
             self.initial_epoch = int(state["epochs"])
             self.steps_completed = int(state["batches"])
+            self.ended = bool(state.get("ended", False))
+            self._pending = _Pending(state.get("random", {}), noted, best)
             return
         # The other trial's steps, momenta and learning rate come along with its weights, and are not wanted.
         for variable, value in zip(self._model.optimizer.variables, fresh, strict=True):
@@ -78,16 +91,37 @@ class KerasTrial:
         if "initial_epoch" in options:
             raise TrainingError("initial_epoch is the trial's own: it comes from the checkpoint")
         options.setdefault("verbose", 0)
-        every = [*(callbacks or []), _Reporter(self)]
+        if self.ended:
+            options["epochs"] = self.initial_epoch
+        self._callbacks = list(callbacks or [])
+        every = [*self._callbacks, _Reporter(self)]
         return self._model.fit(*args, initial_epoch=self.initial_epoch, callbacks=every, **options)
 
-    def save(self, epochs: int, batches: int) -> str:
+    def go_on(self) -> None:
+        """Let random numbers and callbacks go on from where they stood; called once training begins.
+
+        What is drawn before, such as which rows validate, is drawn again as it was at first.
+        """
+        if self._pending is not None:
+            states.draw_on(self._model, self._pending.random)
+            states.count_on(self._callbacks, self._pending.callbacks, self._pending.best)
+            self._pending = None
+
+    def save(self, epochs: int, batches: int, *, ended: bool = False) -> str:
         """Store a checkpoint that `restore` continues from; its UUID."""
         metadata = {"steps_completed": batches}
         with self._context.checkpoint.store_path(metadata) as (path, uuid):
             folder = Path(path)
             self._model.save_weights(folder / WEIGHTS)
-            (folder / STATE).write_text(json.dumps({"trial": self._id, "epochs": epochs, "batches": batches}))
+            state = {
+                "trial": self._id,
+                "epochs": epochs,
+                "batches": batches,
+                "ended": ended,
+                "random": states.drawn(self._model),
+                "callbacks": states.counted(self._callbacks, folder),
+            }
+            (folder / STATE).write_text(json.dumps(state))
             if self._extra_files is not None:
                 self._extra_files(folder)
         return str(uuid)
@@ -112,6 +146,15 @@ class KerasTrial:
         return bool(self._context.preempt.should_preempt())
 
 
+@dataclass(frozen=True)
+class _Pending:
+    """What a restored trial still has to take up."""
+
+    random: dict[str, list[Any]]
+    callbacks: list[dict[str, object]]
+    best: list[list[np.ndarray]]
+
+
 class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
     """Report, save, and look for a stop signal at every epoch's end."""
 
@@ -120,6 +163,10 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships 
         self._trial = trial
         self._batches = trial.steps_completed
         self._last_batch = -1
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Come last of all callbacks, which begin anew here: now they may go on."""
+        self._trial.go_on()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Note how far the epoch is; with `steps_per_execution` Keras calls once for several batches."""
@@ -133,7 +180,7 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships 
         self._batches += self._last_batch + 1
         self._last_batch = -1
         self._trial.report(epochs, self._batches, logs or {})
-        self._trial.save(epochs, self._batches)
+        self._trial.save(epochs, self._batches, ended=bool(self.model.stop_training))
         self._trial.progress(epochs / self.params["epochs"])
         if self._trial.should_stop():
             self.model.stop_training = True
