@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from cdl.serving import oip, pages, seldon
+from cdl.serving import oip, pages, seldon, tryit
 from cdl.serving.exchange import (
     Event,
     Receive,
@@ -131,6 +131,8 @@ class App:
             "/v2/docs": ("docs", self._docs),
             "/api/v1.0/doc": ("docs", self._docs),
             "/v2/openapi.json": ("docs", self._openapi),
+            "/try/model.json": ("docs", self._model),
+            **{f"/try/{name}": ("docs", self._file(name)) for name in ("page.js", "page.css")},
             "/api/v1.0/doc/openapi.json": ("docs", self._openapi),
         }
         for path in ("/api/v1.0/metadata", "/api/v1.0/status"):
@@ -187,8 +189,22 @@ class App:
 
     # -- descriptions -------------------------------------------------------------------------------------------------
 
-    async def _index(self, _: Request) -> Reply:
-        return answer({**self._served.metadata(), "paths": sorted(self._routes), "docs": "v2/docs"})
+    async def _index(self, request: Request) -> Reply:
+        if tryit.wants_page(request.headers.get("accept", "")):
+            reply = tryit.file("page.html")
+        else:
+            reply = answer({**self._served.metadata(), "paths": sorted(self._routes), "docs": "v2/docs"})
+        return replace(reply, headers={**reply.headers, "vary": "accept"})
+
+    async def _model(self, _: Request) -> Reply:
+        return answer(tryit.described(self._served))
+
+    @staticmethod
+    def _file(name: str) -> Handler:
+        async def handler(_: Request) -> Reply:
+            return tryit.file(name)
+
+        return handler
 
     async def _server(self, _: Request) -> Reply:
         return answer({"name": "cdl", "version": "0.1.0", "extensions": ["binary_tensor_data", "model_repository"]})

@@ -80,7 +80,8 @@ def load(environment: Environment, workspace: Path) -> Served:
         "model_version": release.version,
     }
     exposition = Exposition(labels, {"release": release.name, "digest": release.digest}, loading)
-    return Served(environment.unit or release.model, release, model, interface, _class_names(model), exposition)
+    classes, features = _names(model)
+    return Served(environment.unit or release.model, release, model, interface, classes, exposition, features)
 
 
 def _warm_up(model: Model, interface: Interface) -> None:
@@ -97,9 +98,10 @@ def _warm_up(model: Model, interface: Interface) -> None:
         LOG.warning("the warm-up request failed, perhaps for its made-up shape: %s", fault.sentence)
 
 
-def _class_names(model: Model) -> list[str]:
+def _names(model: Model) -> tuple[list[str], list[str]]:
+    """What the model calls the columns of an answer, and those of a row."""
     try:
-        return model.class_names()
+        return model.class_names(), model.feature_names()
     except Fault as fault:
         raise Refused(fault.sentence, BAD_MODEL) from fault
 

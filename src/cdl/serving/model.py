@@ -4,6 +4,7 @@ __init__(model_uri, **parameters)   once; given the parameters it accepts
 load()                              once, before the server listens; optional
 predict(X, names)                   each request; names may be called features_names or be left out
 class_names, tags(), metrics()      what goes beside the answer; optional
+feature_names                       what the columns of a row are called, for the page at /; optional
 health_status()                     raises when the model cannot answer; optional
 send_feedback(X, names, reward, truth)   optional
 """
@@ -45,9 +46,11 @@ class Model:
 
     def class_names(self) -> list[str]:
         """Names of the answer's columns, empty where the class gives none."""
-        value = self._optional("class_names")
-        listed = value.tolist() if hasattr(value, "tolist") else value
-        return [str(name) for name in listed] if isinstance(listed, (list, tuple)) else []
+        return _texts(self._optional("class_names"))
+
+    def feature_names(self) -> list[str]:
+        """Names of the columns of a row that goes in, empty where the class gives none."""
+        return _texts(self._optional("feature_names"))
 
     def tags(self) -> dict[str, object]:
         """What the model wants said about this answer."""
@@ -99,6 +102,11 @@ def build(entrypoint: str, folders: Sequence[Path], parameters: Mapping[str, obj
         raise Refused(f"entrypoint {entrypoint}: module {module_name} has no class {class_name}", BAD_MODEL)
     accepted = _accepted(kind, parameters)
     return Model(_starting(f"{class_name}()", lambda: kind(**accepted)))
+
+
+def _texts(value: object) -> list[str]:
+    listed = value.tolist() if hasattr(value, "tolist") else value
+    return [str(name) for name in listed] if isinstance(listed, (list, tuple)) else []
 
 
 def _accepted(kind: type, parameters: Mapping[str, object]) -> dict[str, object]:

@@ -81,6 +81,7 @@ class Served:
     interface: Interface
     class_names: Sequence[str]
     exposition: Exposition
+    feature_names: Sequence[str] = ()
 
     def answers_to(self, name: str) -> bool:
         """Whether a caller may mean this model by that name."""
