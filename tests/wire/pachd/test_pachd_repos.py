@@ -2,7 +2,7 @@
 
 import pachyderm_sdk
 import pytest
-from pachyderm_sdk.api import pfs
+from pachyderm_sdk.api import pfs, pps
 from pachyderm_sdk.errors import AuthServiceNotActivated
 
 from tests.wire.pachd.refusals import refused
@@ -27,9 +27,9 @@ def test_auth_is_off_in_the_words_that_the_sdk_knows(client):
 
 
 def test_what_is_not_offered_says_its_name(client):
-    assert refused(client.pps.create_datum, iter([])) == (
+    assert refused(client.pps.run_pipeline, pipeline=pps.Pipeline(name="any")) == (
         "UNIMPLEMENTED",
-        "pps_v2.API/CreateDatum is not offered by the embedded pachd",
+        "pps_v2.API/RunPipeline is not offered by the embedded pachd",
     )
     code, text = refused(client.pfs.check_storage)
     assert (code, text) == ("UNIMPLEMENTED", "pfs_v2.API/CheckStorage is not offered by the embedded pachd")

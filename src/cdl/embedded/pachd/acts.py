@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from cdl.embedded.pachd import commits, graph, jobs, pipelines, refs, secrets, specs, triggers, views, wire
+from cdl.embedded.pachd import commits, defaults, graph, jobs, pipelines, refs, secrets, specs, triggers, views, wire
 from cdl.embedded.pachd.graph import Wave
 from cdl.embedded.pachd.refs import Branch
 from cdl.embedded.pachd.refusals import RefusedError, exists, invalid
@@ -137,13 +137,13 @@ def stop_job(wave: Wave, request: Msg) -> Msg:
 def create_pipeline_v2(wave: Wave, request: Msg) -> Msg:
     """Create or update a pipeline; what the user sent is kept as it was sent."""
     asked = request.create_pipeline_request
-    spec = specs.complete(asked)
+    text = request.user_json or specs.to_json(asked)
+    spec = specs.complete(defaults.applied(wave.db, asked, text))
     specs.check(spec)
     for flag in ("update", "reprocess", "dry_run"):
         spec.ClearField(flag)
     secrets.given_to(wave.db, spec.pipeline.name, spec.transform)
     if not asked.dry_run:
-        text = request.user_json or specs.to_json(asked)
         pipelines.create(wave, spec, text, update=asked.update, reprocess=asked.reprocess)
     return wire.pps.CreatePipelineV2Response(effective_create_pipeline_request_json=specs.to_json(spec))
 

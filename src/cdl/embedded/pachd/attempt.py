@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cdl.embedded.pachd import bench as benches
 from cdl.embedded.pachd import jobs, refs, secrets
+from cdl.embedded.pachd.atwork import AtWork, RestartedError, Running
 from cdl.embedded.pachd.bench import Bench, Laid
 from cdl.embedded.pachd.blobs import Held, Part
 from cdl.embedded.pachd.children import Children
@@ -60,15 +61,17 @@ class _Task:
     timeout: float | None
     say: Callable[[str], None]
     hear: Callable[[str], None]
+    about: Callable[[], Running]
 
 
 class Attempts:
     """Runs datums."""
 
-    def __init__(self, engine: Engine, children: Children, logs: Logs) -> None:
+    def __init__(self, engine: Engine, children: Children, logs: Logs, at_work: AtWork) -> None:
         self._engine = engine
         self._children = children
         self._logs = logs
+        self._at_work = at_work
 
     def _folder(self, job: Job) -> Path:
         """Tell where a job's benches stand: never where another job's, or this one's before a crash, stood."""
@@ -101,12 +104,18 @@ class Attempts:
             lambda text: self._logs.add(
                 job.pipeline, job.set_id, Line(now(), text, user=True, datum=row.id, path=row.path)
             ),
+            lambda: Running(
+                job.pipeline,
+                job.set_id,
+                f"{pipeline.name}-v{job.version}",
+                lambda: jobs.read_by(self._engine, job, row.id),
+            ),
         )
         outcome = Outcome()
         try:
             for attempt in range(1, spec.datum_tries + 1):
                 task.say(f"datum {row.path}: attempt {attempt} of {spec.datum_tries} started")
-                if await self._attempt(task, outcome):
+                if await self._tried(task, outcome):
                     # A datum that recovered once keeps that state although it counts as processed.
                     outcome.counted = DatumState.SUCCESS
                     if outcome.state != DatumState.RECOVERED:
@@ -116,6 +125,14 @@ class Attempts:
             return outcome
         finally:
             await asyncio.shield(asyncio.to_thread(bench.clear))
+
+    async def _tried(self, task: _Task, outcome: Outcome) -> bool:
+        """Try until nobody has the datum begun again: to be asked for that is no failure."""
+        while True:
+            try:
+                return await self._attempt(task, outcome)
+            except RestartedError:
+                task.say("begun again, as somebody asked")
 
     async def _attempt(self, task: _Task, outcome: Outcome) -> bool:
         """Try once; a failure that err_cmd takes care of marks the outcome as recovered."""
@@ -150,7 +167,7 @@ class Attempts:
         try:
             program = task.bench.program(cmd, stdin, task.env, task.mark, task.transform.working_dir)
             async with asyncio.timeout(task.timeout):
-                status = await self._children.run(program, task.hear)
+                status = await self._at_work.run(task.about(), self._children.run(program, task.hear))
         except TimeoutError:
             task.say(f"killed: {cmd[0]} ran longer than datum_timeout, {task.timeout:g}s")
             return False
@@ -195,6 +212,7 @@ class Attempts:
             "PPS_SPEC_COMMIT": version_commit,
             "PPS_POD_NAME": f"{pipeline.name}-v{job.version}",
             "PPS_WORKER_IP": options.host,
+            "PPS_WORKER_GRPC_PORT": str(options.port),
             **dict(spec.transform.env),
             "PACH_DATUM_ID": row.id,
             "PACH_JOB_ID": job.set_id,

@@ -3,13 +3,14 @@
 import sqlite3
 from typing import NamedTuple
 
-from cdl.embedded.pachd import pipelines, refs, views, wire
+from cdl.embedded.pachd import pipelines, refs, remarks, views, wire
 from cdl.embedded.pachd.commits import LIVE_JOBS
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.inputs import visit
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError, missing
+from cdl.embedded.pachd.remarks import About
 from cdl.embedded.pachd.wire import Msg
 
 CREATED, STARTING, RUNNING, FAILURE, SUCCESS, KILLED, EGRESSING, FINISHING, UNRUNNABLE = range(1, 10)
@@ -225,6 +226,7 @@ def pipeline_info(db: sqlite3.Connection, pipeline: Pipeline, version: int, *, d
         user_spec_json=row.user_json,
         effective_spec_json=row.effective_json,
         spec_commit=wire.pfs.Commit(repo=views.repo(spec_repo), id=row.spec_commit) if spec_repo else None,
+        metadata=remarks.read(db, About("pipeline", pipeline.id)),
     )
     if details:
         copy_fields(spec, info.details, skip=frozenset({"salt"}))

@@ -161,7 +161,7 @@ def commit(db: sqlite3.Connection, message: Msg) -> Commit:
     if parsed["root"] is not None:
         found = _from_root(db, found, int(parsed["root"]), f"{owner}@{text}")
     for step in re.findall(r"[~^]\d*", parsed["up"]):
-        found = _up(db, found, int(step[1:] or 1), f"{owner}@{text}")
+        found = ancestor(db, found, int(step[1:] or 1), f"{owner}@{text}")
     return found
 
 
@@ -200,7 +200,8 @@ def provenance_of_set(db: sqlite3.Connection, set_id: str) -> list[Commit]:
     )
 
 
-def _up(db: sqlite3.Connection, found: Commit, steps: int, text: str) -> Commit:
+def ancestor(db: sqlite3.Connection, found: Commit, steps: int, text: str) -> Commit:
+    """Go up a commit's parents."""
     for _ in range(steps):
         if found.parent is None:
             raise missing(f"commit {text} not found: the history is not that long")

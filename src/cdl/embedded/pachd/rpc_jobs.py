@@ -1,18 +1,18 @@
 """Handlers for jobs, job sets, datums and logs."""
 
 import asyncio
-import base64
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from cdl.embedded.pachd import commits, datums, inputs, jobs, pipelines, refs, views, wire
+from cdl.embedded.pachd.atwork import is_about
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.jobs import Job
 from cdl.embedded.pachd.logs import Line, Logs
 from cdl.embedded.pachd.pipelines import Pipeline
 from cdl.embedded.pachd.refs import Commit
-from cdl.embedded.pachd.refusals import absent, missing
+from cdl.embedded.pachd.refusals import absent, invalid, missing
 from cdl.embedded.pachd.rpc_pipelines import input_of
 from cdl.embedded.pachd.store import now
 from cdl.embedded.pachd.transactions import Desk
@@ -20,6 +20,7 @@ from cdl.embedded.pachd.trees import Index
 from cdl.embedded.pachd.wire import Msg
 
 DAY = 24 * 3600 * 10**9
+BATCH = 100  # datums that CreateDatum sends when the client names no number
 
 
 class Jobs:
@@ -45,6 +46,7 @@ class Jobs:
                 "DeleteJob",
                 "ListDatum",
                 "InspectDatum",
+                "CreateDatum",
                 "GetLogs",
             )
         }
@@ -160,7 +162,7 @@ class Jobs:
     async def ListDatum(self, request: Msg) -> AsyncIterator[Msg]:
         """List the datums of a job, or those that an input would make."""
         if request.HasField("input"):
-            async for info in self._dry(request):
+            for info in await self._dry(request.input):
                 yield info
             return
         job = jobs.get(self._store.db, request.job)
@@ -174,23 +176,44 @@ class Jobs:
         for row in rows[: request.number or None]:
             yield jobs.datum_info(self._engine, job, row)
 
-    async def _dry(self, request: Msg) -> AsyncIterator[Msg]:
+    async def CreateDatum(self, requests: AsyncIterator[Msg]) -> AsyncIterator[Msg]:
+        """Send the datums that an input would make, as many at a time as the client asks for."""
+        rest: Iterator[Msg] | None = None
+        async for request in requests:
+            kind = request.WhichOneof("body")
+            if rest is None:
+                if kind != "start" or not request.start.HasField("input"):
+                    raise invalid("CreateDatum: the first message has to be start, with an input")
+                rest = iter(await self._dry(request.start.input))
+            elif kind != "continue":
+                raise invalid("CreateDatum: every message after the first has to be continue")
+            number = getattr(request, kind).number
+            sent = 0
+            for info in itertools.islice(rest, number if number > 0 else BATCH):
+                yield info
+                sent += 1
+            if not sent:
+                return
+
+    async def _dry(self, given: Msg) -> Iterable[Msg]:
         """List what an input would make, without a job."""
-        db = self._store.db
-        given, named = input_of(request.input)
+        given, named = input_of(given)
         read: list[tuple[Commit, Index]] = []
         for leaf, asked in zip(inputs.leaves(given), named, strict=True):
             project, name, kind = leaf.repo
             handle = wire.pfs.Commit(repo={"name": name, "type": kind, "project": {"name": project}})
             handle.id = asked or leaf.branch
-            read.append(await self._engine.readable(refs.commit(db, handle)))
-        for found in datums.of_input(inputs.tree(given), [index for _, index in read], ""):
-            made = wire.pps.DatumInfo(datum={"id": found.id})
-            for file in found.files:
-                commit, index = read[file.leaf.number]
-                entry = index.entries[file.path]
-                made.data.append(views.file_info(views.commit(db, commit), commit, entry))
-            yield made
+            read.append(await self._engine.readable(refs.commit(self._store.db, handle)))
+        found = datums.of_input(inputs.tree(given), [index for _, index in read], "")
+        return (self._dry_info(datum, read) for datum in found)
+
+    def _dry_info(self, datum: datums.Datum, read: list[tuple[Commit, Index]]) -> Msg:
+        made = wire.pps.DatumInfo(datum={"id": datum.id})
+        for file in datum.files:
+            commit, index = read[file.leaf.number]
+            entry = index.entries[file.path]
+            made.data.append(views.file_info(views.commit(self._store.db, commit), commit, entry))
+        return made
 
     async def InspectDatum(self, request: Msg) -> Msg:
         """Describe a datum of a job."""
@@ -249,13 +272,8 @@ class Jobs:
                 if line.datum and line.datum not in read:
                     read[line.datum] = jobs.read_by(self._engine, job, line.datum)
                 data = read.get(line.datum, [])
-                if all(_is_about(data, part) for part in request.data_filters):
+                if all(is_about(data, part) for part in request.data_filters):
                     yield _message(pipeline, job, line, data)
-
-
-def _is_about(data: list[Msg], wanted: str) -> bool:
-    """Tell whether a datum reads a file that is named by its path, or by its hash in hex or base64."""
-    return any(wanted in {info.file.path, info.hash.hex(), base64.b64encode(info.hash).decode()} for info in data)
 
 
 def _message(pipeline: Pipeline, job: Job, line: Line, data: list[Msg]) -> Msg:

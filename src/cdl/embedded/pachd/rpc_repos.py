@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from cdl.embedded.pachd import graph, refs, views, wire
+from cdl.embedded.pachd import graph, refs, remarks, views, wire
 from cdl.embedded.pachd.door import Handlers
 from cdl.embedded.pachd.engine import Engine
 from cdl.embedded.pachd.refs import Branch, Repo, RepoName
@@ -59,7 +59,11 @@ class Repos:
         text = f"the client speaks {asked.major}.{asked.minor}, this server {VERSION[0]}.{VERSION[1]}"
         cluster = self._store.fact("cluster")
         return wire.admin.ClusterInfo(
-            id=cluster, deployment_id=cluster, warnings_ok=True, warnings=[text] if skewed else []
+            id=cluster,
+            deployment_id=cluster,
+            warnings_ok=True,
+            warnings=[text] if skewed else [],
+            metadata=remarks.read(self._store.db, remarks.CLUSTER),
         )
 
     # -- projects -----------------------------------------------------------------------------------------------------
@@ -80,19 +84,14 @@ class Repos:
             )
         return wire.Empty()
 
-    def _project_info(self, row: tuple[str, str, int]) -> Msg:
-        name, description, created = row
-        return wire.pfs.ProjectInfo(project={"name": name}, description=description, created_at=views.stamp(created))
-
     async def InspectProject(self, request: Msg) -> Msg:
         """Describe a project."""
-        name = refs.project(self._store.db, request.project.name)
-        return self._project_info(self._store.db.execute("SELECT * FROM projects WHERE name = ?", (name,)).fetchone())
+        return views.project_info(self._store.db, refs.project(self._store.db, request.project.name))
 
     async def ListProject(self, request: Msg) -> AsyncIterator[Msg]:
         """List the projects."""
-        for row in self._store.db.execute("SELECT * FROM projects ORDER BY created DESC, name").fetchall():
-            yield self._project_info(row)
+        for row in self._store.db.execute("SELECT name FROM projects ORDER BY created DESC, name").fetchall():
+            yield views.project_info(self._store.db, str(row[0]))
 
     async def DeleteProject(self, request: Msg) -> Msg:
         """Delete an empty project; by force, also one with repos that nothing writes."""

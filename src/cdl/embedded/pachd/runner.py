@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cdl.embedded.pachd import commits, datums, egress, inputs, jobs, layers, pipelines, refs, trees
 from cdl.embedded.pachd.attempt import Attempts, Outcome, Source
+from cdl.embedded.pachd.atwork import AtWork
 from cdl.embedded.pachd.children import Children
 from cdl.embedded.pachd.commits import FINISHED
 from cdl.embedded.pachd.engine import Engine
@@ -40,13 +41,13 @@ class Work:
 class Foreman:
     """Gives every pipeline's oldest unfinished job a task, and takes it away when the job has ended."""
 
-    def __init__(self, engine: Engine, children: Children, logs: Logs) -> None:
+    def __init__(self, engine: Engine, children: Children, logs: Logs, at_work: AtWork) -> None:
         self._engine = engine
         self._store = engine.store
         self._logs = logs
         self._tasks: dict[int, tuple[int, asyncio.Task[None]]] = {}
         self._slots = asyncio.Semaphore(engine.options.workers)
-        self._attempts = Attempts(engine, children, logs)
+        self._attempts = Attempts(engine, children, logs, at_work)
         shutil.rmtree(engine.options.folder / "scratch", ignore_errors=True)
         with self._store.write() as db:  # what ran when the server died starts again; its finished datums stay
             db.execute(

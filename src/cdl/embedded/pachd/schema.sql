@@ -89,3 +89,16 @@ INSERT INTO datum_files SELECT d.job, d.id, 0, 0, p.upstream, d.path, '', '' FRO
     JOIN jobs j ON j.id = d.job JOIN commit_provenance p ON p.downstream = j.output
     JOIN commits c ON c.id = p.upstream JOIN repos r ON r.id = c.repo AND r.type <> 'spec'
     WHERE NOT EXISTS (SELECT 1 FROM datum_files);
+-- What people write beside things; a row that names nothing is about the cluster.
+CREATE TABLE IF NOT EXISTS metadata (
+    project TEXT REFERENCES projects ON DELETE CASCADE, repo INTEGER REFERENCES repos ON DELETE CASCADE,
+    branch INTEGER REFERENCES branches ON DELETE CASCADE, commit_id INTEGER REFERENCES commits ON DELETE CASCADE,
+    pipeline INTEGER REFERENCES pipelines ON DELETE CASCADE, key TEXT NOT NULL, value TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS metadata_project ON metadata (project);
+CREATE INDEX IF NOT EXISTS metadata_repo ON metadata (repo);
+CREATE INDEX IF NOT EXISTS metadata_branch ON metadata (branch);
+CREATE INDEX IF NOT EXISTS metadata_commit ON metadata (commit_id);
+CREATE INDEX IF NOT EXISTS metadata_pipeline ON metadata (pipeline);
+-- Defaults of pipeline specs; those of the cluster have no project.
+CREATE TABLE IF NOT EXISTS defaults (
+    project TEXT UNIQUE REFERENCES projects ON DELETE CASCADE, body TEXT NOT NULL, created INTEGER NOT NULL);

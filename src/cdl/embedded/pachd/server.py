@@ -10,19 +10,24 @@ import sys
 import grpc
 
 from cdl.embedded.pachd import door
+from cdl.embedded.pachd.atwork import AtWork
 from cdl.embedded.pachd.children import Children
 from cdl.embedded.pachd.crons import Clock
 from cdl.embedded.pachd.engine import Engine, Options
 from cdl.embedded.pachd.finisher import Finisher
 from cdl.embedded.pachd.logs import Logs
 from cdl.embedded.pachd.rpc_commits import Commits
+from cdl.embedded.pachd.rpc_defaults import Defaults
 from cdl.embedded.pachd.rpc_file_sets import FileSets
 from cdl.embedded.pachd.rpc_files import Files
 from cdl.embedded.pachd.rpc_jobs import Jobs
+from cdl.embedded.pachd.rpc_overview import Overview
 from cdl.embedded.pachd.rpc_pipelines import Pipelines
 from cdl.embedded.pachd.rpc_repos import Repos
 from cdl.embedded.pachd.rpc_secrets import Secrets
 from cdl.embedded.pachd.rpc_transactions import Transactions
+from cdl.embedded.pachd.rpc_walks import Walks
+from cdl.embedded.pachd.rpc_workers import Workers
 from cdl.embedded.pachd.runner import Foreman
 from cdl.embedded.pachd.store import FolderError
 from cdl.embedded.pachd.transactions import Desk
@@ -43,7 +48,7 @@ def check_address(host: str, port: int) -> None:
         raise FolderError(f"cannot listen on {host}:{port}: {error.strerror}; give --port another number") from error
 
 
-def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Server, int]:
+def _listen(options: Options, engine: Engine, logs: Logs, at_work: AtWork) -> tuple[grpc.aio.Server, int]:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", MESSAGE_LIMIT),
@@ -63,6 +68,10 @@ def _listen(options: Options, engine: Engine, logs: Logs) -> tuple[grpc.aio.Serv
         FileSets(engine),
         Pipelines(engine, desk),
         Jobs(engine, desk, logs),
+        Workers(engine, at_work),
+        Walks(engine),
+        Overview(engine),
+        Defaults(engine),
         Secrets(engine),
         Transactions(desk),
     ):
@@ -84,8 +93,9 @@ async def serve(options: Options) -> None:
     engine = Engine(options)
     logs = Logs(options.folder)
     children = Children(options.folder / "world" if options.mount_pfs else None)
-    foreman = Foreman(engine, children, logs)
-    server, port = _listen(options, engine, logs)
+    at_work = AtWork()
+    foreman = Foreman(engine, children, logs, at_work)
+    server, port = _listen(options, engine, logs, at_work)
     engine.options = dataclasses.replace(options, port=port)  # what user code is told, also when 0 chose the port
     await server.start()
     tasks = [

@@ -27,11 +27,11 @@ def parse(text: str) -> Msg:
     except json.JSONDecodeError as error:
         raise invalid(f"the pipeline spec is not JSON: {error}") from error
     except json_format.ParseError as error:
-        raise invalid(_sentence(str(error))) from error
+        raise invalid(sentence(str(error))) from error
 
 
-def _sentence(text: str) -> str:
-    """Make one sentence of protobuf's complaint."""
+def sentence(text: str) -> str:
+    """Make one sentence of protobuf's complaint about a spec."""
     found = _UNKNOWN_FIELD.search(text)
     if found:
         place = found["at"].removeprefix("CreatePipelineRequest").lstrip(".")

@@ -1,9 +1,11 @@
 """Rows as the wire shows them. Handles of commits leave without their branch, as the real server strips it."""
 
 import sqlite3
+from datetime import UTC, datetime
 
-from cdl.embedded.pachd import graph, refs, triggers, wire
+from cdl.embedded.pachd import graph, refs, remarks, triggers, wire
 from cdl.embedded.pachd.refs import Branch, Commit, Repo
+from cdl.embedded.pachd.remarks import About
 from cdl.embedded.pachd.trees import Entry
 from cdl.embedded.pachd.wire import Msg
 
@@ -20,6 +22,22 @@ def stamp(nanoseconds: int) -> Msg:
 def span(nanoseconds: int) -> Msg:
     """Make a duration."""
     return {"seconds": nanoseconds // 10**9, "nanos": nanoseconds % 10**9}
+
+
+def spoken_time(nanoseconds: int) -> str:
+    """Write a moment down for people."""
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).isoformat()
+
+
+def project_info(db: sqlite3.Connection, name: str) -> Msg:
+    """Describe a project that is known to be there."""
+    row = db.execute("SELECT description, created FROM projects WHERE name = ?", (name,)).fetchone()
+    return wire.pfs.ProjectInfo(
+        project={"name": name},
+        description=row[0],
+        created_at=stamp(row[1]),
+        metadata=remarks.read(db, About("project", name)),
+    )
 
 
 def repo(row: Repo) -> Msg:
@@ -56,6 +74,7 @@ def repo_info(db: sqlite3.Connection, row: Repo) -> Msg:
         description=row.description,
         branches=[branch(db, b) for b in branches],
         details={"size_bytes": size},
+        metadata=remarks.read(db, About("repo", row.id)),
     )
 
 
@@ -78,6 +97,7 @@ def branch_info(db: sqlite3.Connection, row: Branch) -> Msg:
             if r[1]
         ],
         trigger=triggers.find(db, row.id),
+        metadata=remarks.read(db, About("branch", row.id)),
         created_at=stamp(row.created),
         updated_at=stamp(row.updated),
     )
@@ -103,6 +123,7 @@ def commit_info(db: sqlite3.Connection, row: Commit) -> Msg:
         error=row.error,
         size_bytes_upper_bound=row.size,
         details={"size_bytes": row.size} if row.finished else None,
+        metadata=remarks.read(db, About("commit_id", row.id)),
         created_at=stamp(row.started),
         updated_at=stamp(row.finished or row.finishing or row.started),
     )

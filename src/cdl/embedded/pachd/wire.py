@@ -31,10 +31,9 @@ Msg: TypeAlias = Any  # a protobuf message whose class exists only at run time
 
 PACKAGE = "pachyderm.wire"
 # The modules whose messages we build; methods of all others are refused by name before a message is read.
-MODULES = ("auth", "taskapi", "pfs", "pps", "version", "admin", "transaction")
+MODULES = ("auth", "taskapi", "pfs", "pps", "version", "admin", "transaction", "metadata", "worker")
 STUBS = (
     *MODULES,
-    "metadata",
     "enterprise",
     "license",
     "identity",
@@ -43,7 +42,6 @@ STUBS = (
     "logs",
     "snapshot",
     "pjs",
-    "worker",
 )
 # Names that the SDK had to change: Python keywords, and capital letters.
 RENAMED = {"from_": "from", "continue_": "continue"}
@@ -191,6 +189,8 @@ pps: Msg = SimpleNamespace(**_ROOMS["pps"])
 version: Msg = SimpleNamespace(**_ROOMS["version"])
 admin: Msg = SimpleNamespace(**_ROOMS["admin"])
 transaction: Msg = SimpleNamespace(**_ROOMS["transaction"])
+metadata: Msg = SimpleNamespace(**_ROOMS["metadata"])
+worker: Msg = SimpleNamespace(**_ROOMS["worker"])
 
 _CALL = re.compile(
     r'channel\.(\w+)\(\s*"/([\w.]+)/(\w+)",\s*request_serializer=([\w.]+)\.SerializeToString,'
