@@ -74,6 +74,18 @@ LABELS_FROM_COLUMN = Rule(
     "(has(self.from) && self.from == 'column') == has(self.column)",
     "column goes with from: column, and from: column needs column: {files, id, label}",
 )
+LABELS_FROM_LABEL_STUDIO = Rule(
+    "DataPipeline",
+    "spec.labels",
+    "(has(self.from) && self.from == 'labelStudio') == has(self.labelStudio)",
+    "labelStudio goes with from: labelStudio, and from: labelStudio needs labelStudio: {template, choices} or {config}",
+)
+LABELS_ARE_ASKED = Rule(
+    "DataPipeline",
+    "spec.labels.labelStudio",
+    "has(self.config) != (has(self.template) || has(self.choices)) && has(self.template) == has(self.choices)",
+    "labelStudio needs either template and choices, or config",
+)
 SIDES_ARE_KNOWN = Rule(
     "DataPipeline",
     "spec",
@@ -99,11 +111,41 @@ CODE_FROM_ARCHIVE = Rule(
     "has(self.archive)",
     "code.archive is required: the folder or archive that holds the training code",
 )
+START_IS_NAMED = Rule(
+    "Experiment",
+    "spec.warmStart",
+    "(has(self.policy) && self.policy != 'none') == has(self.from)",
+    "from goes with policy: weights or freeze, and both need it",
+)
+LAYERS_STAY = Rule(
+    "Experiment",
+    "spec.warmStart",
+    "(has(self.policy) && self.policy == 'freeze') == (has(self.freeze) && size(self.freeze) > 0)",
+    "freeze goes with policy: freeze, which needs the names of the layers that stay as they are",
+)
+ONE_START = Rule(
+    "Experiment",
+    "spec.warmStart.from",
+    "has(self.release) != has(self.checkpoint)",
+    "give either release (NAME@N, or NAME for the newest approved one) or checkpoint, not both and not neither",
+)
 GATE_IS_BOUNDED = Rule(
     "Experiment",
     "spec.evaluation.gates[]",
-    "has(self.min) || has(self.max)",
-    "a gate needs min or max",
+    "(has(self.min) || has(self.max)) != has(self.against)",
+    "a gate needs min or max, or against: production",
+)
+DROP_IS_AGAINST = Rule(
+    "Experiment",
+    "spec.evaluation.gates[]",
+    "!has(self.maxDrop) || has(self.against)",
+    "maxDrop goes with against: production",
+)
+GATE_IS_OF_ONE = Rule(
+    "Experiment",
+    "spec.evaluation.gates[]",
+    "!has(self.group) || size(self.group) == 0 || !has(self['class']) || size(self['class']) == 0",
+    "a gate is about a class or a group, not both",
 )
 MODEL_NAME_STAYS = Rule(
     "Experiment",
@@ -132,7 +174,12 @@ RULES = (
     ITEMS_ARE_CHECKED,
     DATA_FROM_PIPELINE,
     CODE_FROM_ARCHIVE,
+    START_IS_NAMED,
+    LAYERS_STAY,
+    ONE_START,
     GATE_IS_BOUNDED,
+    DROP_IS_AGAINST,
+    GATE_IS_OF_ONE,
     MODEL_NAME_STAYS,
     VERSION_IS_PINNED,
     RELEASE_STAYS,
