@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from .seen import Seen
 
+PIN = 8
+"""Length of what stands for the weights in the key of a run."""
 MEMBER = "warmStart"
 """What the experiment of a Release says of it."""
 
@@ -56,7 +58,7 @@ class Start:
     @property
     def pin(self) -> str:
         """Stands for the weights in the key of a run."""
-        return short([self.checkpoint, self.digest], 8)
+        return short([self.checkpoint, self.digest], PIN)
 
     def plain(self) -> dict[str, JsonValue]:
         """Write it as members of Releases and trials have it."""
@@ -126,7 +128,7 @@ def start_behind(members: Mapping[str, JsonValue]) -> Start | None:
 
 def _of_a_run(resource: Experiment, seen: Seen, wish: str) -> Start | None:
     """Give what the newest run of this wish began with, where it is still known."""
-    begun_with = [r.key.removeprefix(f"{wish}-") for r in seen.runs if r.key.startswith(f"{wish}-")]
+    begun_with = [r.key.removeprefix(f"{wish}-")[:PIN] for r in seen.runs if r.key.startswith(f"{wish}-")]
     known = {s.pin: s for s in (_start(resource, one) for one in (*seen.starts, StartSeen("")))}
     return next((known[pin] for pin in reversed(begun_with) if pin in known), None)
 
