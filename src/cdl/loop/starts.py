@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdl.reconcile.experiment.warm import StartSeen
+from cdl.reconcile.experiment.start import StartSeen
 from cdl.reconcile.release import counting
 
 if TYPE_CHECKING:

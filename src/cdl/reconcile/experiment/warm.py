@@ -7,14 +7,14 @@ Release changes nothing about a run that was begun; new data or a new configurat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdl.api.canonical import short
 from cdl.api.conditions import Reason
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.api.v1alpha1.warmstart import WarmPolicy, WarmStartStatus
 from cdl.reconcile.summary import busy, stalled
+
+from .start import PIN, Start, StartSeen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,48 +27,8 @@ if TYPE_CHECKING:
 
     from .seen import Seen
 
-PIN = 8
-"""Length of what stands for the weights in the key of a run."""
 MEMBER = "warmStart"
 """What the experiment of a Release says of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartSeen:
-    """Something a run may begin with: a Release's checkpoint, or a checkpoint as such."""
-
-    checkpoint: str
-    digest: str = ""
-    release: str = ""
-    version: int = 0
-    approval: ApprovalState = ApprovalState.PENDING
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a run begins with."""
-
-    policy: WarmPolicy
-    checkpoint: str = ""
-    """Empty: nothing there yet, so from scratch."""
-    digest: str = ""
-    release: str = ""
-    freeze: tuple[str, ...] = ()
-
-    @property
-    def pin(self) -> str:
-        """Stands for the weights in the key of a run."""
-        return short([self.checkpoint, self.digest], PIN)
-
-    def plain(self) -> dict[str, JsonValue]:
-        """Write it as members of Releases and trials have it."""
-        return {
-            "policy": self.policy.value,
-            "release": self.release,
-            "checkpoint": self.checkpoint,
-            "digest": self.digest,
-            "freeze": list(self.freeze),
-        }
 
 
 def asked(resource: Experiment) -> list[JsonValue]:
