@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType
 from cdl.api.duration import length
 from cdl.api.v1alpha1 import ModelDeployment, Release
-from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus
+from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, Voided
 from cdl.ports.errors import Conflict, PortError, Rejected
 from cdl.reconcile import record
 from cdl.reconcile.release import (
@@ -130,12 +130,26 @@ def record_approval(engines: Engines, namespace: str, name: str, approval: Appro
     at = approval.at or release.metadata.creation_timestamp
     if at is not None:
         here = counting(release, at)
-        if here.state in {ApprovalState.REJECTED, ApprovalState.VOID}:
+        again = here.voided is Voided.TAKEN_BACK and here.merge_request is not None
+        again = again and approval.merge_request is not None  # who took it back gave it, and may do so again
+        if here.state in {ApprovalState.REJECTED, ApprovalState.VOID} and not again:
             message = f"release {name}: {sentence(release, here)}"
             raise Conflict(message)
         approval = approval.model_copy(update={"expires_at": expiry(release, at)})
     write_approval(engines, release, approval, at)
     return release
+
+
+def withdraw_approval(engines: Engines, namespace: str, name: str, digest: str, why: str, at: datetime) -> None:
+    """Write that a merge request does not hold its approval of a Release any more; nothing else is taken back."""
+    release = engines.resources.get(Release, namespace, name)
+    if release is None or not release.approved or release.spec.digest != digest:
+        return
+    held = release.status.approval
+    if held.merge_request is None:
+        return
+    void = held.model_copy(update={"state": ApprovalState.VOID, "voided": Voided.TAKEN_BACK, "reason": why})
+    write_approval(engines, release, void, at)
 
 
 def write_provenance(engines: Engines, release: Release) -> None:
@@ -155,8 +169,9 @@ def write_approval(engines: Engines, release: Release, approval: ApprovalStatus,
             approval = _with_figures(engines, release, approval)
         signed = attest(engines.signer, engines.artifacts, release, approval)
         approval = approval.model_copy(update={"attestation": signed})
-    if engines.ledger is not None and approval.at is not None:
-        engines.ledger.append([record.decided(release, approval, approval.at)])
+    told_at = approval.at if approval.state in DECIDED else now or approval.at
+    if engines.ledger is not None and told_at is not None:
+        engines.ledger.append([record.decided(release, approval, told_at)])
     generation, said = release.metadata.generation, answer(release, approval)
     others = (c for c in release.status.conditions if c.type not in {ConditionType.READY, ConditionType.APPROVED})
     conditions = settled((said, *others), generation, said.reason, sentence(release, approval))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from cdl.api.meta import APPLIED_BY_ANNOTATION, PROJECT_ANNOTATION, REVISION_ANNOTATION
 from cdl.api.v1alpha1 import Release
 from cdl.api.v1alpha1.release import ApprovalState, Voided
-from cdl.ports.errors import Conflict, NotPermitted, Rejected
+from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected
 from cdl.ports.forge import LEVELS
 from cdl.reconcile import experiment as pure
+from cdl.reconcile.experiment import withdraw
 from cdl.reconcile.release import counting
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def with_others(engines: Engines, resource: Experiment, seen: pure.Seen) -> pure
     data = pure.wants_adoptable(resource, seen)
     if data is not None:
         seen = replace(seen, adoptable=_adoptable(engines, resource, data, seen.at))
-    release = pure.asks(resource, seen)
+    release = withdraw.asks(resource, seen)
     if release is not None:
         seen = replace(seen, review=_review(engines, resource, release))
     return seen
@@ -118,10 +119,14 @@ def _review(engines: Engines, resource: Experiment, release: pure.ReleaseSeen) -
     try:
         request = forge.merge_request_of(revision)
         if request is None:
-            return pure.ReviewSeen(why=f"no merge request of {project} holds commit {revision[:12]}")
+            return pure.ReviewSeen(why=f"no merge request of {project} holds commit {revision[:12]}", lost=True)
         return _asked(engines, resource, release, forge, request)
     except (Conflict, Rejected) as error:  # it answered, and a person may change what it says
         return pure.ReviewSeen(why=str(error))
+    except PortError as error:
+        if not release.watched:
+            raise
+        return pure.ReviewSeen(why=str(error))  # what was approved stays so until the forge says otherwise
 
 
 def _reach(forges: Forges, resource: Experiment) -> Forge | str:

@@ -58,7 +58,7 @@ class Voided(StrEnum):
     AUTHOR = "Author"
     """An author decided."""
     TAKEN_BACK = "TakenBack"
-    """Its note was taken away."""
+    """Its note was taken away, or the merge request does not hold it any more."""
 
 
 class Production(Frozen):
@@ -79,6 +79,7 @@ class MergeRequestRef(Frozen):
     url: str = Field(description="Its page.")
     number: int = Field(ge=1, description="Its number in its project.")
     sha: str = Field(description="Its head, which the approval is about.")
+    open: bool = Field(False, description="It was not merged then, so that its approval could still be taken back.")
 
 
 class ApprovalStatus(Frozen):

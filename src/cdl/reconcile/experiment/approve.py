@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile.origin import POLICY
 from cdl.reconcile.summary import busy, fact, stalled
 
-from .review import approver, person, reference
+from .review import approver, lapsed, person, reference
 from .seen import ApproveRelease, ReviewSeen
 from .status import was_rejected
 
@@ -42,6 +42,8 @@ def approval(resource: Experiment, release: ReleaseSeen, seen: Seen) -> Standing
     """Bound to the digest: the decision is about these members and no others."""
     match release.approval:
         case ApprovalState.APPROVED:
+            if why := lapsed(resource.spec.approval.role, release, seen.review):
+                return _taken_back(f"the approval of {release.name} by {release.approved_by} is taken back: {why}")
             successor = _successor(resource, release, seen)
             if successor is not None:
                 return _ask(resource, release, seen, successor)
@@ -52,11 +54,20 @@ def approval(resource: Experiment, release: ReleaseSeen, seen: Seen) -> Standing
         case ApprovalState.REJECTED:
             message = f"release {release.name} was {release.standing or f'rejected by {release.approved_by}'}"
             return _not_approved(Reason.REJECTED, message)
+        case ApprovalState.VOID if release.withdrawn and resource.spec.approval.policy is ApprovalPolicy.MERGE_REQUEST:
+            asked = _ask(resource, release, seen, None)
+            gone = fact(ConditionType.APPROVED, False, Reason.APPROVAL_TAKEN_BACK, release.standing)
+            return asked if asked.actions else replace(asked, conditions=(*asked.conditions, gone))
         case ApprovalState.VOID:
             message = f"release {release.name}: {release.standing}; to decide again: cdl approve {release.name}"
             return _not_approved(release.void, message)
         case ApprovalState.PENDING:
             return _ask(resource, release, seen, None)
+
+
+def _taken_back(message: str) -> Standing:
+    gone = fact(ConditionType.APPROVED, holds=False, reason=Reason.APPROVAL_TAKEN_BACK, message=message)
+    return Standing((busy(Reason.WAITING_FOR_APPROVAL, message), gone), asks=True)
 
 
 def _not_approved(reason: Reason, message: str) -> Standing:
@@ -80,6 +91,7 @@ def _ask(resource: Experiment, release: ReleaseSeen, seen: Seen, successor: Rele
     once_rejected, asked = was_rejected(resource.status, release), resource.spec.approval
     # a clock that was put back must not make the new approval look older than the one it replaces
     after = successor.approved_at + TICK if successor is not None and successor.approved_at is not None else seen.at
+    after = max(after, release.approved_at + TICK) if release.withdrawn and release.approved_at else after
     at = max(seen.at, after)
     if asked.policy is ApprovalPolicy.AUTOMATIC and not once_rejected:
         return _approve(ApproveRelease(release.name, release.digest, BY_POLICY, at))

@@ -54,7 +54,25 @@ def person(agreement: AgreementSeen) -> str:
 
 def reference(review: ReviewSeen) -> MergeRequestRef:
     """Give what backs the decision."""
-    return MergeRequestRef(url=review.url, number=review.number, sha=review.sha)
+    return MergeRequestRef(url=review.url, number=review.number, sha=review.sha, open=review.open)
+
+
+def lapsed(role: str, release: ReleaseSeen, review: ReviewSeen | None) -> str:
+    """Say why the merge request that a Release was approved by does not hold that any more; empty: it does.
+
+    A forge that cannot tell takes nothing back, nor does a merge request that is merged or closed by now.
+    """
+    backed = release.backed
+    if review is None or backed is None or not release.watched:
+        return ""
+    if review.lost:
+        return review.why
+    if review.why or not review.open or review.number != backed.number:
+        return ""
+    if backed.sha != review.sha:
+        return f"the head of !{review.number} is {review.sha[:SHOWN]} by now"
+    found = approver(role, release, review)
+    return found if isinstance(found, str) else ""
 
 
 def _fault(role: str, release: ReleaseSeen, review: ReviewSeen, one: AgreementSeen) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cdl.api.conditions import Reason
+from cdl.api.v1alpha1.release import ApprovalState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from cdl.api.v1alpha1.datapipeline import Dataset
     from cdl.api.v1alpha1.experiment import Archive, TrialStatus
-    from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
+    from cdl.api.v1alpha1.release import MergeRequestRef
+
+    from .start import Start, StartSeen
 
 
 class RunPhase(StrEnum):
@@ -59,6 +62,11 @@ class Measurement:
     """Version of Python, of the packages that decide about figures, and under `lock` of everything installed."""
     raw: Mapping[str, JsonValue]
     """Everything reported, for the record."""
+    per_group: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Between which values a metric lies in 95 of 100 cases."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """What an answer costs, and how large the model is: no metrics, for they differ from one time to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,33 @@ class ReleaseSeen:
     standing: str = ""
     """What was decided about it, or why that counts for nothing, as a clause."""
     members: Mapping[str, JsonValue] = field(default_factory=dict)
+    backed: MergeRequestRef | None = None
+    """The merge request whose approval was signed as the decision, whether or not it counts any more."""
+
+    @property
+    def watched(self) -> bool:
+        """It is approved by a merge request that was not merged then, so the approval may be taken back."""
+        return self.approval is ApprovalState.APPROVED and self.backed is not None and self.backed.open
+
+    @property
+    def withdrawn(self) -> bool:
+        """It was approved by a merge request that does not hold the approval any more."""
+        return (
+            self.approval is ApprovalState.VOID and self.void is Reason.APPROVAL_TAKEN_BACK and self.backed is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionSeen:
+    """The Release that answers for the model in this namespace."""
+
+    release: str
+    digest: str
+    members: Mapping[str, JsonValue]
+    config: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What its run was asked for."""
+    report: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What its evaluation reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +170,8 @@ class ReviewSeen:
 
     why: str = ""
     """Why there is none to go by, as a sentence; nothing else is known then."""
+    lost: bool = False
+    """The forge was asked and knows of no merge request that holds the commit."""
     project: str = ""
     number: int = 0
     url: str = ""
@@ -163,10 +200,16 @@ class Seen:
     releases: tuple[ReleaseSeen, ...] = ()
     shelf: str = ""
     """What the address of every kept document begins with."""
+    production: ProductionSeen | None = None
+    """Looked for only where a gate compares with it; None: nothing answers."""
+    reports: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    """What evaluations reported whose Release may be taken instead of training, by the report's digest."""
     adoptable: tuple[AdoptableSeen, ...] = ()
     """Looked for only with `policy: MergeRequest`, and while nothing of this Experiment's own will do."""
     review: ReviewSeen | None = None
-    """Looked at only with `policy: MergeRequest`, and while its Release is undecided."""
+    """Looked at only with `policy: MergeRequest`, while a Release is undecided or its merge request not merged."""
+    starts: tuple[StartSeen, ...] = ()
+    """What `spec.warmStart.from` may mean, where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +225,8 @@ class TrainWish:
     """Entrypoint of the evaluation; empty for training."""
     checkpoint: str = ""
     """uuid of the checkpoint that is evaluated."""
+    start: Start | None = None
+    """What training begins with; None: random weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +281,18 @@ class ApproveRelease:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawApproval:
+    """Record that the merge request does not hold the approval of exactly this digest any more."""
+
+    release: str
+    digest: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetRuns:
     """Remove everything this resource made at the training engine."""
 
 
-Action = StartRun | StopRun | WriteRelease | AdoptRelease | ApproveRelease | ForgetRuns
+Action = StartRun | StopRun | WriteRelease | AdoptRelease | ApproveRelease | WithdrawApproval | ForgetRuns

@@ -28,6 +28,9 @@ def approval(release: Release, decision: ApprovalStatus) -> Table:
         message = f"the decision is about {decision.digest}, the release is {release.spec.digest}"
         raise ValueError(message)
     known: Table = decision.model_dump(mode="json", by_alias=True, exclude=LEFT_OUT)
+    match known.get("mergeRequest"):
+        case dict() as backed:
+            backed.pop("open")
     predicate: Table = {
         "decision": decision.state.value,
         "model": release.spec.model,

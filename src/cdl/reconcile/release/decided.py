@@ -108,6 +108,8 @@ def sentence(release: Release, approval: ApprovalStatus) -> str:
             until = approval.expires_at.isoformat(timespec="seconds") if approval.expires_at else "some time"
             return f"its approval by {by} was good until {until}"
         case _, Voided.TAKEN_BACK:
+            if approval.merge_request is not None and approval.reason:
+                return f"its approval by {by}{_where(approval)} does not count any more: {approval.reason}"
             return f"its approval by {by} is not noted on it any more"
         case _:
             lost = release.status.condition(ConditionType.VERIFIED)

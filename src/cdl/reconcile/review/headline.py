@@ -86,12 +86,18 @@ def _awaited(experiment: Experiment, at: str) -> tuple[str, str]:
     one = "an" if approval.role[:1] in "aeiou" else "a"
     who = f"{one} {plain(approval.role)}"
     if approval.policy is ApprovalPolicy.MERGE_REQUEST:
-        return (
-            f"{release} waits for {who}'s approval at {at}",
-            f"Next: {who} who wrote nothing of it approves this merge request; what is pushed later is approved anew.",
-        )
+        gone = _gone(experiment)
+        follows = f"{who} who wrote nothing of it approves this merge request; what is pushed later is approved anew."
+        return f"{release} waits {'again ' if gone else ''}for {who}'s approval at {at}", f"{gone}Next: {follows}"
     command = f"cdl approve {experiment.status.release} -n {experiment.metadata.namespace} --reason WHY"
     return f"{release} waits for {who}'s approval", f"Next: {who} who wrote nothing of it decides: `{command}`."
+
+
+def _gone(experiment: Experiment) -> str:
+    """Say whose approval the merge request does not hold any more; empty: there was none."""
+    said = experiment.status.condition(ConditionType.APPROVED)
+    lost = said is not None and said.status == "False" and said.reason is Reason.APPROVAL_TAKEN_BACK
+    return f"{plain(said.message)}. " if said is not None and lost else ""
 
 
 def _ready(view: View, at: str) -> tuple[str, str]:
