@@ -89,6 +89,7 @@ BY_SEARCHER: dict[str, Tree] = {
     "async_halving": {"divisor": 4, "max_concurrent_trials": 16},
     "adaptive_asha": ADAPTIVE,
 }
+LARGEST = 100_000
 DEVICES = ("cpu", "cuda", "rocm")
 
 
@@ -108,9 +109,14 @@ def parse(written: str) -> Tree:
         ApiError: it is not YAML, or not an object.
     """
     try:
+        _check_size(yaml.compose(written, Loader=yaml.SafeLoader))
         found = yaml.safe_load(written)
     except yaml.YAMLError as error:
         raise invalid(f"invalid experiment configuration: not YAML: {_one_line(error)}") from error
+    except RecursionError as error:
+        raise invalid("invalid experiment configuration: it is nested too deeply, or contains itself") from error
+    except ValueError as error:  # a date that is none, a number of too many digits
+        raise invalid(f"invalid experiment configuration: not YAML: {error}") from error
     if not isinstance(found, dict):
         raise invalid("invalid experiment configuration: <config> must be an object")
     try:
@@ -185,6 +191,24 @@ def _filled(defaults: Mapping[str, object], written: Mapping[str, object]) -> Tr
     """Lay what is written over the defaults; a written null means the default."""
     given = {str(key): value for key, value in written.items() if value is not None}
     return {**defaults, **given}
+
+
+def _check_size(top: yaml.Node | None) -> None:
+    """Refuse what aliases would blow up: every node counts as often as it is used."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            inner: list[yaml.Node] = []
+            if isinstance(node, yaml.SequenceNode):
+                inner = node.value
+            elif isinstance(node, yaml.MappingNode):
+                inner = [each for pair in node.value for each in pair]
+            sizes[id(node)] = 1 + sum(size(each) for each in inner)
+        return sizes[id(node)]
+
+    if top is not None and size(top) > LARGEST:
+        raise invalid(f"invalid experiment configuration: it holds more than {LARGEST} values")
 
 
 def _one_line(error: yaml.YAMLError) -> str:

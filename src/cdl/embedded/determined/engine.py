@@ -18,6 +18,7 @@ from cdl.embedded.determined.lifecycle import Lifecycle
 from cdl.embedded.determined.logs import Growth
 from cdl.embedded.determined.records import Allocation, Experiment, Trial
 from cdl.embedded.determined.retention import superfluous
+from cdl.embedded.determined.slots import Slots
 from cdl.embedded.determined.states import (
     ACTIVE,
     ENDS,
@@ -44,7 +45,8 @@ class Engine:
         self.store = ledger.store
         self.lifecycle = Lifecycle(ledger)
         self.place = place
-        self.slots = slots
+        self.slots = Slots(ledger.store, slots)
+        self.since = time.time()
         self.closing = False
         self._bells: dict[str, asyncio.Event] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
@@ -88,6 +90,12 @@ class Engine:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(bell.wait(), longest)
         return self.wants_preemption(self.ledger.allocation(allocation_id))
+
+    def evict(self, slots: set[int]) -> None:
+        """Kill what runs on these slots; it waits for others and is not blamed."""
+        for allocation in self.ledger.live_allocations():
+            if slots & set(allocation.slot_ids):
+                self._kill(allocation)
 
     async def close(self) -> None:
         """Ask every trial to checkpoint, kill what stays, and leave no process behind."""
@@ -136,11 +144,11 @@ class Engine:
         self._killers[allocation.id] = asyncio.create_task(_kill(self.place.folder(allocation.id)))
 
     def _start_waiting(self) -> None:
-        """Start trials first come, first served; a big one at the head is not overtaken."""
+        """Start trials by priority, then first come, first served; a big one at the head is not overtaken."""
         for trial, experiment in self._queue():
             live = self.ledger.live_allocations()
             taken = {slot for allocation in live for slot in allocation.slot_ids}
-            free = [slot for slot in range(self.slots) if slot not in taken]
+            free = [slot for slot in self.slots.open if slot not in taken]
             if experiment.slots > len(free):
                 return
             if self._over_own_limit(experiment, live):
@@ -156,7 +164,7 @@ class Engine:
             for trial in self.ledger.trials(experiment.id)
             if trial.state == ACTIVE and trial.id not in busy
         ]
-        return sorted(waiting, key=lambda pair: (pair[0].queued_at, pair[0].id))
+        return sorted(waiting, key=lambda pair: (pair[1].priority, pair[0].queued_at, pair[0].id))
 
     def _over_own_limit(self, experiment: Experiment, live: list[Allocation]) -> bool:
         limit = whole(experiment.config, "resources", "max_slots", default=0)

@@ -1,9 +1,15 @@
 """Typed reading of JSON trees whose shape somebody else decides."""
 
 import math
+import re
 from collections.abc import Mapping
 
+from cdl.embedded.determined.errors import invalid
+
 Tree = dict[str, object]
+DIGITS = re.compile(r"-?[0-9]+")
+MOST_DIGITS = 20
+INT64 = 1 << 63
 
 
 def section(tree: Mapping[str, object], *path: str) -> Tree:
@@ -29,17 +35,21 @@ def text(tree: Mapping[str, object], *path: str, default: str = "") -> str:
 
 
 def whole(tree: Mapping[str, object], *path: str, default: int = 0) -> int:
-    """Return the integer at path; JSON strings of digits count, as protobuf's int64 does."""
+    """Return the integer at path; JSON strings of digits count, as protobuf's int64 does.
+
+    Raises:
+        ApiError: it does not fit 64 bits.
+    """
     found = at(tree, *path)
-    if isinstance(found, bool):
+    if isinstance(found, str) and DIGITS.fullmatch(found):
+        found = int(found) if len(found) <= MOST_DIGITS else math.inf
+    if isinstance(found, bool) or not isinstance(found, int | float):
         return default
-    if isinstance(found, int):
-        return found
-    if isinstance(found, float) and found.is_integer():
-        return int(found)
-    if isinstance(found, str) and found.lstrip("-").isdigit():
-        return int(found)
-    return default
+    if isinstance(found, float) and not found.is_integer() and not math.isinf(found):
+        return default
+    if not -INT64 <= found < INT64:
+        raise invalid(f"{'.'.join(path)} must fit into 64 bits")
+    return int(found)
 
 
 def number(tree: Mapping[str, object], *path: str, default: float = 0.0) -> float:

@@ -6,7 +6,15 @@ import sqlite3
 from cdl.embedded.determined import records
 from cdl.embedded.determined.errors import missing
 from cdl.embedded.determined.fields import as_number
-from cdl.embedded.determined.records import Allocation, Checkpoint, Experiment, Report, Trial
+from cdl.embedded.determined.records import (
+    Allocation,
+    Checkpoint,
+    Experiment,
+    Project,
+    Report,
+    Trial,
+    Workspace,
+)
 from cdl.embedded.determined.store import Store
 
 VALIDATION = "validation"
@@ -163,6 +171,35 @@ class Ledger:
             return None
         at_step = [r for r in self.reports(found.trial_id, "training") if r.steps == found.steps]
         return at_step[-1] if at_step else None
+
+    def workspace(self, workspace_id: int) -> Workspace:
+        """Return one workspace.
+
+        Raises:
+            ApiError: there is none.
+        """
+        row = self.store.row("SELECT * FROM workspaces WHERE id = ?", workspace_id)
+        return records.workspace(_found(row, f"workspace ({workspace_id}) not found"))
+
+    def workspaces(self) -> list[Workspace]:
+        """Return all workspaces."""
+        return [records.workspace(row) for row in self.store.rows("SELECT * FROM workspaces ORDER BY id")]
+
+    def project(self, project_id: int) -> Project:
+        """Return one project.
+
+        Raises:
+            ApiError: there is none.
+        """
+        row = self.store.row("SELECT * FROM projects WHERE id = ?", project_id)
+        return records.project(_found(row, f"project ({project_id}) not found"))
+
+    def projects(self, workspace_id: int | None = None) -> list[Project]:
+        """Return the projects of a workspace, or all of them."""
+        found = self.store.rows(
+            "SELECT * FROM projects WHERE ? IS NULL OR workspace_id = ? ORDER BY id", workspace_id, workspace_id
+        )
+        return [records.project(row) for row in found]
 
     def username(self, user_id: int) -> str:
         """Return the name of a user."""

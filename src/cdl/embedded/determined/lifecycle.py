@@ -3,6 +3,7 @@
 Nothing here starts or signals a process: ``engine`` looks at the result and does that.
 """
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -25,8 +26,10 @@ from cdl.embedded.determined.states import (
     TERMINATED,
     escalate,
 )
-from cdl.embedded.determined.store import dump
+from cdl.embedded.determined.store import Value, dump
+from cdl.embedded.determined.webhooks import announce
 
+LOG = logging.getLogger(__name__)
 EXITS = {COMPLETED: Exit.COMPLETED, CANCELED: Exit.CANCELED, ERROR: Exit.ERRORED}
 
 
@@ -40,7 +43,15 @@ class Lifecycle:
         self.notes: list[tuple[int, int, str]] = []
 
     def create(
-        self, config: Tree, original: str, model_def: str, user_id: int, *, parent: int | None, paused: bool
+        self,
+        config: Tree,
+        original: str,
+        model_def: str,
+        user_id: int,
+        *,
+        parent: int | None,
+        paused: bool,
+        project: int = 1,
     ) -> int:
         """Write a new experiment with its first trials and return its id."""
         with self.store.transaction():
@@ -55,9 +66,49 @@ class Lifecycle:
                 user_id=user_id,
                 start_time=time.time(),
                 parent_id=parent,
+                project_id=project,
             )
-            self._take(self.ledger.experiment(experiment_id), searcher, searcher.begin())
+            experiment = self.ledger.experiment(experiment_id)
+            self._take(experiment, searcher, searcher.begin())
+            if not paused:
+                announce(self.ledger, experiment)
         return experiment_id
+
+    def reopen(self, experiment_id: int, config: Tree, *, again: bool) -> None:
+        """Search an ended experiment once more from the same seed, so that its trials are found again.
+
+        Those that completed count as they are, unless they shall go on ``again``; the others
+        continue from their latest checkpoint, their failures forgiven.
+        """
+        with self.store.transaction():
+            searcher = Searcher(config)
+            changed = {"config": dump(config), "search": dump(searcher.snapshot())}
+            self._move(experiment_id, ACTIVE, end_time=None, progress=0.0, tidied=0, **changed)
+            experiment = self.ledger.experiment(experiment_id)
+            known = {trial.request_id: trial for trial in self.ledger.trials(experiment_id)}
+            actions = searcher.begin()
+            while actions:
+                action = actions.pop(0)
+                trial = known.get(action.request_id)
+                if trial is None and isinstance(action, Create):
+                    self._add_trial(experiment, action)
+                elif trial is not None and trial.state == COMPLETED and not again:
+                    actions += searcher.exited(trial.request_id, Exit.COMPLETED)
+                elif trial is not None and isinstance(action, Create):
+                    self._revive(trial, action)
+            self._take(experiment, searcher, [])
+
+    def _revive(self, trial: Trial, create: Create) -> None:
+        fresh = {"restarts": 0, "invalid_hp": 0, "progress": 0.0, "queued_at": time.time()}
+        self.store.update("trials", trial.id, state=ACTIVE, end_time=None, hparams=dump(create.hparams), **fresh)
+
+    def _move(self, experiment_id: int, state: str, **columns: Value) -> None:
+        """Change the state of an experiment, and tell whom it concerns if it is another one."""
+        before = self.ledger.experiment(experiment_id).state
+        self.store.update("experiments", experiment_id, state=state, **columns)
+        if state != before:
+            LOG.info("experiment %d is %s", experiment_id, state)
+            announce(self.ledger, self.ledger.experiment(experiment_id))
 
     def pause(self, experiment_id: int, *, paused: bool) -> None:
         """Pause or activate; again is a success, outside both is refused."""
@@ -66,7 +117,7 @@ class Lifecycle:
             if experiment.state not in (ACTIVE, PAUSED):
                 verb = "pause" if paused else "activate"
                 raise refused(f"cannot {verb} experiment {experiment_id} in state {experiment.state}")
-            self.store.update("experiments", experiment_id, state=PAUSED if paused else ACTIVE)
+            self._move(experiment_id, PAUSED if paused else ACTIVE)
             if not paused and experiment.state == PAUSED:
                 self.store.run(
                     "UPDATE trials SET queued_at = ? WHERE experiment_id = ? AND state = 'ACTIVE'",
@@ -78,8 +129,7 @@ class Lifecycle:
         """Wish for a stopping state; on an ended experiment nothing happens."""
         with self.store.transaction():
             experiment = self.ledger.experiment(experiment_id)
-            state = escalate(experiment.state, wish)
-            self.store.update("experiments", experiment_id, state=state)
+            self._move(experiment_id, escalate(experiment.state, wish))
 
     def stop_trial(self, trial_id: int, wish: str = STOPPING_KILLED) -> None:
         """Wish for a trial's stop."""
@@ -140,7 +190,7 @@ class Lifecycle:
         if end is None:
             return
         done = {"progress": 1.0} if end == COMPLETED else {}
-        self.store.update("experiments", experiment.id, state=end, end_time=time.time(), **done)
+        self._move(experiment.id, end, end_time=time.time(), **done)
 
     def _follow(self, trial: Trial, allocation: Allocation, code: int | None) -> str:
         """Apply the exit rules and return the reason to keep with the allocation."""

@@ -10,9 +10,12 @@ from cdl.embedded.determined.container import Place
 from cdl.embedded.determined.engine import Engine
 from cdl.embedded.determined.fields import Tree
 from cdl.embedded.determined.intake import Intake
+from cdl.embedded.determined.journal import Journal
 from cdl.embedded.determined.ledger import Ledger
 from cdl.embedded.determined.lifecycle import Lifecycle
+from cdl.embedded.determined.records import Project
 from cdl.embedded.determined.store import Store
+from cdl.embedded.determined.webhooks import Shipper
 
 VERSION = "0.38.1"
 
@@ -28,15 +31,18 @@ class Master:
     intake: Intake
     accounts: Accounts
     place: Place
+    shipper: Shipper
+    journal: Journal
 
     @property
     def default_storage(self) -> Tree:
         """Where checkpoints go when a config does not say."""
         return {"type": "directory", "container_path": str(self.place.data / "checkpoints")}
 
-    def site(self, now: int, name: str) -> Site:
-        """Return what this master fills into configs."""
-        return Site(self.default_storage, now, name)
+    def site(self, now: int, name: str, home: Project | None = None) -> Site:
+        """Return what this master fills into configs; a workspace may have a storage of its own."""
+        own = self.ledger.workspace(home.workspace_id).storage if home else {}
+        return Site(own or self.default_storage, now, name)
 
 
 def build(data: Path, url: str, slots: int) -> Master:
@@ -48,7 +54,7 @@ def build(data: Path, url: str, slots: int) -> Master:
     ledger = Ledger(store)
     engine = Engine(ledger, place, slots)
     intake = Intake(ledger, engine.lifecycle)
-    return Master(store, ledger, engine.lifecycle, engine, intake, Accounts(store), place)
+    return Master(store, ledger, engine.lifecycle, engine, intake, Accounts(store), place, Shipper(store), Journal())
 
 
 def _cluster_id(store: Store) -> str:

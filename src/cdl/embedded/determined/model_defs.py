@@ -58,6 +58,6 @@ def _content(file: Tree) -> bytes:
 
 def _inside(path: str) -> str:
     """Refuse a path that would leave the working folder."""
-    if not path or path.startswith("/") or ".." in path.split("/"):
+    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise invalid(f"file path {path!r} must be relative and stay inside the model definition")
     return path

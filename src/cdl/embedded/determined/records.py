@@ -27,6 +27,7 @@ class Experiment:
     parent_id: int | None
     progress: float
     tidied: bool
+    project_id: int = 1
 
     @property
     def live(self) -> bool:
@@ -47,6 +48,11 @@ class Experiment:
     def slots(self) -> int:
         """Slots a trial takes."""
         return whole(self.config, "resources", "slots_per_trial", default=1)
+
+    @property
+    def priority(self) -> int:
+        """Its place in the queue: the smaller the sooner."""
+        return whole(self.config, "resources", "priority", default=42)
 
     @property
     def storage(self) -> Tree:
@@ -145,6 +151,45 @@ class Checkpoint:
     steps: int
     report_time: float
     storage_id: int | None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What holds projects."""
+
+    id: int
+    name: str
+    user_id: int
+    archived: bool
+    immutable: bool
+    storage: Tree
+
+
+@dataclass(frozen=True)
+class Project:
+    """What holds experiments."""
+
+    id: int
+    workspace_id: int
+    name: str
+    key: str
+    description: str
+    user_id: int
+    archived: bool
+    immutable: bool
+    notes: list[object]
+
+
+def workspace(row: sqlite3.Row) -> Workspace:
+    """Read a workspace."""
+    held = dict(row) | {"storage": load(row["storage"])}
+    return Workspace(**held | {flag: bool(row[flag]) for flag in ("archived", "immutable")})
+
+
+def project(row: sqlite3.Row) -> Project:
+    """Read a project."""
+    held = dict(row) | {"notes": json.loads(row["notes"])}
+    return Project(**held | {flag: bool(row[flag]) for flag in ("archived", "immutable")})
 
 
 def experiment(row: sqlite3.Row) -> Experiment:

@@ -20,7 +20,7 @@ def model(row: Mapping[str, object], labels: list[str], meta: Tree, versions: in
         numVersions=versions,
         userId=int(str(row["user_id"])),
         username=username,
-        workspaceId=1,
+        workspaceId=int(str(row["workspace_id"])),
         description=str(row["description"]),
         labels=labels,
         notes=str(row["notes"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
-from cdl.embedded.determined.errors import ApiError, Code, missing
+from cdl.embedded.determined.errors import ApiError, Code, invalid, missing
 from cdl.embedded.determined.fields import Tree, text
 
 BLOCK = 1 << 20
@@ -16,6 +16,11 @@ BLOCK = 1 << 20
 def reachable(storage: Tree) -> bool:
     """Say whether the files are on this machine."""
     return storage.get("type") == "directory"
+
+
+def root(storage: Tree) -> Path:
+    """Return the folder of all checkpoints of a storage that is on this machine."""
+    return Path(text(storage, "container_path"))
 
 
 def folder(storage: Tree, uuid: str) -> Path:
@@ -49,13 +54,16 @@ def remove(storage: Tree, uuid: str, globs: list[str]) -> dict[str, str]:
     """Delete matching files and return the sizes of what remains; no globs only looks.
 
     Raises:
-        ApiError: the storage is not a directory here.
+        ApiError: the storage is not a directory here, or a glob leaves the checkpoint.
     """
     if not reachable(storage):
         raise ApiError(Code.UNIMPLEMENTED, f"checkpoint {uuid} lies in {storage.get('type')} storage; delete it there")
     path = Path(text(storage, "container_path")) / uuid
     if not path.is_dir():
         return {}
+    for pattern in globs:
+        if pattern.startswith("/") or ".." in pattern.split("/") or not pattern:
+            raise invalid(f"glob {pattern!r} must be relative and stay inside the checkpoint")
     for pattern in globs:
         for found in list(path.glob(pattern)):
             _delete(found)

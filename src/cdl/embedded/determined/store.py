@@ -63,10 +63,39 @@ CREATE TABLE IF NOT EXISTS model_versions (
     checkpoint TEXT NOT NULL, name TEXT NOT NULL, comment TEXT NOT NULL, notes TEXT NOT NULL,
     metadata TEXT NOT NULL, labels TEXT NOT NULL, user_id INTEGER NOT NULL,
     created REAL NOT NULL, updated REAL NOT NULL, UNIQUE (model_id, version));
+CREATE TABLE IF NOT EXISTS workspaces (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, user_id INTEGER NOT NULL,
+    archived INTEGER NOT NULL DEFAULT 0, immutable INTEGER NOT NULL DEFAULT 0,
+    storage TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS projects (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, workspace_id INTEGER NOT NULL, name TEXT NOT NULL,
+    key TEXT UNIQUE NOT NULL, description TEXT NOT NULL DEFAULT '', user_id INTEGER NOT NULL,
+    archived INTEGER NOT NULL DEFAULT 0, immutable INTEGER NOT NULL DEFAULT 0,
+    notes TEXT NOT NULL DEFAULT '[]', UNIQUE (workspace_id, name));
+CREATE TABLE IF NOT EXISTS templates (
+    name TEXT PRIMARY KEY, config TEXT NOT NULL, workspace_id INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS webhooks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, url TEXT NOT NULL, kind TEXT NOT NULL,
+    mode TEXT NOT NULL, workspace_id INTEGER NOT NULL, triggers TEXT NOT NULL,
+    UNIQUE (name, workspace_id));
+CREATE TABLE IF NOT EXISTS webhook_events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, webhook_id INTEGER NOT NULL, url TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trial_sources (
     trial_id INTEGER NOT NULL, checkpoint TEXT NOT NULL, model_id INTEGER, version INTEGER,
     kind TEXT NOT NULL, UNIQUE (trial_id, checkpoint, model_id, version, kind));
+INSERT OR IGNORE INTO workspaces (id, name, user_id, immutable) VALUES (1, 'Uncategorized', 1, 1);
+INSERT OR IGNORE INTO projects (id, workspace_id, name, key, user_id, immutable)
+    VALUES (1, 1, 'Uncategorized', 'UNCAT', 1, 1);
 """
+
+
+# What tables of earlier versions lack.
+ADDED = (
+    ("users", "display_name", "TEXT NOT NULL DEFAULT ''"),
+    ("users", "remote", "INTEGER NOT NULL DEFAULT 0"),
+    ("experiments", "project_id", "INTEGER NOT NULL DEFAULT 1"),
+    ("models", "workspace_id", "INTEGER NOT NULL DEFAULT 1"),
+)
 
 
 class Store:
@@ -80,6 +109,9 @@ class Store:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=1000"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(SCHEMA)
+        for table, column, kind in ADDED:
+            if column not in {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -14,29 +14,16 @@ from cdl.embedded.determined.ledger import Ledger
 from cdl.embedded.determined.logs import Line
 from cdl.embedded.determined.records import Allocation, Checkpoint, Experiment, Report, Trial
 from cdl.embedded.determined.states import ACTIVE, PAUSED, RUNNING, TERMINATED
-from cdl.embedded.determined.web import User, stamp
+from cdl.embedded.determined.web import stamp
 
-WORKSPACE = PROJECT = "Uncategorized"
 HALVING = ("async_halving", "adaptive_asha")
-
-
-def user(found: User) -> Tree:
-    """Show a user."""
-    return _json(
-        bindings.v1User(
-            id=found.id,
-            username=found.username,
-            admin=found.admin,
-            active=found.active,
-            displayName="",
-            remote=False,
-        )
-    )
 
 
 def experiment(ledger: Ledger, found: Experiment) -> Tree:
     """Show an experiment, its ACTIVE state enriched by what its trials do."""
     trials = ledger.trials(found.id)
+    home = ledger.project(found.project_id)
+    room = ledger.workspace(home.workspace_id)
     username = ledger.username(found.user_id)
     best = _best_trial(ledger, found, trials)
     checkpoints = [c for t in trials for c in ledger.checkpoints(t.id)]
@@ -49,8 +36,8 @@ def experiment(ledger: Ledger, found: Experiment) -> Tree:
             name=text(found.config, "name"),
             numTrials=len(trials),
             originalConfig=found.original,
-            projectId=1,
-            projectOwnerId=1,
+            projectId=home.id,
+            projectOwnerId=home.user_id,
             searcherType=text(found.config, "searcher", "name"),
             startTime=_stamp(found.start_time),
             state=bindings.experimentv1State(f"STATE_{experiment_state(ledger, found, trials)}"),
@@ -72,10 +59,10 @@ def experiment(ledger: Ledger, found: Experiment) -> Tree:
             forkedFrom=found.parent_id,
             resourcePool=text(found.config, "resources", "resource_pool"),
             searcherMetric=found.metric,
-            workspaceId=1,
-            workspaceName=WORKSPACE,
-            projectName=PROJECT,
-            parentArchived=False,
+            workspaceId=room.id,
+            workspaceName=room.name,
+            projectName=home.name,
+            parentArchived=home.archived or room.archived,
             unmanaged=False,
             pachydermIntegration=section(found.config, "integrations", "pachyderm") or None,
         )

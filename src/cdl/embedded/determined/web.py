@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -19,6 +20,8 @@ from cdl.embedded.determined.records import Allocation
 
 API = "/api/v1"
 TRUE = ("true", "1")
+NUMBER = re.compile(r"-?[0-9]{1,18}")  # what fits a column
+LARGEST_BODY = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class User:
     username: str
     admin: bool
     active: bool
+    display_name: str = ""
+    remote: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Call:
             ApiError: it is not a number.
         """
         value = self.path(name)
-        if not value.isdigit():
+        if not NUMBER.fullmatch(value) or value.startswith("-"):
             raise invalid(f"{name} must be a number, found {value!r}")
         return int(value)
 
@@ -71,9 +76,27 @@ class Call:
             ApiError: it is not a number.
         """
         value = self.query(name)
-        if value and not value.lstrip("-").isdigit():
+        if value and not NUMBER.fullmatch(value):
             raise invalid(f"{name} must be a number, found {value!r}")
         return int(value) if value else default
+
+    def admin(self, what: str) -> None:
+        """Go on only for an administrator.
+
+        Raises:
+            ApiError: the caller is none.
+        """
+        if not self.user.admin:
+            raise ApiError(Code.PERMISSION_DENIED, f"user '{self.user.username}' may not {what}: only an admin may")
+
+    def owner(self, user_id: int, what: str) -> None:
+        """Go on only for an administrator or the one it belongs to.
+
+        Raises:
+            ApiError: the caller is neither.
+        """
+        if user_id != self.user.id:
+            self.admin(what)
 
     def flag(self, name: str) -> bool | None:
         """Return a boolean query parameter, None when absent."""
@@ -111,13 +134,19 @@ class Routes:
 
 async def _body(request: Request) -> Tree:
     """Read a JSON object; clients send none, or send it without a content type."""
-    raw = await request.body()
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > LARGEST_BODY:
+            raise invalid(f"the request body is larger than {LARGEST_BODY >> 20} MiB")
     if not raw:
         return {}
     try:
-        found = json.loads(raw, parse_constant=str)  # NaN and infinities travel as strings
+        found = json.loads(bytes(raw), parse_constant=str)  # NaN and infinities travel as strings
     except ValueError as error:
         raise invalid(f"the request body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise invalid("the request body is nested too deeply") from error
     if not isinstance(found, dict):
         raise invalid("the request body must be a JSON object")
     return found

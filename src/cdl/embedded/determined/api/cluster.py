@@ -1,12 +1,19 @@
 """Log in, who am I, and what the command line asks about the cluster."""
 
-from cdl.embedded.determined import views
-from cdl.embedded.determined.errors import invalid, missing
-from cdl.embedded.determined.fields import Tree, text
-from cdl.embedded.determined.master import VERSION, Master
-from cdl.embedded.determined.web import Answer, Call, Routes, page
+import time
+from collections.abc import AsyncIterator, Mapping
 
-CREATED = "1970-01-01T00:00:00Z"
+from cdl.embedded.determined import cluster_views as views
+from cdl.embedded.determined.cluster_views import POOL
+from cdl.embedded.determined.errors import ApiError, Code, invalid
+from cdl.embedded.determined.fields import Tree, text
+from cdl.embedded.determined.journal import Entry
+from cdl.embedded.determined.master import VERSION, Master
+from cdl.embedded.determined.store import dump, load
+from cdl.embedded.determined.web import Answer, Call, Routes, seconds, stamp, stream
+
+NAME = "embedded"
+NOTICE = "cluster_message"
 
 
 class Cluster:
@@ -22,15 +29,14 @@ class Cluster:
         routes.add("POST", "/auth/logout", self.logout)
         routes.add("GET", "/auth/user", self.me)
         routes.add("GET", "/me", self.me)
-        routes.add("GET", "/users", self.users)
         routes.add("GET", "/master", self.info, public=True)
         routes.add("GET", "/master/telemetry", self.telemetry, public=True)
         routes.add("GET", "//info", self.info, public=True)
-        routes.add("GET", "/workspaces", self.workspaces)
-        routes.add("GET", "/workspaces/{id}", self.workspace)
-        routes.add("GET", "/workspaces/{id}/projects", self.projects)
-        routes.add("GET", "/projects/{id}", self.project)
-        routes.add("GET", "/resource-pools", self.pools)
+        routes.add("GET", "/master/config", self.config)
+        routes.add("GET", "/master/logs", self.logs)
+        routes.add("GET", "/master/cluster_message", self.notice)
+        routes.add("PUT", "/master/cluster_message", self.set_notice)
+        routes.add("DELETE", "/master/cluster_message", self.clear_notice)
 
     def login(self, call: Call) -> Answer:
         """Open a session."""
@@ -48,16 +54,12 @@ class Cluster:
         """Show the caller."""
         return {"user": views.user(call.user)}
 
-    def users(self, call: Call) -> Answer:
-        """List users."""
-        return page(call, "users", [views.user(user) for user in self.master.accounts.users()])
-
     def info(self, _call: Call) -> Answer:
         """Show the cluster."""
         cluster = self.master.place.cluster_id
         return {
             "clusterId": cluster,
-            "clusterName": "embedded",
+            "clusterName": NAME,
             "masterId": cluster,
             "version": VERSION,
             "hasCustomLogo": False,
@@ -74,46 +76,68 @@ class Cluster:
         """Say that nothing is sent anywhere."""
         return {"enabled": False, "segmentKey": ""}
 
-    def workspaces(self, call: Call) -> Answer:
-        """List the one workspace."""
-        wanted = call.query("name").lower()
-        return page(call, "workspaces", [w for w in [_workspace()] if wanted in str(w["name"]).lower()])
+    def config(self, call: Call) -> Answer:
+        """Show the settings, secrets hidden."""
+        call.admin("read the master's config")
+        listed = {"pool_name": POOL, "description": "the cores of this machine"}
+        manager = {"type": "agent", "scheduler": {"type": "priority", "default_priority": 42}}
+        return {
+            "config": {
+                "cluster_name": NAME,
+                "checkpoint_storage": self.master.default_storage,
+                "resource_manager": manager,
+                "resource_pools": [listed],
+                "slots": self.master.engine.slots.count,
+                "telemetry": {"enabled": False},
+                "webhooks": {"signing_key": "********"},
+            }
+        }
 
-    def workspace(self, call: Call) -> Answer:
-        """Show the one workspace."""
-        _only(call, "workspace")
-        return {"workspace": _workspace()}
+    def logs(self, call: Call) -> Answer:
+        """Stream the newest lines of this process, on and on if wished."""
+        journal = self.master.journal
+        kept = list(journal.kept)
+        offset, limit = call.whole("offset"), call.whole("limit")
+        shown = kept[offset:] if offset < 0 else [entry for entry in kept if entry.number > offset]
+        shown = shown[:limit] if limit > 0 else shown
 
-    def projects(self, call: Call) -> Answer:
-        """List the one project."""
-        _only(call, "workspace")
-        return page(call, "projects", [self._project()])
+        async def each() -> AsyncIterator[Mapping[str, object]]:
+            for entry in shown:
+                yield _line(entry)
+            if call.flag("follow"):
+                async for entry in journal.follow(kept[-1].number if kept else 0, lambda: self.master.engine.closing):
+                    yield _line(entry)
 
-    def project(self, call: Call) -> Answer:
-        """Show the one project."""
-        _only(call, "project")
-        return {"project": self._project()}
+        return stream(each())
 
-    def pools(self, call: Call) -> Answer:
-        """Say which pool there is; the full object belongs to real agents."""
-        return page(call, "resourcePools", [])
+    def notice(self, _call: Call) -> Answer:
+        """Show what an admin wants everybody to know."""
+        row = self.master.store.row("SELECT value FROM settings WHERE name = ?", NOTICE)
+        return {"clusterMessage": load(str(row["value"]))} if row else {}
 
-    def _project(self) -> Tree:
-        count = len(self.master.ledger.experiments())
-        named = {"id": 1, "name": views.PROJECT, "workspaceId": 1, "workspaceName": views.WORKSPACE}
-        flags = {"archived": False, "immutable": True, "state": "WORKSPACE_STATE_UNSPECIFIED"}
-        counts = {"numActiveExperiments": 0, "numExperiments": count, "numRuns": 0}
-        owner = {"username": "admin", "userId": 1, "notes": [], "errorMessage": "", "key": ""}
-        return named | flags | counts | owner
+    def set_notice(self, call: Call) -> Answer:
+        """Tell everybody something, from one time to another."""
+        call.admin("set the cluster message")
+        said = text(call.body, "message")
+        if not said.strip():
+            raise invalid("the cluster message must not be blank")
+        start = seconds(text(call.body, "startTime"))
+        kept: Tree = {"message": said, "startTime": stamp(start), "createdTime": stamp(time.time())}
+        if call.body.get("duration"):
+            raise ApiError(Code.UNIMPLEMENTED, "give the end of a cluster message as a time, not as a duration")
+        if call.body.get("endTime"):
+            kept["endTime"] = stamp(seconds(text(call.body, "endTime")))
+        self.master.store.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", NOTICE, dump(kept))
+        return {}
+
+    def clear_notice(self, call: Call) -> Answer:
+        """Stop telling it."""
+        call.admin("clear the cluster message")
+        self.master.store.run("DELETE FROM settings WHERE name = ?", NOTICE)
+        return {}
 
 
-def _workspace() -> Tree:
-    named = {"id": 1, "name": views.WORKSPACE, "username": "admin", "userId": 1}
-    flags = {"archived": False, "immutable": True, "pinned": False}
-    rest = {"numProjects": 1, "numExperiments": 0, "state": "WORKSPACE_STATE_UNSPECIFIED"}
-    return named | flags | rest | {"errorMessage": "", "autoCreateNamespace": False}
-
-
-def _only(call: Call, kind: str) -> None:
-    if call.id() != 1:
-        raise missing(f"{kind} '{call.id()}' not found; this master has only {views.PROJECT}")
+def _line(entry: Entry) -> Tree:
+    level = {"WARNING": "WARNING", "ERROR": "ERROR", "CRITICAL": "CRITICAL"}.get(entry.level, "INFO")
+    told = {"id": entry.number, "timestamp": stamp(entry.when), "message": entry.message}
+    return {"logEntry": told | {"level": f"LOG_LEVEL_{level}"}}

@@ -1,16 +1,18 @@
 """Experiments: create, look, change, stop, delete."""
 
 import json
+import operator
 import secrets
 import time
+from collections.abc import Callable
 
 from cdl.embedded.determined import config as expconf
-from cdl.embedded.determined import model_defs, storage, views
+from cdl.embedded.determined import model_defs, previews, removal, views
+from cdl.embedded.determined.api import templates
 from cdl.embedded.determined.errors import ApiError, Code, invalid, missing, refused
-from cdl.embedded.determined.fields import Tree, number, section, text, texts, truth, whole
+from cdl.embedded.determined.fields import Tree, section, text, texts, truth, whole
 from cdl.embedded.determined.master import Master
-from cdl.embedded.determined.records import Experiment
-from cdl.embedded.determined.search.searcher import Searcher
+from cdl.embedded.determined.records import Experiment, Project
 from cdl.embedded.determined.states import STOPPING_CANCELED, STOPPING_KILLED
 from cdl.embedded.determined.store import dump
 from cdl.embedded.determined.web import Answer, Call, Routes, page
@@ -24,6 +26,12 @@ SORTS = {
     "SORT_BY_PROGRESS": "progress",
     "SORT_BY_DESCRIPTION": "description",
     "SORT_BY_USER": "username",
+}
+BOUNDS: dict[str, Callable[[int, int], bool]] = {
+    "experimentIdFilter.gt": operator.gt,
+    "experimentIdFilter.gte": operator.ge,
+    "experimentIdFilter.lt": operator.lt,
+    "experimentIdFilter.lte": operator.le,
 }
 
 
@@ -55,8 +63,9 @@ class Experiments:
     def create(self, call: Call) -> Answer:
         """Check a config, write the experiment, and start it when asked to."""
         body = call.body
-        written = expconf.parse(text(body, "config"))
-        site = self.master.site(int(time.time()), f"Experiment ({secrets.token_hex(3)})")
+        written = templates.completed(self.master, expconf.parse(text(body, "config")), text(body, "template"))
+        home = self._home(body, written)
+        site = self.master.site(int(time.time()), f"Experiment ({secrets.token_hex(3)})", home)
         full = expconf.expand(written, site)
         self._check(body, full)
         if truth(body, "validateOnly"):
@@ -67,6 +76,7 @@ class Experiments:
                 text(body, "config"),
                 self._model_def(body),
                 call.user.id,
+                project=home.id,
                 parent=whole(body, "parentId") or None,
                 paused=not truth(body, "activate"),
             )
@@ -142,24 +152,8 @@ class Experiments:
         return self._archive(call.id(), archived=False)
 
     def delete(self, call: Call) -> Answer:
-        """Remove an ended experiment with its trials, metrics and checkpoint files."""
-        found = self.ledger.experiment(call.id())
-        if found.live:
-            raise refused(f"cannot delete experiment {found.id} in state {found.state}")
-        trials = self.ledger.trials(found.id)
-        checkpoints = [c for trial in trials for c in self.ledger.checkpoints(trial.id)]
-        for one in checkpoints:
-            if self.master.store.row("SELECT 1 FROM model_versions WHERE checkpoint = ?", one.uuid):
-                raise refused(f"checkpoint {one.uuid} of experiment {found.id} is in the model registry")
-        with self.master.store.transaction():
-            for trial in trials:
-                for table in ("metrics", "allocations", "checkpoints"):
-                    self.master.store.run(f"DELETE FROM {table} WHERE trial_id = ?", trial.id)  # noqa: S608 - constants
-            self.master.store.run("DELETE FROM trials WHERE experiment_id = ?", found.id)
-            self.master.store.run("DELETE FROM experiments WHERE id = ?", found.id)
-        if storage.reachable(found.storage):
-            for one in checkpoints:
-                storage.remove(found.storage, one.uuid, ["*"])
+        """Remove an ended experiment with its trials, metrics, logs and checkpoint files."""
+        removal.remove(self.master, [self.ledger.experiment(call.id())])
         return {}
 
     def add_label(self, call: Call) -> Answer:
@@ -205,27 +199,34 @@ class Experiments:
         return {"metric": shown["bestTrialSearcherMetric"]}
 
     def preview(self, call: Call) -> Answer:
-        """Say how many trials a search would start at most."""
+        """Say how many trials a search would train for how long, at most."""
         full = expconf.expand(section(call.body, "config"), self.master.site(whole(call.body, "seed"), "preview"))
-        length = number(full, "searcher", "max_time")
-        count = len(Searcher(full).begin())
-        unit = {"maxLength": True, "name": text(full, "searcher", "time_metric"), "value": int(length)}
-        total = whole(full, "searcher", "max_trials", default=count)
-        return {"summary": {"config": section(full, "searcher"), "trials": [{"count": total, "unit": unit}]}}
+        return {"summary": {"config": section(full, "searcher"), "trials": previews.of(full)}}
+
+    def _home(self, body: Tree, written: Tree) -> Project:
+        """Return the project the config or the request names; the config says it in words."""
+        room, name = text(written, "workspace"), text(written, "project")
+        if room and name:
+            homes = [each for each in self.ledger.workspaces() if each.name == room]
+            if not homes:
+                raise missing(f"workspace '{room}' not found")
+            inside = [each for each in self.ledger.projects(homes[0].id) if each.name == name]
+            if not inside:
+                raise missing(f"project '{name}' not found in workspace '{room}'")
+            home = inside[0]
+        else:
+            home = self.ledger.project(whole(body, "projectId") or 1)
+        if home.archived or self.ledger.workspace(home.workspace_id).archived:
+            raise refused(f"project '{home.name}' is archived")
+        return home
 
     def _check(self, body: Tree, full: Tree) -> None:
-        if body.get("template"):
-            raise missing(f"template '{body['template']}' not found")
         if truth(body, "unmanaged"):
             raise ApiError(Code.UNIMPLEMENTED, "this master runs managed experiments only")
-        if whole(body, "projectId", default=1) != 1:
-            raise missing(f"project '{body['projectId']}' not found; this master has only {views.PROJECT}")
-        if full.get("workspace") and (full["workspace"], full["project"]) != (views.WORKSPACE, views.PROJECT):
-            raise missing(f"workspace '{full['workspace']}' not found; this master has only {views.WORKSPACE}")
         slots = whole(full, "resources", "slots_per_trial")
-        if slots > self.master.engine.slots:
+        if slots > self.master.engine.slots.count:
             raise invalid(
-                f"resources.slots_per_trial is {slots}, but this master has {self.master.engine.slots} slots; "
+                f"resources.slots_per_trial is {slots}, but this master has {self.master.engine.slots.count} slots; "
                 f"start it with --slots {slots} or ask for fewer"
             )
 
@@ -274,8 +275,10 @@ def _matches(found: Experiment, call: Call) -> bool:
         and call.query("name").lower() in text(found.config, "name").lower()
         and call.query("description").lower() in text(found.config, "description").lower()
         and (not ids or found.id in ids)
+        and found.id not in {int(one) for one in call.queries("experimentIdFilter.notIn") if one.isdigit()}
+        and all(fits(found.id, call.whole(key)) for key, fits in BOUNDS.items() if call.query(key))
         and (archived is None or archived == found.archived)
-        and call.whole("projectId", 1) in (0, 1)
+        and call.whole("projectId") in (0, found.project_id)
     )
 
 

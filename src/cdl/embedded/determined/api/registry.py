@@ -6,7 +6,7 @@ import time
 
 from cdl.embedded.determined import registry_views, views
 from cdl.embedded.determined.errors import ApiError, Code, invalid, missing, refused
-from cdl.embedded.determined.fields import Tree, section, text, texts
+from cdl.embedded.determined.fields import Tree, section, text, texts, whole
 from cdl.embedded.determined.master import Master
 from cdl.embedded.determined.store import Value, dump, load
 from cdl.embedded.determined.web import Answer, Call, Routes, page
@@ -39,12 +39,14 @@ class Registry:
         routes.add("DELETE", one, self.delete)
         routes.add("POST", f"{one}/archive", self.archive)
         routes.add("POST", f"{one}/unarchive", self.unarchive)
+        routes.add("POST", f"{one}/move", self.move)
         routes.add("POST", f"{one}/versions", self.register)
         routes.add("GET", f"{one}/versions", self.versions)
         version = f"{one}/versions/{{version}}"
         routes.add("GET", version, self.version)
         routes.add("PATCH", version, self.patch_version)
         routes.add("DELETE", version, self.delete_version)
+        routes.add("GET", f"{version}/metrics", self.metrics)
 
     def create(self, call: Call) -> Answer:
         """Add a model; a name that is taken is refused."""
@@ -59,6 +61,7 @@ class Registry:
             metadata=dump(section(call.body, "metadata")),
             labels=dump(texts(call.body, "labels")),
             notes=text(call.body, "notes"),
+            workspace_id=self._workspace(call.body),
             user_id=call.user.id,
             created=now,
             updated=now,
@@ -124,6 +127,26 @@ class Registry:
         self.store.update("models", int(self._row(call.path("model"))["id"]), archived=0)
         return {}
 
+    def move(self, call: Call) -> Answer:
+        """Put it into another workspace."""
+        row = self._row(call.path("model"))
+        home = self.master.ledger.workspace(whole(call.body, "destinationWorkspaceId"))
+        if home.archived:
+            raise refused(f"workspace '{home.name}' is archived")
+        self.store.update("models", int(row["id"]), workspace_id=home.id)
+        return {}
+
+    def metrics(self, call: Call) -> Answer:
+        """List what trials reported that said they used this version."""
+        row = self._row(call.path("model"))
+        number = int(self._version_row(row, call.id("version"))["version"])
+        kind = call.query("metricGroup") or None
+        found = self.store.rows(
+            "SELECT trial_id FROM trial_sources WHERE model_id = ? AND version = ?", row["id"], number
+        )
+        reports = [report for each in found for report in self.master.ledger.reports(each["trial_id"], kind)]
+        return {"metrics": [views.metrics(report) for report in reports]}
+
     def register(self, call: Call) -> Answer:
         """Make a checkpoint the next version; version numbers are never used again."""
         found = self.master.ledger.checkpoint(text(call.body, "checkpointUuid"))
@@ -187,6 +210,20 @@ class Registry:
         if row is None:
             raise missing(f"model '{model}' not found")
         return row
+
+    def _workspace(self, body: Tree) -> int:
+        """Return the workspace a new model belongs to, named or numbered."""
+        ledger, name = self.master.ledger, text(body, "workspaceName")
+        if not name:
+            home = ledger.workspace(whole(body, "workspaceId") or 1)
+        else:
+            named = [each for each in ledger.workspaces() if each.name == name]
+            if not named:
+                raise missing(f"workspace '{name}' not found")
+            home = named[0]
+        if home.archived:
+            raise refused(f"workspace '{home.name}' is archived")
+        return home.id
 
     def _check_new_name(self, name: str, model_id: int) -> None:
         _check_name(name)

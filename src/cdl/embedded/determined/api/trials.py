@@ -1,10 +1,11 @@
 """Trials: look, kill, metrics, progress, logs."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 
 from cdl.embedded.determined import views
-from cdl.embedded.determined.errors import missing
+from cdl.embedded.determined.errors import invalid, missing
 from cdl.embedded.determined.fields import Tree, section, text
 from cdl.embedded.determined.fields import number as numeric
 from cdl.embedded.determined.logs import Line, TrialLog
@@ -22,6 +23,7 @@ SORTS = {
     "SORT_BY_RESTARTS": "restarts",
     "SORT_BY_BEST_VALIDATION_METRIC": "searcherMetricValue",
 }
+SOURCE, STREAM, AGENT = "task", "stdout", "local"
 INVALID_HP = ("EXITED_REASON_INVALID_HP", "EXITED_REASON_INIT_INVALID_HP")
 
 
@@ -43,7 +45,9 @@ class Trials:
         routes.add("GET", "/trials/{id}/workloads", self.workloads)
         routes.add("POST", "/trials/{id}/kill", self.kill)
         routes.add("GET", "/trials/{id}/logs", self.logs)
+        routes.add("GET", "/trials/{id}/logs/fields", self.log_fields)
         routes.add("GET", "/tasks/{task}/logs", self.task_logs)
+        routes.add("GET", "/tasks/{task}/logs/fields", self.log_fields)
         routes.add("POST", "/trials/{id}/metrics", self.report)
         routes.add("POST", "/trials/{id}/progress", self.progress)
         routes.add("POST", "/trials/{id}/runner/metadata", self.runner)
@@ -147,6 +151,24 @@ class Trials:
         """Stream the log lines of a trial's task."""
         return self._logs(call, self.ledger.trial_of_task(call.path("task")), "taskId")
 
+    def log_fields(self, call: Call) -> Answer:
+        """Stream once which values the filters of a log may have."""
+        by_task = "task" in call.request.path_params
+        trial = self.ledger.trial_of_task(call.path("task")) if by_task else self.ledger.trial(call.id())
+        lines = list(TrialLog(self.master.place.log(trial.id, 1).parent).fresh())
+        fields: Tree = {
+            "agentIds": [AGENT],
+            "containerIds": sorted({f"{trial.task_id}.{line.run_id}" for line in lines}),
+            "rankIds": sorted({line.rank for line in lines if line.rank is not None}),
+            "stdtypes": [STREAM],
+            "sources": [SOURCE],
+        }
+
+        async def once() -> AsyncIterator[Tree]:
+            yield fields
+
+        return stream(once())
+
     def _stream(self, call: Call, kind: str | None) -> Answer:
         found: list[Report] = []
         for trial_id in call.queries("trialIds"):
@@ -165,8 +187,11 @@ class Trials:
         wanted = Wanted(call)
         log = TrialLog(self.master.place.log(trial.id, 1).parent)
 
+        def container(line: Line) -> str:
+            return f"{trial.task_id}.{line.run_id}"
+
         def shown(line: Line) -> Tree:
-            tree = views.log_line(trial.id, f"{trial.task_id}.{line.run_id}", line)
+            tree = views.log_line(trial.id, container(line), line)
             if owner == "taskId":
                 del tree["trialId"]
                 tree["taskId"] = trial.task_id
@@ -174,12 +199,16 @@ class Trials:
 
         async def each() -> AsyncIterator[Mapping[str, object]]:
             if not call.flag("follow"):
-                for line in wanted.cut([line for line in log.fresh() if wanted.keeps(line)]):
+                for line in wanted.cut([line for line in log.fresh() if wanted.keeps(line, container(line))]):
                     yield shown(line)
                 return
+            left = wanted.limit or -1
             async for line in log.follow(lambda: self._ended(trial.id)):
-                if wanted.keeps(line):
+                if left and wanted.keeps(line, container(line)):
+                    left -= 1
                     yield shown(line)
+                if not left:
+                    return
 
         return stream(each())
 
@@ -195,18 +224,26 @@ class Wanted:
         """Read them all before the first line is sent."""
         self.levels = {level.removeprefix("LOG_LEVEL_") for level in call.queries("levels")}
         self.ranks = {int(rank) for rank in call.queries("rankIds") if rank.lstrip("-").isdigit()}
-        self.text = call.query("searchText")
+        self.containers = set(call.queries("containerIds") or call.queries("allocationIds"))
+        # Lines have one source, one stream and one agent here.
+        self.silent = any(
+            call.queries(name) and only not in call.queries(name)
+            for name, only in (("sources", SOURCE), ("stdtypes", STREAM), ("agentIds", AGENT))
+        )
+        self.pattern = _pattern(call.query("searchText"), regex=bool(call.flag("enableRegex")))
         self.after = seconds(call.query("timestampAfter")) if call.query("timestampAfter") else None
         self.before = seconds(call.query("timestampBefore")) if call.query("timestampBefore") else None
         self.limit = call.whole("limit")
         self.newest_first = call.query("orderBy") == "ORDER_BY_DESC"
 
-    def keeps(self, line: Line) -> bool:
+    def keeps(self, line: Line, container: str) -> bool:
         """Say whether a line passes every filter."""
         return (
-            (not self.levels or line.level in self.levels)
+            not self.silent
+            and (not self.containers or container in self.containers)
+            and (not self.levels or line.level in self.levels)
             and (not self.ranks or (line.rank or 0) in self.ranks)
-            and self.text in line.text
+            and self.pattern.search(line.text) is not None
             and (self.after is None or line.seen > self.after)
             and (self.before is None or line.seen < self.before)
         )
@@ -215,3 +252,11 @@ class Wanted:
         """Return the first lines, or the last ones newest first."""
         ordered = lines[::-1] if self.newest_first else lines
         return ordered[: self.limit] if self.limit > 0 else ordered
+
+
+def _pattern(written: str, *, regex: bool) -> re.Pattern[str]:
+    """Read what to search for; re2's and Python's words are the same for what people search."""
+    try:
+        return re.compile(written if regex else re.escape(written))
+    except re.error as error:
+        raise invalid(f"searchText {written!r} is not a regular expression: {error}") from error
