@@ -22,10 +22,11 @@ import keras
 import numpy as np
 from determined import core
 
-from cdl.training import states
+from cdl.training import layers, states, warm
 from cdl.training.failures import TrainingError
+from cdl.training.layers import WEIGHTS
+from cdl.training.warm import Parameters, WarmStart
 
-WEIGHTS = "model.weights.h5"
 STATE = "trial.json"
 
 
@@ -53,6 +54,12 @@ class KerasTrial:
         cluster = determined.get_cluster_info()
         in_trial = cluster is not None and cluster.task_type == "TRIAL"
         self._id = str(cluster.trial.trial_id) if cluster is not None and in_trial else "local"
+        self.parameters: Parameters | None = None
+        """What the trial began with, where that was another's weights."""
+        self._start = warm.wanted()
+        if self._start is not None:
+            _require_built(model)
+            layers.freeze(model, self._start)
         if cluster is not None and cluster.latest_checkpoint is not None:
             self.restore(cluster.latest_checkpoint)
 
@@ -66,23 +73,27 @@ class KerasTrial:
     def _restore(self, checkpoint: str) -> None:
         with self._context.checkpoint.restore_path(checkpoint) as path:
             folder = Path(path)
-            state = json.loads((folder / STATE).read_text())
-            own = state["trial"] == self._id
+            kept = folder / STATE
+            state = json.loads(kept.read_text()) if kept.is_file() else {}
+            if state.get("trial") != self._id:
+                self._begin(folder, checkpoint)
+                return
             # An optimizer that was never built has no variables yet to load into.
             self._model.optimizer.build(self._model.trainable_variables)
-            fresh = [variable.numpy() for variable in self._model.optimizer.variables]
             self._model.load_weights(folder / WEIGHTS)
-            noted = state.get("callbacks", []) if own else []
+            noted = state.get("callbacks", [])
             best = states.best_weights(folder, len(noted))
-        if own:
-            self.initial_epoch = int(state["epochs"])
-            self.steps_completed = int(state["batches"])
-            self.ended = bool(state.get("ended", False))
-            self._pending = _Pending(state.get("random", {}), noted, best)
-            return
-        # The other trial's steps, momenta and learning rate come along with its weights, and are not wanted.
-        for variable, value in zip(self._model.optimizer.variables, fresh, strict=True):
-            variable.assign(value)
+        self.initial_epoch = int(state["epochs"])
+        self.steps_completed = int(state["batches"])
+        self.ended = bool(state.get("ended", False))
+        self._pending = _Pending(state.get("random", {}), noted, best)
+
+    def _begin(self, folder: Path, checkpoint: str) -> None:
+        """Begin with another's weights; its steps, momenta and learning rate are not wanted."""
+        start = self._start or WarmStart(checkpoint=checkpoint)
+        digest = warm.verified(folder, start)
+        self.parameters = layers.begin(self._model, folder, start)
+        warm.tell(self._context, start, self.parameters, digest)
 
     def fit(
         self, *args: object, callbacks: list[keras.callbacks.Callback] | None = None, **options: object
