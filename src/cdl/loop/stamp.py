@@ -9,7 +9,7 @@ from cdl.api.canonical import short
 from cdl.api.meta import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,18 @@ def stamp_of(document: Mapping[str, Any]) -> Stamp:
             return Stamp(wish, str(meta["resourceVersion"]), Key("Release", key.namespace, str(model)))
         case "Experiment":
             data = Key("DataPipeline", key.namespace, str(_part(spec, "data").get("pipeline", "")))
-            return Stamp(wish, str(meta["resourceVersion"]), key, frozenset({data, released}))
+            return Stamp(wish, str(meta["resourceVersion"]), key, frozenset({data, released, *_begins_with(key, spec)}))
         case "ModelDeployment":
             return Stamp(wish, str(meta["resourceVersion"]), key, frozenset({released}))
         case _:
             return Stamp(wish, str(meta["resourceVersion"]), key)
+
+
+def _begins_with(key: Key, spec: Mapping[str, Any]) -> Iterator[Key]:
+    """Give the Releases of the model whose weights an Experiment begins with."""
+    named = _part(_part(spec, "warmStart"), "from").get("release")
+    if named:
+        yield Key("Release", key.namespace, str(named).partition("@")[0])
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from cdl.api.v1alpha1.experiment import Archive
 
 from .experiment import TrainWish
+from .experiment.warm import start_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +67,8 @@ def training(members: Mapping[str, JsonValue], config: Table, code: Archive, rep
         "entrypoint": cast("JsonValue", _only(_table(experiment.get("hparams")), config.get("entrypoint"))),
         "reproducibility": {**_table(config.get("reproducibility")), "experiment_seed": experiment.get("seed")},
     }
-    return TrainWish(f"reproduce-{_text(experiment, 'key')}"[:63], again, code, repo, commit)
+    name = f"reproduce-{_text(experiment, 'key')}"[:63]
+    return TrainWish(name, again, code, repo, commit, start=start_behind(members))
 
 
 def measuring(train: TrainWish, members: Mapping[str, JsonValue], repo: str, commit: str, checkpoint: str) -> TrainWish:

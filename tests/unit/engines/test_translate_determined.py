@@ -15,9 +15,12 @@ from determined.common.api import errors as sdk
 from cdl.api.conditions import Reason
 from cdl.api.meta import Key
 from cdl.api.v1alpha1.experiment import Archive
+from cdl.api.v1alpha1.warmstart import WarmPolicy
 from cdl.engines.determined import code, config, door, translate
 from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavailable
 from cdl.reconcile.experiment import RunPhase, TrainWish
+from cdl.reconcile.experiment.start import Start
+from cdl.training.warm import WarmStart
 
 OWNER = Key("Experiment", "team", "news")
 ARCHIVE = Archive(uri="file:///x.tar.gz", sha256="0" * 64)
@@ -330,3 +333,25 @@ def test_gone_is_what_somebody_deletes():
 def test_a_namespaces_model_has_its_name_in_front_in_the_one_registry():
     assert config.registered_name("default", "news") == "news"
     assert config.registered_name("team", "news") == "team.news"
+
+
+START = Start(WarmPolicy.FREEZE, "ckpt-2", "sha256:2", "base-2", ("conv*",))
+
+
+def test_a_warm_start_is_determineds_own_and_tells_the_code_what_to_freeze():
+    given = {
+        "entrypoint": "python3 train.py",
+        "searcher": {"name": "single", "metric": "accuracy"},
+        "data": {"path": "x", "cdl": {"other": 1}},
+    }
+    sent = written(given, start=START)
+    assert sent["searcher"] == {"name": "single", "metric": "accuracy", "source_checkpoint_uuid": "ckpt-2"}
+    assert sent["data"] == {"path": "x", "cdl": {"other": 1, "warmStart": START.plain()}}
+    assert "source_checkpoint_uuid" not in given["searcher"]
+    assert WarmStart.of_data(sent["data"]) == WarmStart("freeze", "ckpt-2", "sha256:2", "base-2", ("conv*",))
+
+
+def test_an_evaluation_begins_with_no_other_weights():
+    sent = written(evaluates="e:e", checkpoint="c", start=START)
+    assert "source_checkpoint_uuid" not in sent["searcher"]
+    assert "data" not in sent

@@ -29,8 +29,8 @@ class WarmSource(Frozen):
         None,
         pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?(@[1-9][0-9]{0,8})?$",
         max_length=50,
-        description="NAME@N, a Release of the same namespace, or NAME: the newest approved one of that model. While the "
-        "Experiment's own model has none approved yet, its first run begins from scratch.",
+        description="NAME@N, a Release of the same namespace, or NAME: the newest approved one of that model. Has the "
+        "Experiment's own model none approved yet, its first run begins from scratch.",
     )
     checkpoint: str | None = Field(
         None,

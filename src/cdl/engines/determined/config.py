@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from cdl.reconcile.experiment import TrainWish
+    from cdl.reconcile.experiment.start import Start
 
     Table = dict[str, JsonValue]
 
@@ -29,6 +30,8 @@ FILLED_IN = {
 }
 DEFAULT = "default"
 """The namespace whose models have their plain names, as who works in one namespace expects them."""
+TOLD = "cdl"
+"""Under this name of `data` trials find what their code has to know."""
 DEVICES = ("cpu", "cuda", "rocm")
 
 
@@ -70,6 +73,8 @@ def experiment_config(
     config: Table = dict(wish.config)
     if wish.evaluates:
         config.update(_evaluation(wish))
+    elif wish.start is not None:
+        config |= _warm(config, wish.start)
     config.setdefault("name", wish.name)
     config.setdefault("max_restarts", 1)
     written = config.get("labels")
@@ -87,6 +92,15 @@ def seed(key: str) -> int:
 
 def _labels(owner: Key, key: str, wish: TrainWish) -> list[JsonValue]:
     return [MANAGED, owner_label(owner), key_label(key), *([EVALUATION] if wish.evaluates else [])]
+
+
+def _warm(config: Mapping[str, JsonValue], start: Start) -> Table:
+    """Give a trial earlier weights as Determined does, and tell its code what to do with them."""
+    data = _table(config.get("data"))
+    return {
+        "searcher": {**_table(config.get("searcher")), "source_checkpoint_uuid": start.checkpoint},
+        "data": {**data, TOLD: {**_table(data.get(TOLD)), "warmStart": start.plain()}},
+    }
 
 
 def _evaluation(wish: TrainWish) -> Table:

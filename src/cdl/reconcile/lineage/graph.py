@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cdl.reconcile.experiment.warm import start_behind
 from cdl.reconcile.origin import adopted_from
 
 if TYPE_CHECKING:
@@ -161,6 +162,16 @@ class _Walk:
         ]
         self.link(trial, self.put("environment", f"Python {_text(environment.get('python'))}", rows), "ran in")
         self._git(code)
+        self._warm(trial)
+
+    def _warm(self, trial: str) -> None:
+        """What the trial began with, where that were no random weights."""
+        start = start_behind(self.behind.release.spec.members)
+        if start is None:
+            return
+        rows = [("policy", start.policy.value), ("checkpoint", start.checkpoint), ("digest", start.digest)]
+        weights = self.put("weights", start.release or start.checkpoint, [*rows, ("frozen", ", ".join(start.freeze))])
+        self.link(trial, weights, "began with")
 
     def _adopted(self) -> list[tuple[str, str]]:
         """Whose trial it is, where nothing was trained for this Release."""

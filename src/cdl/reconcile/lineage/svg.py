@@ -29,6 +29,7 @@ SIDE = {
     "evaluation": "train",
     "checkpoint": "train",
     "trial": "train",
+    "weights": "train",
     "experiment": "train",
     "environment": "code",
     "code": "code",
