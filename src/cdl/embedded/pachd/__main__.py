@@ -10,6 +10,7 @@ from pathlib import Path
 from cdl.embedded.pachd.engine import Options
 from cdl.embedded.pachd.server import check_address, serve
 from cdl.embedded.pachd.store import FolderError
+from cdl.embedded.pachd.vault import opened
 
 
 def _mapping(text: str) -> tuple[str, str]:
@@ -61,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many datums run at once (default: the number of cores)",
     )
+    parser.add_argument(
+        "--vault",
+        type=Path,
+        metavar="FILE",
+        help="JSON that names repositories whose files only a token reads, and the sha256 of each token; "
+        "everybody else may then look and read other files, and nothing more",
+    )
     return parser
 
 
@@ -69,6 +77,11 @@ def main() -> int:
     given = _parser().parse_args()
     if given.workers < 1:
         print(f"pachd: --workers is {given.workers}; at least 1 is needed", file=sys.stderr)
+        return 2
+    try:
+        vault = opened(given.vault) if given.vault is not None else None
+    except FolderError as error:
+        print(f"pachd: {error}", file=sys.stderr)
         return 2
     options = Options(
         given.data.absolute(),
@@ -79,6 +92,7 @@ def main() -> int:
         tuple(given.map),
         tuple(root.resolve() for root in given.allow_egress_root),
         not given.no_mounts,
+        vault,
     )
     try:
         check_address(given.host, given.port)

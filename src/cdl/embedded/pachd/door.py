@@ -10,11 +10,14 @@ from cdl.embedded.pachd import wire
 from cdl.embedded.pachd.refusals import RefusedError
 from cdl.embedded.pachd.store import is_full
 from cdl.embedded.pachd.transactions import OF_CALL
+from cdl.embedded.pachd.vault import Vault
 from cdl.embedded.pachd.wire import Method, Msg
 
 Unary = Callable[[Msg], Awaitable[Msg]]
 Stream = Callable[[Msg], AsyncIterator[Msg]]
 Handlers = Mapping[str, Unary | Stream]
+Admit = Callable[[Msg, str], None]
+HEADER = "authn-token"
 NO_AUTH = "the auth service is not activated"
 
 
@@ -36,12 +39,18 @@ async def _abort(context: Msg, error: Exception) -> None:
     await context.abort(getattr(grpc.StatusCode, found[0]), found[1])
 
 
-def _unary(handler: Unary) -> Callable[[Msg, Msg], Awaitable[Msg]]:
+def _said(context: Msg, name: str) -> str:
+    """Read what came with a call."""
+    return next((str(v) for k, v in context.invocation_metadata() or () if k == name), "")
+
+
+def _unary(handler: Unary, admit: Admit) -> Callable[[Msg, Msg], Awaitable[Msg]]:
     @functools.wraps(handler)
     async def answer(request: Msg, context: Msg) -> Msg:
         # Each call is a task of its own, and so is what it knows.
-        OF_CALL.set(next((str(v) for k, v in context.invocation_metadata() or () if k == "pach-transaction"), ""))
+        OF_CALL.set(_said(context, "pach-transaction"))
         try:
+            admit(request, _said(context, HEADER))
             return await handler(request)
         except (RefusedError, OSError, sqlite3.OperationalError) as error:
             await _abort(context, error)
@@ -49,10 +58,11 @@ def _unary(handler: Unary) -> Callable[[Msg, Msg], Awaitable[Msg]]:
     return answer
 
 
-def _stream(handler: Stream) -> Callable[[Msg, Msg], AsyncIterator[Msg]]:
+def _stream(handler: Stream, admit: Admit) -> Callable[[Msg, Msg], AsyncIterator[Msg]]:
     @functools.wraps(handler)
     async def answer(request: Msg, context: Msg) -> AsyncIterator[Msg]:
         try:
+            admit(request, _said(context, HEADER))
             async for message in handler(request):
                 yield message
         except (RefusedError, OSError, sqlite3.OperationalError) as error:
@@ -70,9 +80,14 @@ def _refuse(text: str) -> Msg:
     return grpc.stream_stream_rpc_method_handler(answer)
 
 
-def _offer(method: Method, handler: Unary | Stream) -> Msg:
+def _offer(method: Method, handler: Unary | Stream, vault: Vault | None) -> Msg:
     make = getattr(grpc, f"{method.kind}_rpc_method_handler")
-    wrapped = _stream(handler) if method.kind.endswith("_stream") else _unary(handler)  # type: ignore[arg-type]  # the kind says which
+
+    def admit(request: Msg, token: str) -> None:
+        if vault is not None:  # of what comes as a stream nothing is known before it is read
+            vault.admit(method, None if method.kind.startswith("stream_") else request, token)
+
+    wrapped = _stream(handler, admit) if method.kind.endswith("_stream") else _unary(handler, admit)  # type: ignore[arg-type]  # the kind says which
     return make(
         wrapped, request_deserializer=method.request.FromString, response_serializer=method.response.SerializeToString
     )
@@ -84,13 +99,13 @@ def _absence(method: Method) -> str:
     return f"{method.service}/{method.name} is not offered by the embedded pachd"
 
 
-def services(handlers: Handlers) -> list[Msg]:
+def services(handlers: Handlers, vault: Vault | None = None) -> list[Msg]:
     """Make a generic handler for every service of the SDK; what nobody handles is refused by name."""
     table = wire.methods()
     if unknown := handlers.keys() - table.keys():
         raise ValueError(f"handlers for methods that the SDK does not know: {sorted(unknown)}")
     grouped: dict[str, dict[str, Msg]] = {}
     for key, method in table.items():
-        made = _offer(method, handlers[key]) if key in handlers else _refuse(_absence(method))
+        made = _offer(method, handlers[key], vault) if key in handlers else _refuse(_absence(method))
         grouped.setdefault(method.service, {})[method.name] = made
     return [grpc.method_handlers_generic_handler(service, methods) for service, methods in grouped.items()]

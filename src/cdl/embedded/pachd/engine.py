@@ -11,6 +11,7 @@ from cdl.embedded.pachd.refs import Commit
 from cdl.embedded.pachd.refusals import RefusedError, missing
 from cdl.embedded.pachd.store import Store
 from cdl.embedded.pachd.trees import Index
+from cdl.embedded.pachd.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Options:
     maps: tuple[tuple[str, str], ...] = field(default=())
     egress_roots: tuple[Path, ...] = ()
     mount_pfs: bool = True
+    vault: Vault | None = None
 
 
 class Engine:

@@ -76,7 +76,7 @@ def _listen(options: Options, engine: Engine, logs: Logs, at_work: AtWork) -> tu
         Transactions(desk),
     ):
         handlers.update(part.handlers())
-    server.add_generic_rpc_handlers(tuple(door.services(handlers)))
+    server.add_generic_rpc_handlers(tuple(door.services(handlers, options.vault)))
     try:
         port = server.add_insecure_port(f"{options.host}:{options.port}")
     except RuntimeError as error:
