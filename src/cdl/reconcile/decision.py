@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from cdl.api.duration import length
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cdl.api.v1alpha1.resource import Status
 
 SOON = timedelta(seconds=0.5)
@@ -23,6 +27,14 @@ HELD = timedelta(seconds=5)
 
 class Appointment(timedelta):
     """A wait until a given moment: whoever keeps it comes at the moment itself, neither later nor with others."""
+
+
+def until(coming: datetime | None, now: datetime, interval: str) -> Appointment | None:
+    """Say how long it is to a moment; None: there is none, or a look comes before it anyway."""
+    if coming is None:
+        return None
+    wait = coming - now
+    return Appointment(seconds=max(wait.total_seconds(), 0)) if wait < length(interval) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from cdl.api.refusal import explain
 from cdl.api.schedule import ALLOWED, WORDS, newest_due, next_due
-from cdl.api.v1alpha1 import DataPipeline
+from cdl.api.v1alpha1 import DataPipeline, Experiment
 from cdl.embedded.pachd.clock import SECOND
 from cdl.embedded.pachd.clock import schedule as pachyderms
-from cdl.testing.builders import pipeline_document
+from cdl.testing.builders import experiment_document, pipeline_document
 
 SATURDAY = datetime(2026, 2, 28, 22, 41, 7, tzinfo=UTC)
 GOOD = [
@@ -97,3 +97,13 @@ def test_a_wrong_schedule_is_refused_in_one_sentence(text, fault):
     with pytest.raises(ValidationError) as refusal:
         DataPipeline.read(pipeline_document(schedule=text))
     assert explain(refusal.value) == (f"spec.schedule: found {text!r}: {fault}; allowed: {ALLOWED}",)
+    with pytest.raises(ValidationError) as refusal:
+        Experiment.read(experiment_document(retrain={"schedule": text}))
+    assert explain(refusal.value) == (f"spec.retrain.schedule: found {text!r}: {fault}; allowed: {ALLOWED}",)
+
+
+def test_a_length_of_time_beyond_a_century_is_refused():
+    with pytest.raises(ValidationError) as refusal:
+        Experiment.read(experiment_document(retrain={"minInterval": "9" * 30 + "d"}))
+    assert explain(refusal.value) == (f"spec.retrain.minInterval: found {'9' * 30 + 'd'!r}: longer than a century",)
+    assert Experiment.read(experiment_document(retrain={"minInterval": "36500d"})).spec.retrain.min_interval == "36500d"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -16,8 +18,10 @@ from cdl.cli.meant import meant
 from cdl.cli.refusal import Refusal, one_sentence
 from cdl.cli.report import identity
 from cdl.cli.screen import table
+from cdl.local.question import query as queried
 from cdl.loop.papers import gathered
 
+from .places import Places, buckets
 from .pulling import pull as pulled
 
 NAMESPACE = click.option("-n", "--namespace", default="default", show_default=True)
@@ -25,7 +29,7 @@ OUTPUT = click.option("-o", "--output", type=click.Choice(["table", "json"]), de
 DIGITS = 19
 
 
-@click.group("model", help="List models, look at a version, compare two, take one to another machine.")
+@click.group("model", help="List models, look at a version, compare two, query all, take one to another machine.")
 def command() -> None:
     """Hold the verbs."""
 
@@ -95,8 +99,31 @@ def pull(name: str, folder: Path, namespace: str) -> None:
     with one_sentence():
         store, artifacts = compose.store(settings), compose.artifacts(settings)
         papers = gathered(store, artifacts, meant(store, name, namespace))
-        told = pulled(artifacts, papers, folder)
+        told = pulled(Places(artifacts, buckets(settings)), papers, folder)
     click.echo(told)
+
+
+@command.command(
+    "query",
+    help="Ask one SELECT of all versions: releases, metrics, hyperparameters, members, files; "
+    "SELECT name, sql FROM sqlite_master shows their columns.",
+)
+@click.argument("question", metavar="SQL")
+@click.option("-n", "--namespace", help="Only versions of this one; default: of all.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+def query(question: str, namespace: str | None, output: str) -> None:
+    """Answer a question; nothing can be changed by it."""
+    with one_sentence():
+        columns, rows = queried(compose.store(settings_of()).list(Release, namespace), question)
+    if output == "json":
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+    elif output == "csv":
+        written = csv.writer(sys.stdout, lineterminator="\n")
+        written.writerows((columns, *rows))
+    elif rows:
+        table("", columns, rows)
+    else:
+        click.echo("no rows")
 
 
 def _row(release: Release) -> tuple[object, ...]:

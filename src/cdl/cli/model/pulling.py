@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cdl.ports.artifacts import ArtifactStore
     from cdl.reconcile.release.papers import Papers
 
+    from .places import Places
+
 SUMS, RELEASE = "SHA256SUMS", "release.json"
 IMPORTS = re.compile(rb"^\s*(?:from|import)\s+cdl\b", re.MULTILINE)
 DOCUMENTS = {
@@ -36,7 +38,7 @@ DOCUMENTS = {
 }
 
 
-def pull(artifacts: ArtifactStore, papers: Papers, target: Path) -> str:
+def pull(places: Places, papers: Papers, target: Path) -> str:
     """Write it, whole or not at all; what an interrupted pull has left is gone on with. Gives what to tell.
 
     Raises:
@@ -48,7 +50,7 @@ def pull(artifacts: ArtifactStore, papers: Papers, target: Path) -> str:
         return f"{target} holds {name} already, every file as it was pulled"
     try:
         with _partial(target) as fresh:
-            files = _written(artifacts, papers, fresh)
+            files = _written(places, papers, fresh)
             _seal(fresh, files, target)
     except OSError as error:
         message = f"{target}: cannot be written: {error.strerror or error}"
@@ -107,10 +109,10 @@ def _partial(target: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def _written(artifacts: ArtifactStore, papers: Papers, fresh: Path) -> dict[str, str]:
+def _written(places: Places, papers: Papers, fresh: Path) -> dict[str, str]:
     """Write every file; gives path and sha256 of each."""
-    release = papers.release
-    files = _weights(artifacts, papers, fresh)
+    release, artifacts = papers.release, places.artifacts
+    files = _weights(places, papers, fresh)
     ours = False
     for part in ("model", "serve"):
         said = member(release, "code", part)
@@ -134,7 +136,7 @@ def _written(artifacts: ArtifactStore, papers: Papers, fresh: Path) -> dict[str,
     return files
 
 
-def _weights(artifacts: ArtifactStore, papers: Papers, fresh: Path) -> dict[str, str]:
+def _weights(places: Places, papers: Papers, fresh: Path) -> dict[str, str]:
     """Copy the files of the checkpoint; one that is there already and right stays."""
     said = member(papers.release, "checkpoint")
     place, recorded = str(said.get("uri")).rstrip("/"), said.get("files")
@@ -145,10 +147,7 @@ def _weights(artifacts: ArtifactStore, papers: Papers, fresh: Path) -> dict[str,
             raise Refusal(message)
         wanted, copy = _bare(digest), fresh / "checkpoint" / name
         if not (copy.is_file() and not copy.is_symlink() and _sha256(copy) == wanted):
-            source = artifacts.fetch(f"{place}/{quote(name)}", wanted)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.unlink(missing_ok=True)
-            shutil.copyfile(source, copy)
+            places.copy(f"{place}/{quote(name)}", wanted, copy)
         click.echo(f"checkpoint {name}: {copy.stat().st_size} bytes", err=True)
         files[f"checkpoint/{name}"] = wanted
     return files

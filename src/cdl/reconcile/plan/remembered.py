@@ -140,7 +140,7 @@ def _own_runs(before: Experiment) -> Iterator[training.RunSeen]:
     if won is None or status.data is None or evaluation is None or not evaluation.metrics:
         return
     yield training.RunSeen(
-        key=training.evaluation_key(before, status.data, won.uuid),
+        key=training.evaluation_key(before, status.data, won.uuid, told.key),
         id=evaluation.run,
         phase=training.RunPhase.SUCCEEDED,
         started_at=evaluation.started_at,
@@ -171,8 +171,9 @@ def _runs_of(
         return
     figures = {name: float(v) for name, v in metrics.items() if isinstance(v, int | float)}
     for dataset in datasets:
-        if training.train_key(wanted, dataset) == key:
-            again = training.evaluation_key(wanted, dataset, uuid)
+        first = training.train_key(wanted, dataset)
+        if key == first or key.startswith(f"{first}-"):
+            again = training.evaluation_key(wanted, dataset, uuid, key)
             yield training.RunSeen(again, str(measured.get("run")), over, measurement=_measured(figures))
 
 
@@ -189,10 +190,10 @@ def contents_seen(
     """
     known = {r.metadata.name: r.spec.members for r in releases}
     by_key = {r.key: r for r in seen.runs}
-    run = by_key.get(training.train_key(wanted, dataset))
+    run = by_key.get(training.current_key(wanted, seen, dataset))
     if run is None or run.best is None:
         return seen
-    measured = by_key.get(training.evaluation_key(wanted, dataset, run.best.uuid))
+    measured = by_key.get(training.evaluation_key(wanted, dataset, run.best.uuid, run.key))
     if measured is None or measured.measurement is None:
         return seen
     members, _ = training.release_members(wanted, dataset, run, run.best, measured, seen.shelf)
