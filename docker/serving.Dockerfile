@@ -19,5 +19,5 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cdl
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 9000 6000
+EXPOSE 9000 9500 6000
 CMD ["cdl-serve"]

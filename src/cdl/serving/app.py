@@ -94,16 +94,9 @@ class App:
         return methods[method]
 
     def _model_routes(self, model: str, version: str | None, verb: str) -> dict[str, tuple[str, Handler]]:
-        served = self._served
         if model == "infer" and not verb and version is None:  # /v2/models/infer: the only model there is
             return {"POST": ("predictions", self._infer)}
-        if not served.answers_to(model):
-            raise Fault(404, f"model {model!r} is not served here; expected {served.name!r}")
-        if version is not None and version != served.release.version:
-            raise Fault(
-                404,
-                f"version {version!r} of model {served.name!r} is not served here; expected {served.release.version!r}",
-            )
+        self._served.named(model, version)
         match verb:
             case "/infer":
                 return {"POST": ("predictions", self._infer)}
@@ -168,17 +161,18 @@ class App:
         return answer({"live": True})
 
     async def _ready(self, _: Request) -> Reply:
-        await self._healthy()
+        await self.healthy()
         return answer({"name": self._served.name, "ready": True})
 
     async def _ping(self, _: Request) -> Reply:
         return Reply(200, b"pong", "text/plain; charset=utf-8")
 
     async def _status(self, _: Request) -> Reply:
-        await self._healthy()
+        await self.healthy()
         return answer({"meta": {"tags": self._served.labels()}, "strData": "healthy"})
 
-    async def _healthy(self) -> None:
+    async def healthy(self) -> None:
+        """Refuse while the server is leaving or the model says that it cannot answer."""
         if self.draining:
             raise Fault(503, "the server is shutting down", {"retry-after": "1"})
         if self._served.model.checks_itself:
@@ -207,7 +201,7 @@ class App:
         return handler
 
     async def _server(self, _: Request) -> Reply:
-        return answer({"name": "cdl", "version": "0.1.0", "extensions": ["binary_tensor_data", "model_repository"]})
+        return answer(oip.SERVER)
 
     async def _metadata(self, _: Request) -> Reply:
         return answer(self._served.metadata())

@@ -1,8 +1,8 @@
-"""What the process is told from outside: Seldon's variables for model containers, read once."""
+"""What the process is told from outside: Seldon's and MLServer's variables for model containers, read once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -10,6 +10,9 @@ import orjson
 from cdl.serving.faults import BAD_SETTING, Refused
 
 OURS = ("release_uri", "release_digest", "interface")
+DEFAULT_PORT = 9000
+HTTP_PORTS = ("PREDICTIVE_UNIT_HTTP_SERVICE_PORT", "MLSERVER_HTTP_PORT", "PREDICTIVE_UNIT_SERVICE_PORT")
+GRPC_PORTS = ("PREDICTIVE_UNIT_GRPC_SERVICE_PORT", "MLSERVER_GRPC_PORT")
 TRUE_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -19,6 +22,7 @@ class Environment:
 
     host: str
     port: int
+    grpc_port: int | None
     unit: str
     predictor: str
     deployment: str
@@ -44,9 +48,11 @@ def read(environ: Mapping[str, str]) -> Environment:
             raise Refused(
                 f"PREDICTIVE_UNIT_PARAMETERS has no parameter {name!r}; it is needed to load a release", BAD_SETTING
             )
+    port = _port(environ, HTTP_PORTS)
     return Environment(
         host=environ.get("CDL_HOST", "127.0.0.1"),
-        port=_port(environ),
+        port=DEFAULT_PORT if port is None else port,
+        grpc_port=_port(environ, GRPC_PORTS),
         unit=environ.get("PREDICTIVE_UNIT_ID") or environ.get("MLSERVER_MODEL_NAME", ""),
         predictor=environ.get("PREDICTOR_ID", ""),
         deployment=environ.get("SELDON_DEPLOYMENT_ID", ""),
@@ -66,14 +72,15 @@ def read(environ: Mapping[str, str]) -> Environment:
     )
 
 
-def _port(environ: Mapping[str, str]) -> int:
-    for name in ("PREDICTIVE_UNIT_HTTP_SERVICE_PORT", "MLSERVER_HTTP_PORT", "PREDICTIVE_UNIT_SERVICE_PORT"):
+def _port(environ: Mapping[str, str], names: Sequence[str]) -> int | None:
+    """The first of these variables that says something; 0 is any port that is free."""
+    for name in names:
         if environ.get(name):
             port = _number(environ, name, 0, least=0)
             if port != int(port) or port > 65535:
                 raise Refused(f"{name} is {environ[name]!r}; expected a port from 0 to 65535", BAD_SETTING)
             return int(port)
-    return 9000
+    return None
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, least: float) -> float:

@@ -30,7 +30,7 @@ class Exposition:
         self._reward = 0.0
         self._custom: dict[tuple[str, str], float] = {}
 
-    def request(self, service: str, method: str, code: int, seconds: float) -> None:
+    def request(self, service: str, method: str, code: int | str, seconds: float) -> None:
         """Count an answered request."""
         key: Labels = (("service", service), ("method", method), ("code", str(code)))
         with self._lock:

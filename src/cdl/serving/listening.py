@@ -7,7 +7,8 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
 import uvicorn
 
@@ -27,7 +28,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def until_stopped(app: App, listener: socket.socket, drain_seconds: float) -> None:
+class Beside(Protocol):
+    """What listens beside uvicorn."""
+
+    def stop(self, grace: float | None) -> Awaitable[None]:
+        """Accept no more; finish what is in flight, as long as there is grace."""
+        ...
+
+
+async def until_stopped(
+    app: App, listener: socket.socket, drain_seconds: float, beside: Callable[[], Awaitable[Beside]] | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT; then fail readiness, wait, stop accepting, finish what is in flight."""
     config = uvicorn.Config(
         app,
@@ -42,9 +53,13 @@ async def until_stopped(app: App, listener: socket.socket, drain_seconds: float)
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
+    other = await beside() if beside else None
+    leaving: list[asyncio.Future[None]] = []
 
     def leave() -> None:
         server.should_exit = True
+        if other and not leaving:
+            leaving.append(asyncio.ensure_future(other.stop(GRACE_SECONDS)))
 
     def stop() -> None:
         LOG.info("asked to stop")
@@ -56,3 +71,4 @@ async def until_stopped(app: App, listener: socket.socket, drain_seconds: float)
     host, port = listener.getsockname()[:2]
     LOG.info("ready at http://%s:%d", host, port)
     await server.serve(sockets=[listener])
+    await asyncio.gather(*leaving)

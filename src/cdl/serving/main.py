@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
@@ -25,7 +26,7 @@ from cdl.serving.environment import Environment, read
 from cdl.serving.exposition import Exposition
 from cdl.serving.faults import BAD_MODEL, BAD_SETTING, Fault, Refused
 from cdl.serving.interface import Interface, parse
-from cdl.serving.listening import until_stopped
+from cdl.serving.listening import Beside, until_stopped
 from cdl.serving.model import Model, build
 from cdl.serving.release import read as read_release
 from cdl.serving.served import Counter, Served
@@ -118,12 +119,25 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _grpc(
+    served: Served, environment: Environment, counter: Counter, app: App
+) -> Callable[[], Awaitable[Beside]] | None:
+    """What listens for gRPC; nothing where no port for it was told."""
+    port = environment.grpc_port
+    if port is None:
+        return None
+    from cdl.serving.grpc_door import Door  # grpc takes memory that nobody needs who speaks HTTP alone
+
+    return lambda: Door(served, counter, app).listen(environment.host, port)
+
+
 def _serve(served: Served, environment: Environment, listener: socket.socket, workspace: Path) -> int:
     counter = Counter(environment.concurrency, environment.queue, environment.timeout_seconds)
     app = App(served, counter)
+    beside = _grpc(served, environment, counter, app)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(until_stopped(app, listener, environment.drain_seconds))
+            runner.run(until_stopped(app, listener, environment.drain_seconds, beside))
         except OSError as error:
             address = f"{environment.host}:{environment.port}"
             raise Refused(f"cannot listen on {address}: {error.strerror or error}", BAD_SETTING) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,13 @@ from cdl.serving.faults import Fault, shown
 from cdl.serving.interface import DTYPES
 from cdl.serving.served import Counter, Served
 from cdl.serving.tensors import Tensor, array_of, tensors_of, text_of
+
+SERVER: dict[str, object] = {
+    "name": "cdl",
+    "version": "0.1.0",
+    "extensions": ["binary_tensor_data", "model_repository"],
+}
+"""What the server says of itself."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,7 @@ async def infer(served: Served, counter: Counter, request: Request) -> Reply:
         text, raw = binary.split(request.body, request.headers[binary.HEADER])
     inference = understand(served, text, raw)
     prediction = await counter.run(lambda: served.predict(inference.arrays, []))
-    said: dict[str, object] = {
-        name: value for name, value in prediction.tags.items() if isinstance(value, (str, bool, int, float))
-    }
+    said = sayable(prediction.tags)
     asked = request.puid or (inference.id if inference.id and PUID.fullmatch(inference.id) else new_puid())
     name = served.prediction(asked)
     reply = _reply(served, inference, tensors_of(prediction.answer, served.interface), {**said, "prediction": name})
@@ -71,8 +76,8 @@ def _input(served: Served, number: int, entry: object, raw: bytes, *, booleans: 
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise Fault(400, f"inputs[{number}] has no name; expected {{name, shape, datatype, data}}")
     name = entry["name"]
-    datatype = _datatype(served, name, entry.get("datatype"))
-    shape = _shape(name, entry.get("shape"))
+    datatype = datatype_of(served, name, entry.get("datatype"))
+    shape = shape_of(name, entry.get("shape"))
     parameters = _parameters(f"input {name!r}", entry)
     if "binary_data_size" in parameters:
         content, raw = binary.take(name, raw, parameters["binary_data_size"])
@@ -81,15 +86,26 @@ def _input(served: Served, number: int, entry: object, raw: bytes, *, booleans: 
         array = array_of(name, datatype, entry["data"], may_hold_booleans=booleans)
     else:
         raise Fault(400, f"input {name!r} has no data; expected a list of values")
+    return name, shaped(name, array, shape), raw
+
+
+def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Give the values, nested or flat, the shape that was announced for them."""
     if array.ndim > 1 and array.shape != shape:
         raise Fault(400, f"input {name!r} is nested as {list(array.shape)}; its shape says {list(shape)}")
     size = int(np.prod(shape, dtype=object))
     if array.size != size:
         raise Fault(400, f"input {name!r} has {array.size} values; its shape {list(shape)} needs {size}")
-    return name, array.reshape(shape), raw
+    return array.reshape(shape)
 
 
-def _datatype(served: Served, name: str, datatype: object) -> str:
+def sayable(tags: Mapping[str, object]) -> dict[str, object]:
+    """Keep what the protocol's parameters can carry."""
+    return {name: value for name, value in tags.items() if isinstance(value, (str, bool, int, float))}
+
+
+def datatype_of(served: Served, name: str, datatype: object) -> str:
+    """Hold an input's datatype against the interface."""
     field = served.interface.input(name)
     if served.interface.inputs and field is None:
         expected = ", ".join(repr(field.name) for field in served.interface.inputs)
@@ -100,7 +116,8 @@ def _datatype(served: Served, name: str, datatype: object) -> str:
     return datatype
 
 
-def _shape(name: str, shape: object) -> tuple[int, ...]:
+def shape_of(name: str, shape: object) -> tuple[int, ...]:
+    """Read an announced shape."""
     if not isinstance(shape, list) or not shape or any(type(length) is not int or length < 0 for length in shape):
         raise Fault(400, f"input {name!r} has the shape {shown(shape)}; expected a list of lengths")
     if len(shape) > 64:  # numpy's own limit
@@ -128,25 +145,33 @@ def _outputs(served: Served, message: Mapping[str, object]) -> tuple[tuple[str, 
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise Fault(400, f"outputs[{number}] has no name")
         name = entry["name"]
-        if served.interface.outputs and served.interface.output(name) is None:
-            expected = ", ".join(repr(field.name) for field in served.interface.outputs)
-            raise Fault(400, f"output {name!r} is unknown to model {served.name!r}; expected {expected}")
+        check_output(served, name)
         names.append(name)
         if _parameters(f"output {name!r}", entry).get("binary_data", everything) is True:
             as_bytes.add(name)
     return tuple(names), None if everything and not names else frozenset(as_bytes)
 
 
+def check_output(served: Served, name: str) -> None:
+    """Refuse the name of an output that the interface does not have."""
+    if served.interface.outputs and served.interface.output(name) is None:
+        expected = ", ".join(repr(field.name) for field in served.interface.outputs)
+        raise Fault(400, f"output {name!r} is unknown to model {served.name!r}; expected {expected}")
+
+
+def chosen(tensors: list[Tensor], wanted: Sequence[str]) -> list[Tensor]:
+    """Take the outputs that were asked for, in that order; all of them where none was named."""
+    by_name = {tensor.name: tensor for tensor in tensors}
+    unknown = [name for name in wanted if name not in by_name]
+    if unknown:
+        raise Fault(400, f"output {unknown[0]!r} is unknown; the model returned {', '.join(map(repr, by_name))}")
+    return [by_name[name] for name in wanted] if wanted else tensors
+
+
 def _reply(served: Served, inference: Inference, tensors: list[Tensor], said: dict[str, object]) -> Reply:
-    if inference.wanted:
-        by_name = {tensor.name: tensor for tensor in tensors}
-        unknown = [name for name in inference.wanted if name not in by_name]
-        if unknown:
-            raise Fault(400, f"output {unknown[0]!r} is unknown; the model returned {', '.join(map(repr, by_name))}")
-        tensors = [by_name[name] for name in inference.wanted]
     tail: list[bytes] = []
     outputs = []
-    for tensor in tensors:
+    for tensor in chosen(tensors, inference.wanted):
         entry: dict[str, object] = {
             "name": tensor.name,
             "datatype": tensor.datatype,

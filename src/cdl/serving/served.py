@@ -87,6 +87,14 @@ class Served:
         """Whether a caller may mean this model by that name."""
         return name in (self.name, self.release.model)
 
+    def named(self, name: str, version: str | None) -> None:
+        """Refuse a caller who means another model, or another version of this one."""
+        if not self.answers_to(name):
+            raise Fault(404, f"model {name!r} is not served here; expected {self.name!r}")
+        if version is not None and version != self.release.version:
+            found = f"version {version!r} of model {self.name!r} is not served here"
+            raise Fault(404, f"{found}; expected {self.release.version!r}")
+
     def labels(self) -> dict[str, object]:
         """What every answer says about its origin."""
         return {"release": self.release.name, "digest": self.release.digest}
