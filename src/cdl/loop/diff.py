@@ -11,6 +11,8 @@ from cdl.ports.errors import PortError
 from cdl.reconcile.release import Silence
 from cdl.reconcile.release.diff import PARTS, SIDES, ReleaseFacts
 
+from .verify import kept_list
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -35,6 +37,8 @@ class _Reading:
         self._artifacts = artifacts
         self._data = data
         self._release = release
+        kept = kept_list(artifacts, release)
+        self._listed = None if isinstance(kept, Silence) else kept
 
     def at(self, *path: str) -> JsonValue:
         found: JsonValue = self._release.spec.members
@@ -60,6 +64,8 @@ class _Reading:
         return found
 
     def side(self, side: str) -> Mapping[str, str] | None:
+        if self._listed is not None:
+            return self._listed[side]
         repo, commit = self.at("data", side, "repo"), self.at("data", side, "commit")
         if isinstance(self._data, Silence):
             self.why[side] = f"the data engine was not asked: {self._data.why}"

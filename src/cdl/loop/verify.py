@@ -11,7 +11,8 @@ from cdl.api.v1alpha1 import DataPipeline
 from cdl.api.v1alpha1.datapipeline import Labels
 from cdl.ports.errors import PortError
 from cdl.reconcile import release as pure
-from cdl.reconcile.release import Evidence, Silence
+from cdl.reconcile.datapipeline import files_digest
+from cdl.reconcile.release import Evidence, Silence, listed
 from cdl.reconcile.release.statement import PAYLOAD_TYPE
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cdl.ports.signing import Signer
     from cdl.ports.training import TrainingHistory
     from cdl.reconcile.release import Finding, SideFound
+    from cdl.reconcile.release.found import SideDiffers
 
 T = TypeVar("T")
 Answer = TypeVar("Answer")
@@ -74,6 +76,7 @@ def gather(witnesses: Witnesses, release: Release, told: Callable[[str], None] =
         files=_asked(told, f"hashing {place}", lambda: dict(_heard(artifacts.hashes(place), told))),
         train=sides[0],
         test=sides[1],
+        listed=_listed(witnesses, release, sides, told),
         run=_of(training, lambda t: t.run(_text(experiment.get("run"))), told, "reading the run"),
         measured=_of(
             training, lambda t: t.run(_text(members["evaluation"].get("run"))), told, "reading the evaluation"
@@ -117,6 +120,51 @@ def _side(
     return _of(witnesses.data, lambda d: d.evidence(repo, commit, labels, release.metadata.namespace), told, doing)
 
 
+def _listed(
+    witnesses: Witnesses,
+    release: Release,
+    sides: tuple[SideFound | Silence | None, SideFound | Silence | None],
+    told: Callable[[str], None],
+) -> Mapping[str, SideDiffers] | Silence:
+    """Name the files of a side that has changed since it was listed; a side that has not is not read again."""
+    train, test = sides
+    if train is None or test is None or isinstance(train, Silence) or isinstance(test, Silence):
+        return {}
+    kept = kept_list(witnesses.artifacts, release)
+    if isinstance(kept, Silence):
+        return kept
+    found: dict[str, SideDiffers] = {}
+    for side, now in zip(listed.SIDES, (train, test), strict=True):
+        if now.digest == files_digest(kept[side]):
+            continue
+        part = _table(_table(release.spec.members["data"]).get(side))
+        repo, commit = _text(part.get("repo")), _text(part.get("commit"))
+        ask = partial(_manifest, release.metadata.namespace, repo, commit)
+        files = _of(witnesses.data, ask, told, f"listing the files of commit {commit} of {repo}")
+        if isinstance(files, Silence):
+            return files
+        found[side] = listed.compared(kept[side], files)
+    return found
+
+
+def _manifest(namespace: str, repo: str, commit: str, data: DataHistory) -> Mapping[str, str]:
+    return data.manifest(repo, commit, namespace) or {}
+
+
+def kept_list(artifacts: ArtifactStore, release: Release) -> dict[str, listed.Files] | Silence:
+    """Read the list of files that was kept beside a Release."""
+    uri = listed.address(release)
+    if not uri:
+        return Silence(listed.unlisted(release), asked=False)
+    try:
+        kept = listed.unpacked(artifacts.fetch(uri, listed.named_after(uri)).read_bytes())
+    except (PortError, OSError, ValueError) as error:
+        return Silence(str(error), asked=False)
+    if not listed.stands_for(release, *(files_digest(kept[side]) for side in listed.SIDES)):
+        return Silence("the list that is kept is not of the files that the dataset's version stands for", asked=False)
+    return kept
+
+
 def _labels(witnesses: Witnesses, release: Release, pipeline: str) -> Labels:
     try:
         found = witnesses.resources.get(DataPipeline, release.metadata.namespace, pipeline)
@@ -133,9 +181,8 @@ def _statement(witnesses: Witnesses, uri: str) -> JsonValue | Silence:
     """Open what is signed; what does not lie there whole is told by its content."""
     if isinstance(witnesses.signer, Silence):
         return witnesses.signer
-    kept = uri.rpartition("/")[2].partition(".")[0]
     try:
-        envelope = json.loads(witnesses.artifacts.fetch(uri, kept).read_bytes())
+        envelope = json.loads(witnesses.artifacts.fetch(uri, listed.named_after(uri)).read_bytes())
     except (PortError, OSError, ValueError):
         return None
     try:

@@ -37,6 +37,24 @@ class SideFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Differs:
+    """One file that is not as listed; an empty digest says that it is not there."""
+
+    path: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class SideDiffers:
+    """How the files of one side differ from the list."""
+
+    first: tuple[Differs, ...]
+    more: int = 0
+    """How many are not named."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFound:
     """A run, as the training engine has it now."""
 
@@ -84,6 +102,8 @@ class Evidence:
     """Path to sha256 of every file that lies where the checkpoint's files belong."""
     train: SideFound | Silence | None = None
     test: SideFound | Silence | None = None
+    listed: Mapping[str, SideDiffers] | Silence = field(default_factory=dict)
+    """Side to the files that are not as listed beside the Release; looked for only where a side has changed."""
     run: RunFound | Silence | None = None
     measured: RunFound | Silence | None = None
     """The evaluation's run."""

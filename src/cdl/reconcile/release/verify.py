@@ -12,6 +12,8 @@ from cdl.reconcile.summary import fact
 
 from .finding import Finding, State, equal, same, silent, spelt, table, text
 from .found import Silence
+from .listed import address as address_of_list
+from .listed import named_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,6 +80,9 @@ def _release(release: Release, evidence: Evidence) -> Iterator[Finding]:
     if uri:
         document = digest(spec.model_dump(mode="json", by_alias=True))
         yield _content(RELEASE, "document", uri, document, evidence)
+    listed = address_of_list(release)
+    if listed:
+        yield _content(RELEASE, "files", listed, f"sha256:{named_after(listed)}", evidence)
     for path, address in signed(release).items():
         yield _signed(release, path, address, evidence)
 
@@ -91,8 +96,7 @@ def signed(release: Release) -> dict[str, str]:
 
 def _signed(release: Release, path: str, address: str, evidence: Evidence) -> Finding:
     """The file is what its name says, one of the keys that count has signed it, and it is about this Release."""
-    kept = address.rpartition("/")[2].partition(".")[0]
-    lies = _content(RELEASE, path, address, f"sha256:{kept}", evidence)
+    lies = _content(RELEASE, path, address, f"sha256:{named_after(address)}", evidence)
     said = evidence.statements.get(address)
     if lies.state is not State.INTACT or said is None:
         return lies
@@ -149,7 +153,26 @@ def _data(
     if digest([train.labels, test.labels]) != snapshot and labels.get("rows") == train.rows + test.rows:
         yield Finding("data", "files", State.UNASKED, version, "they are named by labels that have changed")
         return
-    yield same("data", "files", version, digest([train.digest, test.digest, snapshot, transform]))
+    whole = same("data", "files", version, digest([train.digest, test.digest, snapshot, transform]))
+    if whole.state is State.CHANGED:
+        yield from _named(evidence)
+    yield whole
+
+
+def _named(evidence: Evidence) -> Iterator[Finding]:
+    """Name the files that have changed, where a list of them was kept."""
+    if isinstance(evidence.listed, Silence):
+        yield Finding("data", "names of files", State.UNASKED, found=evidence.listed.why)
+        return
+    for side, differs_by in evidence.listed.items():
+        for one in differs_by.first:
+            path = f"{side} {one.path}"
+            if one.found:
+                yield Finding("data", path, State.CHANGED, one.expected or "no such file", one.found)
+            else:
+                yield Finding("data", path, State.MISSING, one.expected)
+        if differs_by.more:
+            yield Finding("data", f"{side} more files", State.CHANGED, "as listed", f"{differs_by.more} that differ")
 
 
 def _labels(member: Mapping[str, JsonValue], evidence: Evidence) -> Finding:
@@ -320,7 +343,8 @@ def addresses(release: Release) -> tuple[str, ...]:
         ("evaluation", "report"),
         ("environment", "lock"),
     )
-    found = [release.metadata.annotations.get(DOCUMENT_ANNOTATION, ""), *signed(release).values()]
+    document = release.metadata.annotations.get(DOCUMENT_ANNOTATION, "")
+    found = [document, address_of_list(release), *signed(release).values()]
     for member, part in named:
         whole = members.get(member)
         found.append(text(whole.get(part), "uri") if isinstance(whole, dict) else "")
