@@ -14,6 +14,7 @@ from cdl.testing.artifacts_contract import ArtifactStoreContract
 from cdl.testing.builders import A_SHA, deployment, folder, owner, step_wish
 from cdl.testing.data_contract import NEWS, DataEngineContract, spec
 from cdl.testing.forge_contract import ForgeContract
+from cdl.testing.labelled_contract import LabelledDataContract
 from cdl.testing.labelling_contract import ANN, LabellingEngineContract
 from cdl.testing.labels_contract import LabelStoreContract
 from cdl.testing.ledger_contract import LedgerContract
@@ -21,6 +22,7 @@ from cdl.testing.memory import (
     MemoryArtifacts,
     MemoryData,
     MemoryForge,
+    MemoryLabelled,
     MemoryLabelling,
     MemoryLabels,
     MemoryLedger,
@@ -268,6 +270,15 @@ class TestMemoryLabels(LabelStoreContract):
     @pytest.fixture
     def engine(self):
         return MemoryLabels()
+
+
+class TestMemoryLabelled(LabelledDataContract):
+    @pytest.fixture
+    def engine(self):
+        return MemoryLabelled()
+
+    def beside(self, engine):
+        return engine.data
 
 
 class TestMemoryLabelling(LabellingEngineContract):

@@ -166,7 +166,7 @@ def test_a_person_sees_one_sentence_with_the_field_and_every_fault(cluster, name
     assert error.count("\n") == 1
     assert error.startswith("Error from server: ")
     assert "spec.steps[0]: give either uses" in error
-    assert "; spec.labels.from: found 'labelStudio': not available yet; available now: parent, file, column" in error
+    assert "; spec.labels: labelStudio goes with from: labelStudio, and from: labelStudio needs" in error
     assert "Traceback" not in error
 
 

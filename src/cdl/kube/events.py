@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TROUBLE = frozenset({Reason.ENGINE_UNAVAILABLE, Reason.INTERNAL_FAULT, Reason.OVER_BUDGET})
 """Reasons of `Reconciling` that are no progress."""
-AWAITED = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.DELETING})
+AWAITED = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_LABELS, Reason.DELETING})
 """Reasons of `Reconciling` that somebody waits to hear; the others are chatter."""
 
 SENTENCES = {
@@ -22,6 +22,7 @@ SENTENCES = {
     ConditionType.STALLED: "nothing goes on until a person acts",
     ConditionType.RECONCILING: "work is going on",
     ConditionType.DATA_READY: "a dataset version exists and passes its checks",
+    ConditionType.LABELS_READY: "people have labelled enough items",
     ConditionType.TRAINED: "the run ended with a checkpoint",
     ConditionType.GATES_PASSED: "the evaluation meets every gate",
     ConditionType.RELEASED: "the release exists",

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cdl.api.meta import Key
     from cdl.ports.artifacts import ArtifactStore
     from cdl.ports.data import DataEngine
+    from cdl.ports.labelled import LabelledData
+    from cdl.ports.labelling import LabellingEngine
     from cdl.ports.labels import LabelStore
     from cdl.ports.ledger import Ledger
     from cdl.ports.raw import RawPipelines
@@ -51,6 +53,10 @@ class Engines:
     """Where merge requests are asked for who agreed to what."""
     labels: LabelStore | None = None
     """Where the labels of dataset versions are put for people's queries; none where there is no database."""
+    people: LabellingEngine | None = None
+    """Where people are asked for labels; none where there is no such place."""
+    labelled: LabelledData | None = None
+    """Where their labels are kept; None: nobody is asked, as where a status stands for the data engine."""
 
 
 @dataclass(frozen=True, slots=True)

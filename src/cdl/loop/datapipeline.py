@@ -11,6 +11,7 @@ from cdl.ports.errors import Conflict, Rejected
 from cdl.reconcile import datapipeline as pure
 from cdl.reconcile.protection import pinned_by
 
+from .annotating import Annotating
 from .beside import Beside
 from .controller import Controller, Engines
 from .labels import Labelling
@@ -32,6 +33,7 @@ DataPipelines = Controller[DataPipeline, pure.Seen, DataPipelineStatus, pure.Act
 def controller(engines: Engines) -> DataPipelines:
     """Wire the kind to its engines."""
     labelling = Labelling(engines.data, engines.labels)
+    annotating = Annotating(engines.data, engines.labelled, engines.people)
     beside = Beside(engines.raw)
 
     def look(resource: DataPipeline, at: datetime) -> pure.Seen:
@@ -51,6 +53,7 @@ def controller(engines: Engines) -> DataPipelines:
             sources=engines.sources.look(resource.spec.sources),
             pinned_by=_held(engines.resources, resource),
             labels=labelling.look(resource),
+            labelling=annotating.look(resource, data.manifests, _borrowed(engines.resources, resource)),
             at=at,
         )
 
@@ -73,14 +76,18 @@ def controller(engines: Engines) -> DataPipelines:
                 beside.act(resource, action)
             case pure.ForgetData():
                 beside.let_go(resource)
+                annotating.let_go(resource)
                 engines.data.forget(resource.key)
+            case _:
+                annotating.act(resource, action)
 
     def forget(key: Key) -> None:
         _refuse_pinned(engines.resources, key)
         beside.forget(key)
+        annotating.forget(key)
         engines.data.forget(key)
 
-    slow = (pure.CollectSource, pure.Ingest, pure.KeepLabels)
+    slow = (pure.CollectSource, pure.Ingest, pure.KeepLabels, pure.AddTasks, pure.Arrange)
     return Controller(DataPipeline, look, pure.decide, act, lambda resource: resource.status, forget, slow)
 
 
@@ -90,6 +97,14 @@ def _ingest(engines: Engines, resource: DataPipeline, wanted: pure.Ingest) -> No
         # another DataPipeline with the same source fetched it in between
         raise Conflict(f"{resource.key}: its sources were fetched again while their files were laid out")
     engines.data.ingest(resource.key, wanted.side, wanted.key, folder)
+
+
+def _borrowed(store: ResourceStore, resource: DataPipeline) -> str:
+    """Name the project where people label for the DataPipeline that this one is a copy of."""
+    if not resource.metadata.like or not pure.is_asking(resource):
+        return ""
+    other = store.get(DataPipeline, resource.metadata.like, resource.metadata.name)
+    return other.status.labelling.project if other is not None and other.status.labelling is not None else ""
 
 
 def _shelf(artifacts: ArtifactStore, resource: DataPipeline) -> str:

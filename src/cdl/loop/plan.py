@@ -173,6 +173,7 @@ class Planner:
             lambda engines: datapipeline.controller(engines).look(wanted, self.at),
             data=_StandIn(lambda _, spec: remembered.data_seen(before, spec, self.programs)),
             sources=_StandIn(remembered.sources_seen),
+            labelled=None,
         )
         stages, ahead = pure.plan_data(pure.DataFacts(wanted, before, seen, remembered=not asked))
         self._data[wanted.metadata.namespace, wanted.metadata.name] = ahead

@@ -18,6 +18,8 @@ from .memory import (
     MemoryArtifacts,
     MemoryData,
     MemoryForge,
+    MemoryLabelled,
+    MemoryLabelling,
     MemoryLabels,
     MemoryLedger,
     MemoryRaw,
@@ -53,6 +55,8 @@ class World:
         self.resources = MemoryResources(self.weather["resources"])
         self.sources = MemorySources(folder, self.weather["sources"])
         self.data = MemoryData(self.weather["data"])
+        self.people = MemoryLabelling(Weather(sky=self.sky))
+        self.labelled = MemoryLabelled(self.data)
         self.raw = MemoryRaw(self.weather["data"])
         self.training = MemoryTraining(self.weather["training"])
         self.serving = MemoryServing(self.weather["serving"])
@@ -94,6 +98,8 @@ class World:
             raw=self.raw,
             forge=self.forges,
             labels=self.labels if self.keeps_labels else None,
+            people=self.people,
+            labelled=self.labelled,
         )
 
     def turn(self, key: Key) -> timedelta | None:

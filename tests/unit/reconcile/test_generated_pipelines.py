@@ -96,6 +96,14 @@ RAWS = st.builds(
         spout=st.just({}),
     ),
 )  # fmt: skip
+PEOPLE = fields(
+    template=often(st.sampled_from(["text-classification", "image-classification", "none"])),
+    choices=often(st.lists(st.sampled_from(["a", "b", ";", ""]), max_size=3)),
+    config=often(st.just("<View/>")),
+    minLabels=often(st.integers(-1, 3)),
+    sides=often(st.lists(st.sampled_from(["train", "test"]), max_size=3)),
+    mask=often(st.lists(st.sampled_from(["a+", "("]), max_size=1)),
+)
 SPECS = fields(
     sources=often(st.lists(SOURCES, max_size=3)),
     split=often(
@@ -107,6 +115,7 @@ SPECS = fields(
             **{
                 "from": often(st.sampled_from(["parent", "file", "column", "labelStudio"])),
                 "column": often(fields(**dict.fromkeys(("files", "id", "label"), often(st.text(max_size=4))))),
+                "labelStudio": often(PEOPLE),
             }
         )
     ),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from cdl.api.meta import Digest, Frozen, Name, Sha256, not_yet
+from cdl.api.duration import Duration
+from cdl.api.interfaces import interface
+from cdl.api.meta import Digest, Frozen, Name, Sha256
 from cdl.api.raw import MisplacedError, PipelineStatus, RawPipeline, in_order, name_of, project_of
 from cdl.api.rules import (
     CHECK_RULES,
     CHECK_SAYS_SOMETHING,
     ITEMS_ARE_CHECKED,
+    LABELS_ARE_ASKED,
     LABELS_FROM_COLUMN,
+    LABELS_FROM_LABEL_STUDIO,
     SIDES_ARE_KNOWN,
     STEP_PROGRAM,
 )
@@ -216,22 +221,80 @@ class Column(Frozen):
     label: str = Field("label", min_length=1, max_length=200, description="The column with that item's label.")
 
 
+class LabelStudio(Frozen):
+    """What people are asked in Label Studio, and when their answers count."""
+
+    template: Literal["text-classification", "image-classification"] | None = Field(
+        None, description="What an item is, and how it is shown; goes with choices."
+    )
+    choices: tuple[str, ...] = Field((), max_length=500, description="The labels to choose from, two or more.")
+    config: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100_000,
+        description="An interface of your own in Label Studio's XML; $text, $image and $item are an item's text, picture "
+        'and path, and of several questions the one with name="label" counts.',
+    )
+    title: str = Field("", max_length=50, description="What people see; empty: the DataPipeline's name.")
+    sides: tuple[Side, ...] = Field(
+        (Side.TRAIN,),
+        min_length=1,
+        max_length=2,
+        description="Whose items are labelled; a side that is not named has its parent directories as labels.",
+    )
+    min_labels: int | None = Field(
+        None, ge=1, description="How many items must be labelled before there is a dataset; absent: all of them."
+    )
+    votes: int = Field(1, ge=1, le=20, description="How many people must have labelled an item before it counts.")
+    settle: Duration = Field("30s", description="How long nobody must have said anything before labels are committed.")
+    mask: tuple[str, ...] = Field(
+        (),
+        max_length=50,
+        description="Patterns; what they match in a text is not shown to people, as names or numbers.",
+    )
+
+    @property
+    def interface(self) -> str:
+        """What is asked, in Label Studio's XML."""
+        return self.config if self.config is not None else interface(self.template or "", self.choices)
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if (self.config is None) is not bool(self.template or self.choices) or (not self.template) is bool(
+            self.choices
+        ):
+            raise LABELS_ARE_ASKED.refusal()
+        _ = self.interface
+        if len(set(self.sides)) < len(self.sides):
+            message = "sides: found one side twice"
+            raise ValueError(message)
+        for pattern in self.mask:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                message = f"mask: found {pattern!r}, which is no pattern: {error}"
+                raise ValueError(message) from error
+        return self
+
+
 class Labels(Frozen):
     """Where labels come from."""
 
-    source: Annotated[Literal["parent", "file", "column", "labelStudio"], not_yet("parent", "file", "column")] = Field(
-        "parent", alias="from", description="The parent directory's name, files of labels, or a column of tables."
+    source: Literal["parent", "file", "column", "labelStudio"] = Field(
+        "parent",
+        alias="from",
+        description="The parent directory's name, files of labels, a column of tables, or people in Label Studio.",
     )
     path: str = Field("*labels*", description="With from: file, which files hold labels (shell pattern).")
     column: Column | None = Field(None, description="With from: column, where in tables the labels stand.")
-    label_studio: Annotated[JsonValue, not_yet(None)] = Field(
-        None, description="The Label Studio project that labels come from."
-    )
+    label_studio: LabelStudio | None = Field(None, description="With from: labelStudio, what people are asked.")
 
     @model_validator(mode="after")
-    def _says_which_column(self) -> Self:
+    def _says_where(self) -> Self:
         if (self.source == "column") is not (self.column is not None):
             raise LABELS_FROM_COLUMN.refusal()
+        if (self.source == "labelStudio") is not (self.label_studio is not None):
+            raise LABELS_FROM_LABEL_STUDIO.refusal()
         return self
 
 
@@ -349,6 +412,26 @@ class LabelStoreStatus(Frozen):
     trouble: str = Field("", description="Why it is not the one of today, where it should be; it is tried again.")
 
 
+class LabellingStatus(Frozen):
+    """What people have said in Label Studio."""
+
+    project: str = Field("", description="Label Studio's own name of the project.")
+    asks: str = Field("", description="Stands for the title and the interface that the project was given last.")
+    tasks_for: str = Field("", description="Stands for the data whose items are tasks there.")
+    items: int = Field(0, description="Items that people can look at.")
+    labelled: int = Field(0, description="Items with enough votes for one label.")
+    needed: int = Field(0, description="How many must be labelled before there is a dataset.")
+    undecided: int = Field(0, description="Items that people call differently, as many one way as another.")
+    annotators: int = Field(0, description="People who said something that counts.")
+    agreement: float | None = Field(
+        None, description="Krippendorff's alpha over items that several people labelled; 1 is complete agreement."
+    )
+    passed_over: int = Field(0, description="Answers and files that could not be used.")
+    reasons: tuple[str, ...] = Field((), description="Why not, of the first of these.")
+    repo: str = Field("", description="Repository of the labels at the data engine.")
+    commit: str = Field("", description="Its newest commit.")
+
+
 class DataPipelineStatus(Status):
     """What the dataset is."""
 
@@ -362,6 +445,7 @@ class DataPipelineStatus(Status):
     fields_before: dict[str, str] = Field(default_factory=dict, description="The same of the dataset before it.")
     dataset: Dataset | None = None
     label_store: LabelStoreStatus | None = Field(None, description="Absent: no database keeps labels.")
+    labelling: LabellingStatus | None = Field(None, description="Absent: labels do not come from Label Studio.")
     pipelines: tuple[PipelineStatus, ...] = Field((), description="The pipelines of spec.pachyderm.")
     collected_for: datetime | None = Field(
         None, description="The newest due time of spec.schedule that sources were fetched for; counted from at first."

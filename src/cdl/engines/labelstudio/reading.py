@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from cdl.api.interfaces import QUESTION, SEVERAL, fault_of
 from cdl.ports.labelling import Annotation
-
-from .templates import QUESTION, SEVERAL, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

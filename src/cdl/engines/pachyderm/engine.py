@@ -18,11 +18,12 @@ from cdl.reconcile.release import SideFound
 
 from .difference import Memory, listing_of
 from .door import door, there
-from .intake import heal, rewrite
+from .intake import rewrite
 from .labels import labelled, rows_in
 from .programs import programs_below
 from .pulse import Pulse
 from .reading import Reader
+from .repos import ensure_repo, healed
 from .taking import Taking
 from .translate import (
     CODE,
@@ -335,24 +336,10 @@ class PachydermEngine:
         return self._reader.overlap(project_of(owner), made[Side.TEST], made[Side.TRAIN], nearest)
 
     def _heal(self, project: str, repo: pfs.Repo) -> CommitSeen | None:
-        """Close what a dead writer of ours left open, and give the newest commit whose content counts."""
-        newest = self._reader.branch_head(project, repo.name)
-        good = self._reader.good_head(project, repo.name, newest)
-        return heal(self._client, repo, newest, good)
+        return healed(self._client, self._reader, project, repo)
 
     def _ensure_repo(self, owner: Key, name: str) -> pfs.Repo:
-        project = project_of(owner)
-        repo = repo_named(project, name)
-        handle = pfs.Project(name=project)
-        if there(lambda: self._client.pfs.inspect_project(project=handle)) is None:
-            self._client.pfs.create_project(project=handle)
-        now = there(lambda: self._client.pfs.inspect_repo(repo=repo))
-        if now is None:
-            self._client.pfs.create_repo(repo=repo, description=owner_mark(owner), update=True)
-        elif self._reader.pipeline(project, name) is not None:
-            message = f"repository {name} is the output of a pipeline of that name; rename the DataPipeline"
-            raise Rejected(message)
-        return repo
+        return ensure_repo(self._client, self._reader, owner, name)
 
     def _strays(self, owner: Key, spec: DataPipelineSpec) -> tuple[StraySeen, ...]:
         wished = {pipeline_name(owner, step.name, side) for step in spec.steps for side in Side}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
-from cdl.reconcile.datapipeline import UnusableLabelsError, in_folders, in_tables, matching
+from cdl.reconcile.datapipeline import NOTE, UnusableLabelsError, in_folders, in_note, in_tables, matching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cdl.reconcile.datapipeline import LabelRow
 
     Read = Callable[[str], bytes]
-    """Gives the content of a file by its path."""
+    """Gives the content of a file by its path; nothing for a note that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,11 @@ def rows_in(files: Mapping[str, str], labels: Labels, read: Read) -> tuple[Label
     """Give the label rows; none where only training can read the files of labels.
 
     Raises:
-        UnusableLabelsError: tables do not say one label for each item.
+        UnusableLabelsError: tables do not say one label for each item, or somebody else wrote the note.
     """
     if labels.column is not None:
         return in_tables(((path, read(path)) for path in matching(files, labels.column.files)), labels.column)
-    return in_folders(sorted(files)) if labels.source == "parent" else ()
+    told = read(NOTE) if labels.source == "labelStudio" else b""
+    if told:
+        return in_note(told)
+    return () if labels.source == "file" else in_folders(sorted(files))

@@ -19,6 +19,7 @@ from .door import there
 from .translate import (
     BRANCH,
     JOB_STATE,
+    LABELLED,
     OVER,
     OWNER,
     RAW_OWNER,
@@ -26,6 +27,7 @@ from .translate import (
     commit_named,
     commit_seen,
     input_repo,
+    labels_repo,
     marked,
     notes_in,
     repo_named,
@@ -137,8 +139,8 @@ class Pulse:
             said = wire.parts(message)
             place, owner = _repo(_bytes(said, 1)), marked(_bytes(said, 4).decode(errors="replace"))
             if owner is not None and place.project == owner.namespace:
-                names = {input_repo(owner, side) for side in Side}
-                if place.name in names or place.name.endswith(TAKEN):
+                names = {*(input_repo(owner, side) for side in Side), labels_repo(owner)}
+                if place.name in names or place.name.endswith((TAKEN, LABELLED)):
                     self._inputs[place] = owner
             yield place
 

@@ -11,7 +11,7 @@ import grpc
 from pachyderm_sdk.api import pfs, pps
 
 from cdl.checks.prints import Overlap, overlap
-from cdl.reconcile.datapipeline import Report
+from cdl.reconcile.datapipeline import NOTE, Report
 
 from . import wire
 from .door import there
@@ -107,7 +107,9 @@ class Reader:
         return _remembered(self._files, key, lambda: tuple(wire.walk(self._client, handle)))
 
     def content(self, project: str, repo: str, commit: str, path: str) -> bytes:
-        """Give the content of a file; no path at Pachyderm holds what would make it a pattern."""
+        """Give the content of a file; no path at Pachyderm holds what would make it a pattern. No note is empty."""
+        if path == NOTE and not any(entry.path == NOTE for entry in self.files(project, repo, commit)):
+            return b""
         file = pfs.File(commit=commit_named(repo_named(project, repo), commit), path=path)
         return b"".join(piece.value for piece in self._client.pfs.get_file(file=file))
 
@@ -115,9 +117,9 @@ class Reader:
         """Count the labels of a finished commit; tables are read once."""
         files = read_by_training(self.files(project, repo, commit))
         read = partial(self.content, project, repo, commit)
-        if labels.column is None:
+        if labels.column is None and labels.source != "labelStudio":
             return labelled(files, labels, reported_rows, read)
-        key = (project, f"{repo}/{commit}", labels.column.model_dump_json())
+        key = (project, f"{repo}/{commit}", labels.column.model_dump_json() if labels.column else labels.source)
         return _remembered(self._labels, key, lambda: labelled(files, labels, reported_rows, read))
 
     def report(self, project: str, repo: str, commit: str) -> Report:
@@ -153,7 +155,7 @@ class Reader:
                 return None
             taken = note_of(found)
             if taken is not None:
-                made.append(taken.program)
+                made.extend([taken.program] if taken.program else [])
                 repo, commit = taken.reads, taken.input
                 continue
             if not found.reads:  # it comes from nothing that pachd knows: somebody wrote it

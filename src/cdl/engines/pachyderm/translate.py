@@ -36,6 +36,8 @@ RAW_OWNER = "cdl.dev/raw-owner"
 """Whose a pipeline is that people wrote themselves: no step, so never one too many."""
 TAKEN = "_taken"
 """Last part of the names of repositories whose content an equal step elsewhere made; no step is called so."""
+LABELLED = "_labelled"
+"""Last part of the names of repositories with files that people labelled."""
 NAME_LIMIT = 51
 REFUSED = re.compile(r"[^ -~]|[*?\[\]{}!()@+^]")
 """Characters that no path at Pachyderm has."""
@@ -91,11 +93,12 @@ class CommitSeen:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a commit says of itself that was taken over."""
+    """What a commit says of itself that was taken over, or holds files that people labelled."""
 
     wish: str
-    """Digest of the wish of the step that it stands for."""
+    """Digest of the wish of the step that it stands for; of labelled files, what stands for which they are."""
     program: str
+    """Empty: none was run."""
     reads: str
     """Repository of the same owner whose commit an equal step made it from."""
     input: str
@@ -144,6 +147,16 @@ def pipeline_name(owner: Key, step: str, side: Side) -> str:
 def taken_repo(owner: Key, step: str, side: Side) -> str:
     """Name the repository of what a step need not compute, because an equal one elsewhere did."""
     return f"{pipeline_name(owner, step, side)}{TAKEN}"
+
+
+def labels_repo(owner: Key) -> str:
+    """Name the repository of what people said."""
+    return f"{owner.name}-labels"
+
+
+def labelled_repo(owner: Key, side: Side) -> str:
+    """Name the repository of the files of a side that people labelled."""
+    return f"{input_repo(owner, side)}{LABELLED}"
 
 
 def reads_other(found: pps.PipelineInfo, repo: str) -> bool:

@@ -1,12 +1,26 @@
 """DataPipeline: from sources to one dataset version."""
 
 from .actions import Action, CollectSource, EnsureStep, ForgetData, Ingest, KeepLabels, KeepReport, RemoveStray
+from .answers import Answer, Item, Opinion
+from .asking import (
+    AddTasks,
+    Arrange,
+    AskingAction,
+    EnsureProject,
+    KeepAnswers,
+    asked_sides,
+    asks,
+    is_asking,
+)
 from .decide import decide
-from .labelled import LabelRow, UnusableLabelsError, in_folders, in_tables, matching
+from .labelled import NOTE, LabelRow, UnusableLabelsError, in_folders, in_note, in_tables, matching
 from .raw import EnsureRaw, RawSeen, RawWish, RemoveRaw, is_asked, raw_wishes
 from .reported import DOCUMENT, PAGE
 from .seen import (
+    ArrangedSeen,
     DataSeen,
+    KeptSeen,
+    LabellingSeen,
     LabelsSeen,
     ManifestSeen,
     Report,
@@ -20,19 +34,31 @@ from .wishes import StepWish, files_digest, ingest_key, transform_digest, wishes
 
 __all__ = [
     "DOCUMENT",
+    "NOTE",
     "PAGE",
     "Action",
+    "AddTasks",
+    "Answer",
+    "Arrange",
+    "ArrangedSeen",
+    "AskingAction",
     "CollectSource",
     "DataSeen",
+    "EnsureProject",
     "EnsureRaw",
     "EnsureStep",
     "ForgetData",
     "Ingest",
+    "Item",
+    "KeepAnswers",
     "KeepLabels",
     "KeepReport",
+    "KeptSeen",
     "LabelRow",
+    "LabellingSeen",
     "LabelsSeen",
     "ManifestSeen",
+    "Opinion",
     "RawSeen",
     "RawWish",
     "RemoveRaw",
@@ -45,12 +71,16 @@ __all__ = [
     "StepWish",
     "StraySeen",
     "UnusableLabelsError",
+    "asked_sides",
+    "asks",
     "decide",
     "files_digest",
     "in_folders",
+    "in_note",
     "in_tables",
     "ingest_key",
     "is_asked",
+    "is_asking",
     "matching",
     "raw_wishes",
     "transform_digest",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .asking import AddTasks, Arrange, EnsureProject, KeepAnswers
 from .raw import EnsureRaw, RemoveRaw
 
 if TYPE_CHECKING:
@@ -78,5 +79,17 @@ class ForgetData:
 
 
 Action = (
-    CollectSource | Ingest | EnsureStep | RemoveStray | KeepReport | KeepLabels | ForgetData | EnsureRaw | RemoveRaw
+    CollectSource
+    | Ingest
+    | EnsureStep
+    | RemoveStray
+    | KeepReport
+    | KeepLabels
+    | ForgetData
+    | EnsureRaw
+    | RemoveRaw
+    | EnsureProject
+    | AddTasks
+    | KeepAnswers
+    | Arrange
 )

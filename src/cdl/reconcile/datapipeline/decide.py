@@ -13,7 +13,8 @@ from cdl.reconcile.protection import data_is_kept
 from cdl.reconcile.summary import busy, stalled, suspended
 
 from .actions import CollectSource, EnsureStep, ForgetData, Ingest
-from .judge import judge
+from .asking import ask, is_asking, listening
+from .judge import is_refused, judge
 from .seen import SideSeen, StepSeen
 from .status import say
 from .timetable import due, outdated
@@ -47,7 +48,20 @@ def decide(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, A
             seen,
             stalled(Reason.INVALID_SPEC, f"spec.steps: uses {unknown[0]!r} is no built-in program; there are: {known}"),
         )
-    return _bring_data_in(resource, seen) or _run_steps(resource, seen) or judge(resource, seen)
+    return _bring_data_in(resource, seen) or _run_steps(resource, seen) or _label(resource, seen)
+
+
+def _label(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action]:
+    """Have people label what the steps left, where labels come from people, and judge the whole."""
+    if not is_asking(resource):
+        return judge(resource, seen)
+    if is_refused(resource, seen):  # nobody labels what is not good enough
+        return judge(resource, seen)
+    asked = ask(resource, seen)
+    if asked.doing is not None:
+        return say(resource, seen, asked.doing, asked.actions, asked.wait, asked.trouble)
+    said = judge(resource, replace(seen, manifests=asked.manifests))
+    return replace(said, look_again_after=listening(said.look_again_after))
 
 
 def _bring_data_in(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Action] | None:

@@ -60,6 +60,14 @@ def judge(resource: DataPipeline, seen: Seen) -> Decision[DataPipelineStatus, Ac
     return _with_labels(resource, seen, _with_raws(resource, seen, condition, made, report), made)
 
 
+def is_refused(resource: DataPipeline, seen: Seen) -> bool:
+    """The data break a check that no label mends."""
+    if any(m.label_fault for m in seen.manifests):
+        return False
+    broken = broken_checks(resource, seen, _dataset(resource.spec, seen).version)
+    return any(check.on_fail != "warn" for check, _ in broken)
+
+
 def _with_labels(resource: DataPipeline, seen: Seen, said: Said, made: Dataset) -> Said:
     """Put the labels of a dataset into the label store; what becomes of that never keeps the dataset waiting."""
     if seen.labels is None or seen.labels.newest == made.version:

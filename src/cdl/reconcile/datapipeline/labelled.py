@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,12 @@ from cdl.checks.tables import LINES, SEPARATORS, NoTableError, columns_of, is_ta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     from cdl.api.v1alpha1.datapipeline import Column
+
+
+NOTE = "/_labels.jsonl"
+"""Lies beside files that people labelled, no file of theirs: which label each item has, and who said so."""
 
 
 class UnusableLabelsError(ValueError):
@@ -34,6 +39,24 @@ def in_folders(paths: Iterable[str]) -> tuple[LabelRow, ...]:
     """Label each file by the folder it lies in, in the order given; one that lies at the top has no label."""
     folders = ((path, path.rpartition("/")[0].rpartition("/")[2]) for path in paths)
     return tuple(LabelRow(path, folder) for path, folder in folders if folder)
+
+
+def in_note(content: bytes) -> tuple[LabelRow, ...]:
+    """Read the note beside files that people labelled, ordered by item.
+
+    Raises:
+        UnusableLabelsError: somebody else wrote it.
+    """
+    try:
+        told = [json.loads(line) for line in content.decode().splitlines()]
+        found = [
+            LabelRow(str(one["item"]), str(one["label"]), str(one["annotator"]), datetime.fromisoformat(one["at"]))
+            for one in told
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{NOTE}: is not what was written there: {error}"
+        raise UnusableLabelsError(message) from error
+    return tuple(sorted(found, key=lambda row: row.item))
 
 
 def matching(paths: Iterable[str], pattern: str) -> list[str]:

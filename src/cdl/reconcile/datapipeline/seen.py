@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from cdl.checks.prints import Overlap
 
+    from .answers import Item, Opinion
     from .raw import RawSeen
 
 
@@ -94,6 +95,45 @@ class ManifestSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrangedSeen:
+    """The files of a side that people labelled, each in a folder called as its label."""
+
+    key: str
+    """What they were made from."""
+    manifest: ManifestSeen
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSeen:
+    """What the data engine has of labels that people gave."""
+
+    repo: str
+    commit: str = ""
+    key: str = ""
+    """What the newest commit was made from; both empty: there is none."""
+    arranged: tuple[ArrangedSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LabellingSeen:
+    """What there is of labels that people give."""
+
+    absent: str = ""
+    """One sentence where nobody can be asked."""
+    project: str = ""
+    """The labelling engine's name of the project; empty: none is known to ask what is wished."""
+    tasks_for: str = ""
+    """What tasks were made for last."""
+    items: tuple[Item, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    unusable: tuple[str, ...] = ()
+    """Why answers and files are passed over, a sentence each."""
+    kept: KeptSeen = field(default_factory=lambda: KeptSeen(""))
+    borrowed: bool = False
+    """People are asked by another DataPipeline, whose copy this one is."""
+
+
+@dataclass(frozen=True, slots=True)
 class StraySeen:
     """A pipeline of this resource that no step of its spec asks for."""
 
@@ -144,5 +184,7 @@ class Seen(DataSeen):
     """Addresses on that shelf where something lies, of those the status names."""
     labels: LabelsSeen | None = None
     """None: there is no label store."""
+    labelling: LabellingSeen | None = None
+    """None: labels do not come from people, or the steps are not done, and nobody was asked."""
     pinned_by: tuple[str, ...] = ()
     """Releases made from this pipeline's commits; only asked for when it is to go."""

@@ -13,11 +13,12 @@ from cdl.api.v1alpha1.datapipeline import (
     RepoStatus,
     Side,
 )
-from cdl.reconcile.decision import SOON, Decision
+from cdl.reconcile.decision import SOON, Decision, until
 from cdl.reconcile.summary import remembered, settled
 
+from .asking import labelling_told, labels_ready
 from .raw import told
-from .timetable import appointment, times
+from .timetable import times
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -45,6 +46,8 @@ def say(
     if condition.type is not ConditionType.DATA_READY:
         kept = old.condition(ConditionType.DATA_READY)
         conditions += (kept,) if kept is not None else ()
+    labelled = labels_ready(resource, seen)
+    conditions += (labelled,) if labelled is not None else ()
     current = dataset or old.dataset
     made = dataset is not None and (old.dataset is None or old.dataset.version != dataset.version)
     history = (
@@ -73,12 +76,15 @@ def say(
         fields_before=old.fields if made else old.fields_before,
         dataset=current,
         label_store=_label_store(seen),
+        labelling=labelling_told(resource, seen),
         pipelines=told(resource, seen.raws),
         collected_for=collected_for,
         next_fetch_at=next_fetch_at,
     )
     going_on = any(c.type is ConditionType.RECONCILING for c in conditions)
-    return Decision(status, actions, (wait or SOON) if going_on else appointment(resource, seen, next_fetch_at))
+    return Decision(
+        status, actions, (wait or SOON) if going_on else until(next_fetch_at, seen.at, resource.spec.interval)
+    )
 
 
 def _label_store(seen: Seen) -> LabelStoreStatus | None:

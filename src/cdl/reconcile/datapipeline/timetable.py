@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdl.api.duration import length
 from cdl.api.schedule import newest_due, next_due
-from cdl.reconcile.decision import Appointment
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from cdl.api.v1alpha1.datapipeline import DataPipeline, Source
 
@@ -52,11 +50,3 @@ def times(resource: DataPipeline, seen: Seen) -> Times:
     if at is not None and not any(outdated(source, seen, at) for source in spec.sources):
         since = at
     return Times(since, next_due(spec.schedule, since))
-
-
-def appointment(resource: DataPipeline, seen: Seen, coming: datetime | None) -> timedelta | None:
-    """Say how long it is to the next due time; None: a look comes before it anyway."""
-    if coming is None:
-        return None
-    wait = coming - seen.at
-    return Appointment(seconds=max(wait.total_seconds(), 0)) if wait < length(resource.spec.interval) else None

@@ -3,6 +3,7 @@
 from .artifacts import MemoryArtifacts
 from .data import MemoryData
 from .forge import MemoryForge
+from .labelled import MemoryLabelled
 from .labelling import MemoryLabelling
 from .labels import MemoryLabels
 from .ledger import MemoryLedger
@@ -17,6 +18,7 @@ __all__ = [
     "MemoryArtifacts",
     "MemoryData",
     "MemoryForge",
+    "MemoryLabelled",
     "MemoryLabelling",
     "MemoryLabels",
     "MemoryLedger",

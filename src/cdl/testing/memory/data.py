@@ -15,6 +15,7 @@ from cdl.api.v1alpha1.datapipeline import JobStatus, Side
 from cdl.checks.prints import Overlap, overlap, print_of
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import (
+    NOTE,
     DataSeen,
     LabelRow,
     ManifestSeen,
@@ -26,6 +27,7 @@ from cdl.reconcile.datapipeline import (
     UnusableLabelsError,
     files_digest,
     in_folders,
+    in_note,
     in_tables,
     matching,
 )
@@ -89,6 +91,8 @@ class Owned:
     commits: dict[tuple[Side, str], list[Commit]] = field(default_factory=dict)
     """Everything that was ever committed, by side and step; the input repository's step is empty."""
     processed: Counter[tuple[Side, str]] = field(default_factory=Counter)
+    beside: dict[str, list[Commit]] = field(default_factory=dict)
+    """Everything that was ever committed to repositories beside these, by the repository's name."""
 
     def read_by(self, side: Side, pipeline: Pipeline) -> Commit | None:
         """What a pipeline reads now."""
@@ -154,6 +158,22 @@ class MemoryData:
             self._commit(owned, side, owned.half.pop(side), key)
             self.commits[owner, side, key] += 1
 
+    def owned(self, owner: Key) -> Owned:
+        """Give everything of an owner."""
+        return self._owners.get(owner, Owned())
+
+    def beside(self, owner: Key, repo: str) -> list[Commit]:
+        """Give the commits of a repository beside the others, to add one."""
+        return self._owners.setdefault(owner, Owned()).beside.setdefault(repo, [])
+
+    def fresh(self) -> str:
+        """Name a commit."""
+        return f"c{next(self._numbers)}"
+
+    def counted(self, files: Files, labels: Labels) -> tuple[str, str, int, str]:
+        """Give the digest of files and of their labels, how many labels there are, and what is wrong with them."""
+        return _counted(files, labels)
+
     def processed(self, owner: Key) -> Counter[tuple[Side, str]]:
         """How many datums each step of the owner ever processed, skipped ones left out."""
         return self._owners.get(owner, Owned()).processed.copy()
@@ -212,13 +232,13 @@ class MemoryData:
     def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str] | None:
         """Give the files of a finished commit, path to digest; None: the commit is not there."""
         with self.weather.call(f"manifest of {repo}"):
-            found = self._committed(repo, commit, namespace)
+            found = self.committed(repo, commit, namespace)
             return _manifest_of(found.files) if found is not None else None
 
     def evidence(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> SideFound | None:
         """Say what a finished commit amounts to, with the programs that made it."""
         with self.weather.call(f"evidence of {repo}"):
-            found = self._committed(repo, commit, namespace)
+            found = self.committed(repo, commit, namespace)
             if found is None:
                 return None
             files, snapshot, rows, _ = _counted(found.files, labels)
@@ -231,7 +251,7 @@ class MemoryData:
             Rejected: tables do not say one label for each item.
         """
         with self.weather.call(f"labels of {repo}"):
-            found = self._committed(repo, commit, namespace)
+            found = self.committed(repo, commit, namespace)
             try:
                 return _rows(found.files, labels) if found is not None else None
             except UnusableLabelsError as error:
@@ -244,21 +264,28 @@ class MemoryData:
             Rejected: the commit is not there.
         """
         with self.weather.call(f"export of {repo}"):
-            found = self._committed(repo, commit, namespace)
+            found = self.committed(repo, commit, namespace)
             if found is None:
                 message = f"commit {commit} of {repo}: there is no such finished commit"
                 raise Rejected(message)
             for path, content in found.files.items():
+                if path.startswith("_"):
+                    continue
                 place = folder / path.lstrip("/")
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
 
-    def _committed(self, repo: str, commit: str, namespace: str) -> Commit | None:
+    def committed(self, repo: str, commit: str, namespace: str) -> Commit | None:
+        """Give a finished commit."""
         for owner, owned in self._owners.items():
             for (side, step), commits in owned.commits.items():
                 found = next((c for c in commits if c.id == commit and c.finished), None)
                 if found is not None and (owner.namespace, _repo(owner, side, step)) == (namespace, repo):
                     return found
+            commits = owned.beside.get(repo, []) if owner.namespace == namespace else []
+            found = next((c for c in commits if c.id == commit and c.finished), None)
+            if found is not None:
+                return found
         return None
 
     def beat(self) -> Mapping[Key, str]:
@@ -355,6 +382,7 @@ def _process(pipeline: Pipeline, commit: Commit, output: Commit, job: JobStatus)
 
 def _beat(owned: Owned) -> str:
     heads = [[side, commit.id] for side, commit in sorted(owned.inputs.items())]
+    heads += [[repo, commits[-1].id] for repo, commits in sorted(owned.beside.items())]
     pipelines: list[object] = []
     for (side, step), p in sorted(owned.pipelines.items()):
         head, job = p.output.id if p.output else "", p.job.model_dump(mode="json") if p.job else None
@@ -435,6 +463,9 @@ def _counted(files: Files, labels: Labels) -> tuple[str, str, int, str]:
 
 
 def _rows(files: Files, labels: Labels) -> tuple[LabelRow, ...]:
+    told = files.get(NOTE.lstrip("/"), b"") if labels.source == "labelStudio" else b""
+    if told:
+        return in_note(told)
     if labels.column is None:
         return in_folders(f"/{path}" for path in sorted(files))
     named = {f"/{path}": content for path, content in files.items()}
@@ -442,7 +473,7 @@ def _rows(files: Files, labels: Labels) -> tuple[LabelRow, ...]:
 
 
 def _manifest_of(files: Files) -> dict[str, str]:
-    return {f"/{path}": hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    return {f"/{path}": hashlib.sha256(raw).hexdigest() for path, raw in files.items() if not path.startswith("_")}
 
 
 def _digest(files: Files) -> str:
