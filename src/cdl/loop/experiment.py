@@ -12,12 +12,18 @@ from cdl.api.v1alpha1.experiment import ExperimentStatus
 from cdl.api.v1alpha1.release import ApprovalState, ApprovalStatus, ReleaseSpec
 from cdl.ports.errors import Rejected
 from cdl.reconcile import experiment as pure
+from cdl.reconcile.experiment import withdraw
+from cdl.reconcile.experiment.beginning import begins
 from cdl.reconcile.experiment.members import DOCUMENT
+from cdl.reconcile.experiment.seen import WithdrawApproval
 from cdl.reconcile.release import APPROVAL_EXPIRES, APPROVAL_ROLE, REASON, VALIDATOR, counting, sentence
 
+from .compared import with_compared
 from .controller import Controller, Engines
-from .release import record_approval
+from .listing import files_kept
+from .release import record_approval, withdraw_approval
 from .review import with_others
+from .starts import starts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,8 +52,11 @@ def controller(engines: Engines) -> Experiments:
             runs=engines.training.look(resource.key),
             releases=tuple(_seen(r, at) for r in releases if r.spec.model == resource.spec.model.name),
             shelf=engines.artifacts.shelf,
+            starts=starts(engines, resource, releases, at),
         )
-        return with_others(engines, resource, seen)
+        resource = begins(resource, seen)
+        seen = with_others(engines, resource, with_compared(engines, resource, seen))
+        return with_compared(engines, resource, seen)
 
     def act(resource: Experiment, action: pure.Action) -> None:
         match action:
@@ -65,10 +74,12 @@ def controller(engines: Engines) -> Experiments:
                 approved = ApprovalState.APPROVED
                 approval = ApprovalStatus(state=approved, by=by, at=at, digest=digest, merge_request=request)
                 record_approval(engines, resource.metadata.namespace, release, approval)
+            case WithdrawApproval(release, digest, why, at):
+                withdraw_approval(engines, resource.metadata.namespace, release, digest, why, at)
             case pure.ForgetRuns():
                 engines.training.forget(resource.key)
 
-    return Controller(Experiment, look, pure.decide, act, lambda resource: resource.status, engines.training.forget)
+    return Controller(Experiment, look, withdraw.decide, act, lambda resource: resource.status, engines.training.forget)
 
 
 def write_release(engines: Engines, resource: Experiment, action: pure.WriteRelease | pure.AdoptRelease) -> None:
@@ -80,12 +91,13 @@ def write_release(engines: Engines, resource: Experiment, action: pure.WriteRele
     version = engines.training.register(resource.metadata.namespace, action.model, action.checkpoint, action.digest)
     spec = ReleaseSpec(model=action.model, version=version, digest=action.digest, members=dict(action.members))
     document = engines.artifacts.keep(canonical(spec.model_dump(mode="json", by_alias=True)), DOCUMENT)
+    beside = {DOCUMENT_ANNOTATION: document, **files_kept(engines, resource.metadata.namespace, action.members)}
     release = Release(
         metadata=Metadata(
             name=f"{action.model}-{version}",
             namespace=resource.metadata.namespace,
             labels={MODEL_LABEL: action.model, EXPERIMENT_LABEL: resource.metadata.name},
-            annotations={DOCUMENT_ANNOTATION: document, **_origin(resource), **_asked_of_an_approval(resource)},
+            annotations={**beside, **_origin(resource), **_asked_of_an_approval(resource)},
         ),
         spec=spec,
     )
@@ -122,6 +134,7 @@ def _seen(release: Release, at: datetime) -> pure.ReleaseSeen:
         void=REASON[approval.voided] if approval.voided is not None else Reason.REJECTED,
         standing=sentence(release, approval),
         members=spec.members,
+        backed=approval.merge_request if approval.attestation else None,
     )
 
 

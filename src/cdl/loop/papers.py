@@ -52,15 +52,22 @@ def document(artifacts: ArtifactStore, release: Release, *path: str) -> dict[str
     uri, digest = said.get("uri"), said.get("digest")
     if not isinstance(uri, str) or not isinstance(digest, str):
         return {}
-    return _read(artifacts, f"{release.metadata.name}: {'.'.join(path)}", uri, digest.removeprefix("sha256:"))
+    return read_document(artifacts, f"{release.metadata.name}: {'.'.join(path)}", uri, digest.removeprefix("sha256:"))
 
 
 def _statement(artifacts: ArtifactStore, release: Release, what: str, uri: str) -> dict[str, JsonValue]:
     """Read a signed envelope, whose name is its digest."""
-    return _read(artifacts, f"{release.metadata.name}: {what}", uri, PurePosixPath(uri).name.removesuffix(ENVELOPE))
+    return read_document(
+        artifacts, f"{release.metadata.name}: {what}", uri, PurePosixPath(uri).name.removesuffix(ENVELOPE)
+    )
 
 
-def _read(artifacts: ArtifactStore, named: str, uri: str, sha256: str) -> dict[str, JsonValue]:
+def read_document(artifacts: ArtifactStore, named: str, uri: str, sha256: str) -> dict[str, JsonValue]:
+    """Read a kept JSON object by its address and digest.
+
+    Raises:
+        Rejected: it is missing, or is not what its digest says.
+    """
     try:
         found = json.loads(artifacts.fetch(uri, sha256).read_bytes())
     except Rejected as error:

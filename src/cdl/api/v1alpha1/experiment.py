@@ -11,10 +11,18 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from cdl.api.canonical import canonical
 from cdl.api.duration import Duration
 from cdl.api.meta import Digest, Frozen, ModelName, Name, Sha256, not_yet
-from cdl.api.rules import CODE_FROM_ARCHIVE, DATA_FROM_PIPELINE, GATE_IS_BOUNDED
+from cdl.api.rules import (
+    CODE_FROM_ARCHIVE,
+    DATA_FROM_PIPELINE,
+    DROP_IS_AGAINST,
+    GATE_IS_BOUNDED,
+    GATE_IS_OF_ONE,
+)
+from cdl.api.schedule import Schedule
 
 from .datapipeline import Dataset
 from .resource import Resource, Spec, Status
+from .warmstart import WarmPolicy, WarmStart, WarmStartStatus
 
 
 class DataRef(Frozen):
@@ -61,37 +69,43 @@ class Code(Frozen):
         return self
 
 
-class WarmStart(Frozen):
-    """Start from weights of an earlier version."""
-
-    policy: Annotated[Literal["none", "weights", "freeze"], not_yet("none")] = Field(
-        "none", description="Whether and how earlier weights are used."
-    )
-    source: Annotated[JsonValue, not_yet(None)] = Field(
-        None, alias="from", description="Whose weights: model and version."
-    )
-    freeze: Annotated[tuple[str, ...], not_yet(())] = Field(
-        (), max_length=100, description="Layers that keep their weights (shell patterns)."
-    )
-
-
 class Gate(Frozen):
     """What the evaluation must show before a Release may exist."""
 
-    metric: str = Field(min_length=1, description="A metric that the evaluation reports.")
+    metric: str = Field(min_length=1, description="A metric that the evaluation reports, or a cost as size_bytes.")
+    of_class: str = Field(
+        "", alias="class", max_length=200, description="The metric of this class; *: of each. Empty: of all items."
+    )
+    group: str = Field(
+        "",
+        max_length=200,
+        description="The metric of the items of this group, as name=value; name=*: of each value, *: of each group.",
+    )
     min: float | None = Field(None, allow_inf_nan=False, description="Least value that passes.")
     max: float | None = Field(None, allow_inf_nan=False, description="Greatest value that passes.")
-    against: Annotated[str | None, not_yet(None)] = Field(
-        None, max_length=100, description="A version of the model to compare with."
+    against: Literal["production"] | None = Field(
+        None,
+        description="Compare with the Release that answers, item by item on the same test commit: what is worse by "
+        "more than chance does not pass.",
     )
-    max_drop: Annotated[float | None, not_yet(None)] = Field(
-        None, description="With against: the most that may be lost."
+    max_drop: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="With against: the most that may be lost. It must be shown: the 95 % interval of the difference "
+        "may not reach below it.",
     )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
-        if self.min is None and self.max is None:
+        bounds = self.min is not None or self.max is not None
+        if bounds == (self.against is not None):
             raise GATE_IS_BOUNDED.refusal()
+        if self.max_drop is not None and self.against is None:
+            raise DROP_IS_AGAINST.refusal()
+        if self.of_class and self.group:
+            raise GATE_IS_OF_ONE.refusal()
         return self
 
 
@@ -148,12 +162,17 @@ class Retrain(Frozen):
     """When to train again."""
 
     on_data: bool = Field(True, description="A new dataset version starts a new run.")
-    schedule: Annotated[str, not_yet("")] = Field(
-        "", max_length=100, description="Cron expression: when to train again."
+    schedule: Schedule = Field(
+        "",
+        max_length=100,
+        description="When to train again although nothing changed, in UTC: a cron expression of five fields, @hourly, "
+        "@daily, @weekly, @monthly, @yearly, or @every with a time as in 90s or 1h30m.",
     )
     on_drift: Annotated[bool, not_yet(False)] = Field(False, description="Drift that serving saw starts a new run.")
-    min_interval: Annotated[Duration, not_yet("0s")] = Field(
-        "0s", max_length=40, description="Least time between two runs."
+    min_interval: Duration = Field(
+        "0s",
+        max_length=40,
+        description="Least time from the beginning of a run to the next one that new data or the clock ask for.",
     )
 
 
@@ -183,6 +202,17 @@ class ExperimentSpec(Spec):
         """A run's key is a digest of this; what has no canonical form cannot have a key."""
         canonical(config)
         return config
+
+    @model_validator(mode="after")
+    def _begins_once(self) -> Self:
+        searcher = self.config.get("searcher")
+        if self.warm_start.policy is WarmPolicy.NONE or not isinstance(searcher, dict):
+            return self
+        given = next((name for name in ("source_checkpoint_uuid", "source_trial_id") if searcher.get(name)), None)
+        if given is not None:
+            message = f"config.searcher.{given} and warmStart both say what to begin with; give one of them"
+            raise ValueError(message)
+        return self
 
 
 class RunStatus(Frozen):
@@ -237,9 +267,19 @@ class GateStatus(Frozen):
     """One gate and how it went."""
 
     metric: str = Field(description="The metric.")
+    of_class: str = Field("", alias="class", description="The class it is of.")
+    group: str = Field("", description="The group it is of.")
     value: float | None = Field(None, description="What the evaluation found; absent when it reported no such metric.")
     min: float | None = Field(None, description="Least value that passes.")
     max: float | None = Field(None, description="Greatest value that passes.")
+    against: str = Field("", description="The Release compared with.")
+    max_drop: float | None = Field(None, description="The most that may be lost against it.")
+    production: float | None = Field(None, description="What the same items showed of it.")
+    interval: tuple[float, ...] = Field(
+        (), max_length=2, description="Between these the true difference lies in 95 of 100 cases."
+    )
+    p: float | None = Field(None, description="Probability of so large a difference by chance alone.")
+    words: str = Field("", description="Why it went so, where figures do not say it all.")
     passed: bool = Field(description="The gate was met.")
 
 
@@ -248,8 +288,14 @@ class EvaluationStatus(Frozen):
 
     run: str = Field("", description="The engine's name of the evaluation.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Metrics on the test side.")
+    intervals: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict, description="Between which values each lies in 95 of 100 cases."
+    )
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict, description="Metrics of each class.")
+    per_group: dict[str, dict[str, float]] = Field(default_factory=dict, description="Metrics of each group of items.")
+    costs: dict[str, float] = Field(default_factory=dict, description="What an answer costs, and the model's size.")
     against: str = Field("", description="The version compared with.")
+    looks: int | None = Field(None, description="How often this test commit was evaluated on, this time included.")
     gates: tuple[GateStatus, ...] = Field((), description="How each gate went.")
     started_at: datetime | None = Field(None, description="When it began.")
     finished_at: datetime | None = Field(None, description="When it ended.")
@@ -273,7 +319,14 @@ class ExperimentStatus(Status):
     evaluation: EvaluationStatus | None = None
     model_version: int | None = Field(None, description="Version of the newest Release of this experiment.")
     release: str = Field("", description="Name of that Release.")
+    warm_start: WarmStartStatus | None = None
     cost: Cost = Cost()
+    retrained_for: datetime | None = Field(
+        None, description="The newest due time of retrain.schedule that a run began for; counted from at first."
+    )
+    next_retrain_at: datetime | None = Field(
+        None, description="When a run may be asked for next, by retrain.schedule or for new data that waits."
+    )
 
 
 class Experiment(Resource):

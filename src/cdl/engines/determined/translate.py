@@ -11,7 +11,7 @@ import yaml
 from determined.common.api.bindings import checkpointv1State, experimentv1State, trialv1State
 
 from cdl.api.v1alpha1.experiment import TrialStatus
-from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase
+from cdl.reconcile.experiment import CheckpointSeen, Measurement, RunPhase, measured
 from cdl.reconcile.release import CheckpointFound
 
 if TYPE_CHECKING:
@@ -193,18 +193,9 @@ def _file(folder: str, uuid: str) -> str:
 
 def measurement_of(document: Mapping[str, JsonValue]) -> Measurement:
     """Read what an evaluation reported under the group `evaluation`."""
-    per_class, checkpoint = _table(document.get("perClass")), _table(document.get("checkpoint"))
-    return Measurement(
-        metrics=_numbers(document.get("metrics")),
-        per_class={name: _numbers(row) for name, row in per_class.items()},
-        files={path: str(sha) for path, sha in _table(checkpoint.get("files")).items()},
-        environment=_table(document.get("environment")),
-        raw=dict(document),
-    )
-
-
-def _numbers(value: JsonValue) -> dict[str, float]:
-    return {name: n for name, v in _table(value).items() if (n := number(v)) is not None}
+    files = _table(_table(document.get("checkpoint")).get("files"))
+    environment = _table(document.get("environment"))
+    return measured(document, {path: str(sha) for path, sha in files.items()}, dict(document), environment)
 
 
 def _table(value: JsonValue) -> dict[str, JsonValue]:

@@ -1,9 +1,10 @@
 """Experiment: from a dataset version and code to an approved Release."""
 
-from .adopt import substance, wish, wish_behind
-from .decide import asks, decide, evaluation_key, train_key, wants_adoptable
+from .adopt import measured, substance, wish, wish_behind
+from .decide import asks, current_key, decide, evaluation_key, wants_adoptable, wants_production, wants_report
 from .found import Point, TrialFound
 from .members import content_digest, release_members
+from .retraining import due_time, in_words, train_key
 from .review import needs_shown
 from .seen import (
     Action,
@@ -14,6 +15,7 @@ from .seen import (
     CheckpointSeen,
     ForgetRuns,
     Measurement,
+    ProductionSeen,
     ReleaseSeen,
     ReviewSeen,
     RunPhase,
@@ -36,6 +38,7 @@ __all__ = [
     "ForgetRuns",
     "Measurement",
     "Point",
+    "ProductionSeen",
     "ReleaseSeen",
     "ReviewSeen",
     "RunPhase",
@@ -49,13 +52,19 @@ __all__ = [
     "asks",
     "content_digest",
     "count_trials",
+    "current_key",
     "decide",
+    "due_time",
     "evaluation_key",
+    "in_words",
+    "measured",
     "needs_shown",
     "release_members",
     "substance",
     "train_key",
     "wants_adoptable",
+    "wants_production",
+    "wants_report",
     "wish",
     "wish_behind",
 ]

@@ -7,6 +7,7 @@ that evaluates.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
@@ -14,8 +15,10 @@ from cdl.api.v1alpha1.experiment import ApprovalPolicy
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile.origin import ADOPTED_FROM, TRAINED_ON, adopted_from, named, trained_on
 
-from .members import data_member, serving_member
+from .members import data_member, essence, serving_member
+from .retraining import start_of
 from .seen import CheckpointSeen, Measurement, RunPhase, RunSeen
+from .warm import start_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +40,9 @@ def wish(resource: Experiment, version: str) -> str:
     """
     archive = resource.spec.code.archive
     trains = f"sha256:{archive.sha256}" if archive else None
-    return digest([trains, digest(resource.spec.config), resource.spec.evaluation.entrypoint, version])
+    start = start_of(resource, version)
+    begins: list[JsonValue] = [] if start is None else [start.plain()]
+    return digest([trains, digest(resource.spec.config), resource.spec.evaluation.entrypoint, version, *begins])
 
 
 def wish_behind(members: Members) -> str:
@@ -45,12 +50,14 @@ def wish_behind(members: Members) -> str:
     config = _part(_part(members, "experiment"), "config").get("digest")
     entrypoint = _part(members, "evaluation").get("entrypoint")
     trains = _part(_part(members, "code"), "model").get("digest")
-    return digest([trains, config, entrypoint, _part(members, "data").get("version")])
+    start = start_behind(members)
+    begins: list[JsonValue] = [] if start is None else [start.plain()]
+    return digest([trains, config, entrypoint, _part(members, "data").get("version"), *begins])
 
 
 def substance(members: Members) -> str:
     """Stand for what a Release consists of, wherever its data lie: what an adopted one has in common with the other."""
-    rest = {name: value for name, value in members.items() if name not in {"git", "data"}}
+    rest = {name: value for name, value in essence(members).items() if name not in {"git", "data"}}
     return digest({**rest, "data": _part(members, "data").get("version")})
 
 
@@ -82,24 +89,59 @@ def _answers_alike(members: Members, code: Code) -> bool:
     return (theirs.get("digest"), theirs.get("entrypoint")) == ours
 
 
-def runs_behind(members: Members, key: str) -> tuple[RunSeen, CheckpointSeen, RunSeen, Measurement] | None:
-    """Give the run and the evaluation that members tell of, as if they were of this key; None: in no words of today."""
-    trained, kept, measured = (_part(members, name) for name in ("experiment", "checkpoint", "evaluation"))
+def runs_behind(
+    members: Members, key: str, report: Mapping[str, JsonValue] | None = None
+) -> tuple[RunSeen, CheckpointSeen, RunSeen, Measurement] | None:
+    """Give the run and the evaluation that members tell of, as if they were of this key; None: in no words of today.
+
+    The report tells what members leave out.
+    """
+    trained, kept, told = (_part(members, name) for name in ("experiment", "checkpoint", "evaluation"))
     trial, metric, uuid = trained.get("trial"), trained.get("metric"), kept.get("uuid")
     if not (isinstance(trial, int) and isinstance(metric, int | float) and isinstance(uuid, str)):
         return None
     best = CheckpointSeen(uuid, str(kept.get("uri")), trial, float(metric), _part(trained, "hparams"))
-    figures = {k: float(v) for k, v in _part(measured, "metrics").items() if isinstance(v, int | float)}
     files = {k: str(v) for k, v in _part(kept, "files").items()}
-    measurement = Measurement(figures, {}, files, {}, {})
+    measurement = measured({**(report or {}), **told}, files, report or {})
     run = RunSeen(key=key, id=str(trained.get("run")), phase=RunPhase.SUCCEEDED, best=best)
     evaluation = RunSeen(
-        key=str(measured.get("run")),
-        id=str(measured.get("run")),
+        key=str(told.get("run")),
+        id=str(told.get("run")),
         phase=RunPhase.SUCCEEDED,
         measurement=measurement,
     )
     return run, best, evaluation, measurement
+
+
+def measured(
+    told: Members, files: Mapping[str, str], report: Members, environment: Members | None = None
+) -> Measurement:
+    """Read what an evaluation found, as its report says it or the member that was made of it."""
+    return Measurement(
+        metrics=_numbers(told.get("metrics")),
+        per_class=_rows(told.get("perClass")),
+        files=files,
+        environment=environment or {},
+        raw=report,
+        per_group=_rows(told.get("perGroup")),
+        intervals={k: b for k, v in _part(told, "intervals").items() if (b := _bounds(v)) is not None},
+        costs=_numbers(told.get("costs")),
+    )
+
+
+def _rows(found: JsonValue) -> dict[str, dict[str, float]]:
+    return {name: _numbers(row) for name, row in found.items()} if isinstance(found, dict) else {}
+
+
+def _numbers(found: JsonValue) -> dict[str, float]:
+    """Leave out what is no finite number; the wire writes such figures as words."""
+    rows = found.items() if isinstance(found, dict) else ()
+    return {k: float(v) for k, v in rows if isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v)}
+
+
+def _bounds(found: JsonValue) -> tuple[float, float] | None:
+    low, high = found if isinstance(found, list) and len(found) == 2 else (None, None)
+    return (float(low), float(high)) if isinstance(low, int | float) and isinstance(high, int | float) else None
 
 
 def own_release(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen | None) -> ReleaseSeen | None:

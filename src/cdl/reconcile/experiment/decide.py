@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import short
@@ -13,7 +14,11 @@ from cdl.reconcile.decision import Decision
 from cdl.reconcile.summary import busy, fact, stalled, suspended
 
 from .adopt import chosen, may_adopt, own_release
+from .beginning import begins, held_up
+from .beside import compares, kept_key, outcomes, reads_report, report_address
+from .gate import undecided
 from .releasing import Made, released, taken
+from .retraining import by_schedule, dataset, due, due_time, newest, start_of, times, train_key, waits_until
 from .seen import ForgetRuns, RunPhase, StartRun, StopRun, TrainWish
 from .status import Answer, count_trials, said
 
@@ -35,7 +40,9 @@ def decide(resource: Experiment, seen: Seen) -> Decision[ExperimentStatus, Actio
         gone: tuple[Action, ...] = () if orphaned else (ForgetRuns(),)
         return said(resource, seen, Answer((busy(Reason.DELETING, "stopping and archiving runs"),), gone))
     if resource.spec.suspend:
-        return Decision(suspended(resource.status, resource.metadata.generation))
+        told = resource.status.model_copy(update={"next_retrain_at": None})
+        return Decision(suspended(told, resource.metadata.generation))
+    resource = begins(resource, seen)
     return said(resource, seen, _answer(resource, seen))
 
 
@@ -48,11 +55,38 @@ def asks(resource: Experiment, seen: Seen) -> ReleaseSeen | None:
 
 def wants_adoptable(resource: Experiment, seen: Seen) -> Dataset | None:
     """Give the data on which another's Release will do; None: nobody has to look for one."""
-    data = None if _rests(resource) else _dataset(resource, seen)
+    data = None if _rests(resource) else dataset(resource, seen)
     if data is None:
         return None
-    run = next((r for r in seen.runs if r.key == train_key(resource, data)), None)
-    return data if may_adopt(resource, seen, data, run) else None
+    key = current_key(resource, seen, data)
+    run = next((r for r in seen.runs if r.key == key), None)
+    return data if due_time(key) is None and may_adopt(resource, seen, data, run) else None
+
+
+def wants_report(resource: Experiment, seen: Seen) -> tuple[str, str] | None:
+    """Give address and digest of the report of what will be taken instead of training; None: nobody needs it."""
+    data = None if _rests(resource) or not reads_report(resource) else dataset(resource, seen)
+    if data is None:
+        return None
+    key = current_key(resource, seen, data)
+    run = next((r for r in seen.runs if r.key == key), None)
+    if due_time(key) is not None:
+        return None
+    found = own_release(resource, seen, data, run) or chosen(resource, seen, data, run)
+    address = report_address(found.members) if found is not None else ("", "")
+    return address if all(address) else None
+
+
+def wants_production(resource: Experiment, seen: Seen) -> bool:
+    """Tell whether a gate is about to compare with what answers in production."""
+    if _rests(resource) or not compares(resource):
+        return False
+    answer = _answer(resource, seen)
+    measurement = answer.measured.measurement if answer.measured is not None else None
+    if measurement is None:
+        return False
+    kept = outcomes(answer.release.members) if answer.release is not None else ()
+    return undecided(resource.spec.evaluation.gates, measurement, kept)
 
 
 def _rests(resource: Experiment) -> bool:
@@ -60,46 +94,48 @@ def _rests(resource: Experiment) -> bool:
 
 
 def _answer(resource: Experiment, seen: Seen) -> Answer:
-    data = _dataset(resource, seen)
+    data = dataset(resource, seen)
     if data is None:
         doing = busy(Reason.WAITING_FOR_DATA, f"DataPipeline {resource.spec.data.pipeline}: {seen.waiting_for}")
-        return Answer((doing,), patient=True)
-    return _train(resource, seen, data)
+        return Answer((doing,), patient=True, again=times(resource, seen, None, "", starting=False))
+    if (lacks := held_up(resource, seen)) is not None:
+        return Answer((lacks,), patient=True, data=data, again=times(resource, seen, data, "", starting=False))
+    key = current_key(resource, seen, data)
+    answer = _train(resource, seen, data, key)
+    at = due(resource, seen, key)
+    if at is not None and _settled(answer) and waits_until(resource, seen) is None:
+        key = by_schedule(train_key(resource, data), at)
+        answer = _train(resource, seen, data, key)
+    starting = answer.run is None and any(isinstance(action, StartRun) for action in answer.actions)
+    return replace(answer, again=times(resource, seen, data, key, starting=starting))
 
 
-def train_key(resource: Experiment, data: Dataset) -> str:
-    """Same code, same configuration, same data: same run, however often the operator dies asking for it."""
-    return f"{_wish_part(resource)}-{short(data.version, 8)}"
+def _settled(answer: Answer) -> bool:
+    """Tell whether nothing is done that a run by the schedule would cut off; to wait for people is nothing."""
+    doing = (c.reason for c in answer.conditions if c.type is ConditionType.RECONCILING)
+    return all(reason is Reason.WAITING_FOR_APPROVAL for reason in doing)
 
 
-def evaluation_key(resource: Experiment, data: Dataset, checkpoint: str) -> str:
-    """Same checkpoint, same test side, same program: measured once."""
+def current_key(resource: Experiment, seen: Seen, data: Dataset) -> str:
+    """Give the key of the run that the wish is about now: the last one by the schedule, else the first of all."""
+    return newest(train_key(resource, data), resource, seen)
+
+
+def evaluation_key(resource: Experiment, data: Dataset, checkpoint: str, key: str = "") -> str:
+    """Same checkpoint, same test side, same program: measured once. With the key of a run that repeats another."""
     wish = short([checkpoint, data.version, resource.spec.evaluation.entrypoint])
-    return f"e{wish}-{short(train_key(resource, data), 8)}"
+    return f"e{wish}-{short(key or train_key(resource, data), 8)}"
 
 
-def _wish_part(resource: Experiment) -> str:
-    archive = resource.spec.code.archive
-    return short([resource.metadata.uid, archive.sha256 if archive else None, resource.spec.config])
-
-
-def _dataset(resource: Experiment, seen: Seen) -> Dataset | None:
-    """With `retrain.onData: false` a wish stays with the dataset it was first made for."""
-    pinned, run = resource.status.data, resource.status.run
-    if not resource.spec.retrain.on_data and pinned and run and run.key.startswith(_wish_part(resource)):
-        return pinned
-    return seen.dataset
-
-
-def _train(resource: Experiment, seen: Seen, data: Dataset) -> Answer:
-    key = train_key(resource, data)
+def _train(resource: Experiment, seen: Seen, data: Dataset, key: str) -> Answer:
     run = next((r for r in seen.runs if r.key == key), None)
-    found = own_release(resource, seen, data, run) or chosen(resource, seen, data, run)
-    if found is not None:
-        return taken(resource, seen, data, key, found)
-    keep = {key}
+    if due_time(key) is None:  # who asks for a run by the clock wants no other's model
+        found = own_release(resource, seen, data, run) or chosen(resource, seen, data, run)
+        if found is not None:
+            return taken(resource, seen, data, key, found)
+    keep = {key, kept_key(resource, seen, data)}
     if run and run.best:
-        keep.add(evaluation_key(resource, data, run.best.uuid))
+        keep.add(evaluation_key(resource, data, run.best.uuid, key))
     stale = tuple(StopRun(r.key) for r in seen.runs if r.key not in keep and not r.phase.over)
     if run is None:
         start = StartRun(key, _training(resource, data))
@@ -140,7 +176,7 @@ def _evaluate(resource: Experiment, seen: Seen, data: Dataset, run: RunSeen, sta
     trained = fact(
         ConditionType.TRAINED, holds=True, reason=Reason.TRAINING_DONE, message=f"trial {run.best.trial} won"
     )
-    key = evaluation_key(resource, data, run.best.uuid)
+    key = evaluation_key(resource, data, run.best.uuid, run.key)
     measured = next((r for r in seen.runs if r.key == key), None)
     if measured is None or not measured.phase.over:
         idle = measured is None or measured.phase is RunPhase.PAUSED
@@ -160,7 +196,8 @@ def _training(resource: Experiment, data: Dataset) -> TrainWish:
     if spec.code.archive is None:
         message = "code.archive is required"
         raise ValueError(message)
-    return TrainWish(resource.metadata.name, spec.config, spec.code.archive, data.train.repo, data.train.commit)
+    read, start = data.train, start_of(resource, data.version)
+    return TrainWish(resource.metadata.name, spec.config, spec.code.archive, read.repo, read.commit, start=start)
 
 
 def _measuring(resource: Experiment, data: Dataset, best: CheckpointSeen) -> TrainWish:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from cdl.api.canonical import digest
+
+from .retraining import start_of
+from .warm import MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,17 +16,39 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from cdl.api.v1alpha1.datapipeline import Dataset
-    from cdl.api.v1alpha1.experiment import Code, Experiment
+    from cdl.api.v1alpha1.experiment import Code, Experiment, GateStatus
 
-    from .seen import CheckpointSeen, RunSeen
+    from .seen import CheckpointSeen, Measurement, RunSeen
 
+MEASURED = ("run", "entrypoint", "metrics", "report")
+"""What of the member `evaluation` makes it another Release; the rest follows from the report, or tells of a moment."""
+ROWS = 100
+"""Classes and groups whose figures a Release names; those of more are in its report."""
 DOCUMENT = ".json"
 """How the address of a kept document ends."""
 
 
 def content_digest(members: Mapping[str, JsonValue]) -> str:
     """Stands for what the Release consists of, whichever commit it was asked for by and whoever asked."""
-    return digest({name: value for name, value in members.items() if name != "git"})
+    return digest({name: value for name, value in essence(members).items() if name != "git"})
+
+
+def essence(members: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Give the members without what follows from the report, and without how gates went at that moment."""
+    measured = members.get("evaluation")
+    if not isinstance(measured, dict):
+        return dict(members)
+    return {**members, "evaluation": {name: measured[name] for name in MEASURED if name in measured}}
+
+
+def with_gates(members: dict[str, JsonValue], gates: tuple[GateStatus, ...]) -> dict[str, JsonValue]:
+    """Note how the gates went before a Release of these members was written."""
+    measured, told = members["evaluation"], [gate.model_dump(by_alias=True, exclude_defaults=True) for gate in gates]
+    rows: list[JsonValue] = [
+        {"metric": gate.metric, "passed": gate.passed, **row} for gate, row in zip(gates, told, strict=True)
+    ]
+    rest = {name: value for name, value in measured.items() if name != "gates"} if isinstance(measured, dict) else {}
+    return {**members, "evaluation": {**rest, **({"gates": rows} if rows else {})}}
 
 
 def release_members(
@@ -35,7 +61,7 @@ def release_members(
     measurement = measured.measurement
     if measurement is None:
         raise ValueError("a release needs a measurement")
-    config = dict(resource.spec.config)
+    config, start = dict(resource.spec.config), start_of(resource, data.version)
     report: JsonValue = dict(measurement.raw)
     environment = dict(measurement.environment)
     lock: JsonValue = environment.pop("lock", {})
@@ -53,6 +79,7 @@ def release_members(
             "metric": best.metric,
             "hparams": dict(best.hparams),
             "config": _kept(config, shelf),
+            **({MEMBER: start.plain()} if start is not None else {}),
         },
         "checkpoint": {
             "uuid": best.uuid,
@@ -63,12 +90,25 @@ def release_members(
         "evaluation": {
             "run": measured.id,
             "entrypoint": resource.spec.evaluation.entrypoint,
-            "metrics": dict(measurement.metrics),
+            "metrics": {name: value for name, value in measurement.metrics.items() if isfinite(value)},
             "report": _kept(report, shelf),
+            **_figures(measurement),
         },
         "environment": {**environment, "image": _image(config), "lock": _kept(lock, shelf)},
     }
     return members, (config, report, lock)
+
+
+def _figures(measurement: Measurement) -> dict[str, JsonValue]:
+    """Name what people ask for without opening the report, as far as it is known."""
+    of_class, of_group = measurement.per_class, measurement.per_group
+    told: dict[str, JsonValue] = {
+        "intervals": {name: list(bounds) for name, bounds in measurement.intervals.items()},
+        "perClass": {name: dict(row) for name, row in of_class.items()} if len(of_class) <= ROWS else {},
+        "perGroup": {name: dict(row) for name, row in of_group.items()} if len(of_group) <= ROWS else {},
+        "costs": dict(measurement.costs),
+    }
+    return {name: figures for name, figures in told.items() if figures}
 
 
 def data_member(resource: Experiment, data: Dataset) -> JsonValue:

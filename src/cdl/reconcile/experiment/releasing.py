@@ -13,7 +13,9 @@ from cdl.reconcile.summary import ABNORMAL, busy, fact, stalled
 from . import gate
 from .adopt import adopted_members, runs_behind
 from .approve import approval
-from .members import content_digest, release_members
+from .beside import beside, compares, kept_key, outcomes, report_address
+from .gate import Beside
+from .members import content_digest, release_members, with_gates
 from .seen import AdoptableSeen, AdoptRelease, StopRun, WriteRelease
 from .status import Answer
 
@@ -46,15 +48,17 @@ class Made:
 
 def released(resource: Experiment, seen: Seen, made: Made) -> Answer:
     """Release what was trained here."""
-    made = _judged(resource, made)
-    if (fault := _fault(made)) is not None:
-        return fault
-    made = replace(made, trained=fact(ConditionType.TRAINED, holds=True, reason=Reason.TRAINING_DONE))
+    trained = fact(ConditionType.TRAINED, holds=True, reason=Reason.TRAINING_DONE)
     members, documents = release_members(resource, made.data, made.run, made.best, made.measured, seen.shelf)
     content = content_digest(members)
     release = next((r for r in seen.releases if r.content == content), None)
+    judged = _judged(resource, seen, made, release)
+    if isinstance(judged, Answer):
+        return judged
+    made = replace(judged, trained=trained)
     if release is not None:
         return _standing(resource, seen, made, release)
+    members = with_gates(members, made.gates)
     wanted = digest(members)
     write = WriteRelease(resource.spec.model.name, made.best.uuid, wanted, members, documents)
     return _writing(made, f"writing the release of {wanted[:19]}", write)
@@ -69,18 +73,22 @@ def taken(
 ) -> Answer:
     """Go on with a Release that needs no training: one that is there already, or one to adopt."""
     members = adopted_members(resource, data, found) if isinstance(found, AdoptableSeen) else found.members
-    behind = runs_behind(members, key)
+    behind = runs_behind(members, key, seen.reports.get(report_address(members)[1]))
     if behind is None:
         raise ValueError("a release that tells of no run cannot be taken")
     run, best, measured, measurement = behind
     trained = fact(ConditionType.TRAINED, holds=True, reason=Reason.ADOPTED, message=_origin(members, found.name))
-    stale = tuple(StopRun(r.key) for r in seen.runs if not r.phase.over)
-    made = _judged(resource, Made(data, run, best, measured, measurement, trained, stale))
-    if (fault := _fault(made)) is not None:
-        return fault
+    asked = kept_key(resource, seen, data)
+    stale = tuple(StopRun(r.key) for r in seen.runs if not r.phase.over and r.key != asked)
+    own = None if isinstance(found, AdoptableSeen) else found
+    made = _judged(resource, seen, Made(data, run, best, measured, measurement, trained, stale), own)
+    if isinstance(made, Answer):
+        return made
     if not isinstance(found, AdoptableSeen):
         return _standing(resource, seen, made, found)
     other = f"{found.namespace}/{found.name}"
+    if compares(resource):  # what was compared there was compared with what answers there
+        members = with_gates(dict(members), made.gates)
     write = AdoptRelease(resource.spec.model.name, best.uuid, digest(members), members, other)
     return _writing(made, trained.message, write)
 
@@ -92,14 +100,21 @@ def _origin(members: Mapping[str, JsonValue], name: str) -> str:
     return f"adopts release {origin.get('name')} of namespace {origin.get('namespace')} instead of training"
 
 
-def _judged(resource: Experiment, made: Made) -> Made:
-    return replace(made, gates=gate.judged(resource.spec.evaluation.gates, made.measurement))
+def _judged(resource: Experiment, seen: Seen, made: Made, release: ReleaseSeen | None) -> Made | Answer:
+    """Judge the gates; or say what is waited for before, or which of them is not met.
 
-
-def _fault(made: Made) -> Answer | None:
+    How a Release compared with production when it was written stays true, whatever answers by now.
+    """
+    gates, kept = resource.spec.evaluation.gates, outcomes(release.members) if release is not None else ()
+    other = Beside()
+    if gate.undecided(gates, made.measurement, kept):
+        other, condition, actions = beside(resource, seen, made.data, release.name if release is not None else "")
+        if condition is not None:
+            return _answer(made, (condition, made.trained), (*made.stale, *actions))
+    made = replace(made, gates=gate.judged(gates, made.measurement, other, kept))
     lost = next((g for g in made.gates if not g.passed), None)
     if lost is None:
-        return None
+        return made
     reason, message = gate.lost(lost, made.measurement)
     failed = fact(ConditionType.GATES_PASSED, holds=False, reason=reason, message=message)
     return _answer(made, (stalled(reason, message), made.trained, failed), made.stale)

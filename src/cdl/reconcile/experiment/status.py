@@ -20,7 +20,7 @@ from cdl.api.v1alpha1.experiment import (
     TrialStatus,
 )
 from cdl.api.v1alpha1.release import ApprovalState
-from cdl.reconcile.decision import PATIENT, SOON, Decision
+from cdl.reconcile.decision import PATIENT, SOON, Decision, until
 from cdl.reconcile.summary import remembered, settled
 
 from .seen import RunPhase
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1.datapipeline import Dataset
     from cdl.api.v1alpha1.experiment import Experiment
 
+    from .retraining import Times
     from .seen import Action, ReleaseSeen, RunSeen, Seen
 
 AT_FIRST, LATER, MUCH_LATER = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=10)
@@ -59,6 +60,8 @@ class Answer:
     release: ReleaseSeen | None = None
     data: Dataset | None = None
     done: int = 0
+    again: Times | None = None
+    """Known while the resource is neither deleted nor suspended."""
     asks: ReleaseSeen | None = None
     """What the merge request decides about next; nothing tells of an answer, so it is looked for."""
 
@@ -100,10 +103,15 @@ def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[Experimen
             "data": answer.data or old.data,
             "model_version": release.version if release else old.model_version,
             "release": release.name if release else old.release,
+            "warm_start": old.warm_start if resource.spec.warm_start.source is not None else None,
+            "retrained_for": answer.again.retrained_for if answer.again else None,
+            "next_retrain_at": answer.again.next_retrain_at if answer.again else None,
         }
     )
     wait = _until_asked_again(old, seen.at) if answer.asks is not None else PATIENT if answer.patient else SOON
-    return Decision(status, answer.actions, wait if going_on else None)
+    if not going_on:
+        return Decision(status, answer.actions, until(status.next_retrain_at, seen.at, resource.spec.interval))
+    return Decision(status, answer.actions, wait)
 
 
 def _until_asked_again(old: ExperimentStatus, at: datetime) -> timedelta:
@@ -149,7 +157,11 @@ def _about_the_evaluation(answer: Answer, measured: RunSeen) -> EvaluationStatus
     return EvaluationStatus(
         run=measured.id,
         metrics=dict(measurement.metrics) if measurement else {},
+        intervals=dict(measurement.intervals) if measurement else {},
         per_class={k: dict(v) for k, v in measurement.per_class.items()} if measurement else {},
+        per_group={k: dict(v) for k, v in measurement.per_group.items()} if measurement else {},
+        costs=dict(measurement.costs) if measurement else {},
+        against=next((g.against for g in answer.gates if g.production is not None), ""),
         gates=answer.gates,
         started_at=measured.started_at,
         finished_at=measured.finished_at,

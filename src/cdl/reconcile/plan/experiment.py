@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.experiment import ApprovalPolicy
 from cdl.reconcile import experiment as pure
+from cdl.reconcile.experiment.beginning import begins
 from cdl.reconcile.words import changes, few, moved
 
 from .history import of_runs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .datapipeline import DataAhead
     from .stage import Estimate
 
+WAITS = frozenset({Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_WEIGHTS})
 STAGES = ("train", "evaluate", "gate", "release", "approve")
 MISSING = {
     "train": "there is no run of exactly this yet",
@@ -81,6 +83,8 @@ def plan_experiment(facts: ExperimentFacts) -> tuple[tuple[Stage, ...], ReleaseA
         why = ("spec.suspend is true: nothing is done until it is false",)
         return tuple(Stage(name=name, verdict=Verdict.WAIT, reasons=why) for name in STAGES), ReleaseAhead(model)
     seen = replace(facts.seen, dataset=facts.data.dataset, waiting_for=facts.data.because)
+    facts = replace(facts, wanted=begins(resource, seen))
+    resource = facts.wanted
     decision = pure.decide(resource, seen)
     blocker = _blocker(decision.status)
     if blocker is not None and blocker.reason is Reason.WAITING_FOR_DATA:
@@ -126,7 +130,9 @@ def _without_data(facts: ExperimentFacts) -> tuple[Stage, ...]:
 def _done(facts: ExperimentFacts, name: str, decision: Decision[ExperimentStatus, pure.Action]) -> Stage:
     run = decision.status.run
     key = run.key if run is not None and name == "train" else ""
-    return Stage(name=name, verdict=Verdict.REUSE, reasons=(_why_reused(facts, name, decision.status),), key=key)
+    again = pure.in_words(facts.wanted, replace(facts.seen, dataset=facts.data.dataset), decision.status)
+    told = (_why_reused(facts, name, decision.status), *((again,) if again and name == "train" else ()))
+    return Stage(name=name, verdict=Verdict.REUSE, reasons=told, key=key)
 
 
 def _why_reused(facts: ExperimentFacts, name: str, status: ExperimentStatus) -> str:
@@ -161,7 +167,7 @@ def _next(
     """The stage the decision stands at, or one behind it."""
     if STAGES[at] != name:
         return _behind(facts, name, at, blocked=_blocked(blocker))
-    if blocker is None or _blocked(blocker) or blocker.reason is Reason.WAITING_FOR_APPROVAL:
+    if blocker is None or _blocked(blocker) or blocker.reason in WAITS:
         message = blocker.message if blocker is not None else "it is not said why"
         return Stage(name=name, verdict=Verdict.WAIT, reasons=(message,))
     if blocker.reason is Reason.OVER_BUDGET:
@@ -170,6 +176,8 @@ def _next(
     found = few(reasons(facts)) if reasons is not None else ()
     if name == "release" and (adopted := _adopted(decision.status)):
         found = (adopted,)
+    if name == "train" and (due := pure.due_time(_key(decision))) is not None:
+        found = (f"retrain.schedule was due at {due:%Y-%m-%d %H:%M:%S} UTC",)
     going_on = not decision.actions
     told = ((f"it is running already: {blocker.message}",) if going_on else ()) + (
         found or (MISSING.get(name, blocker.message),)
@@ -219,6 +227,11 @@ def _train_changes(facts: ExperimentFacts) -> tuple[str, ...]:
     if (old.sha256 if old else None) != (new.sha256 if new else None):
         found.append(f"code.archive: sha256 {moved(old.sha256 if old else None, new.sha256 if new else None)}")
     found += changes(before.spec.config, wanted.spec.config)
+    old_start, new_start = (r.spec.warm_start.model_dump(mode="json", by_alias=True) for r in (before, wanted))
+    found += changes(old_start, new_start, "warmStart")
+    pins = [r.status.warm_start for r in (before, wanted)]
+    if pins[1] is not None and pins[1] != pins[0]:
+        found.append(f"warmStart: begins with {pins[1].release or pins[1].checkpoint or 'random weights'}")
     if before.spec.data != wanted.spec.data:
         found += changes(
             before.spec.data.model_dump(mode="json", by_alias=True),
