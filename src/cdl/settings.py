@@ -60,6 +60,27 @@ class Settings(BaseSettings):
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Trials that may run at once.")
     pachd: str = Field("", description="Pachyderm's address, as in grpc://127.0.0.1:30650.")
     pachd_token: str = Field("", description="What the driver shows a Pachyderm that asks who it is.", repr=False)
+    pachd_trial_token: str = Field(
+        "",
+        description="What trials show there: an identity that may read the train side alone. The master shows it to "
+        "whoever may read a configuration.",
+        repr=False,
+    )
+    pachd_evaluator_token: str = Field(
+        "",
+        description="What evaluations show there: the identity that may read the test side. Likewise.",
+        repr=False,
+    )
+    pachd_evaluator_token_file: Path | None = Field(
+        None,
+        description="A file where evaluations find that token instead; it is in no configuration then, and has to be "
+        "where they run.",
+    )
+    vault: bool = Field(
+        False,
+        description="`cdl run` and `cdl up` keep the test side in a vault from their next start on: pachd gives its "
+        "files to evaluations alone.",
+    )
     determined: str = Field("", description="Determined's master, scheme included.")
     determined_user: str = Field("determined", description="Who the driver logs in as.")
     determined_password: str = Field("", description="That user's password.", repr=False)

@@ -1,10 +1,13 @@
 """Which dataset version a trial was given: the `integrations.pachyderm` block of its experiment config."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from cdl.training.failures import TrainingError
+
+SHOWN_FROM = "CDL_PACHD_TOKEN_FILE"
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Dataset:
     repo: str
     commit: str
     branch: str = "master"
-    token: str = ""
+    token: str = field(default="", repr=False)
     tls: bool = False
 
     @property
@@ -43,9 +46,20 @@ class Dataset:
             repo=_word(dataset, "repo", "dataset"),
             commit=_word(dataset, "commit", "dataset"),
             branch=str(dataset.get("branch") or "master"),
-            token=str(dataset.get("token") or ""),
+            token=str(dataset.get("token") or "") or _token(),
             tls=proxy.get("scheme") == "https" and place == "proxy",
         )
+
+
+def _token() -> str:
+    """Read what is shown at the door from the file that an evaluation is told of; nothing where it is told of none."""
+    place = os.environ.get(SHOWN_FROM)
+    if not place:
+        return ""
+    try:
+        return Path(place).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise TrainingError(f"{SHOWN_FROM} is {place}, which cannot be read: {error.strerror}") from error
 
 
 def _mapping(value: object, place: str) -> Mapping[str, object]:

@@ -28,9 +28,10 @@ def habits() -> Habits:
     from cdl.engines.pachyderm.habits import Habits
 
     settings = settings_of()
-    address = settings.pachd or reached(settings).pachd
+    if not settings.pachd:
+        settings = reached(settings)
     project = str(click.get_current_context().obj or "default")
-    return Habits(address, settings.pachd_token or None, project)
+    return Habits(settings.pachd, settings.pachd_token or None, project)
 
 
 def tell(

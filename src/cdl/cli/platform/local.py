@@ -9,7 +9,7 @@ from cdl.cli.context import CLUSTER
 from cdl.cli.refusal import Refusal
 from cdl.embedded.stack import Service, ports
 
-from . import database, forge, labelstudio
+from . import database, forge, labelstudio, vault
 from .processes import (
     NAMES,
     OPERATOR,
@@ -104,4 +104,5 @@ def bring_up_engines(settings: Settings, names: Collection[str]) -> Settings:
         at = ports(settings.home.resolve(), NAMES)
         stack.start([service for service in engines(settings, at) if service.name in names])
     pachd, determined, seldon = addresses(at)
-    return settings.model_copy(update={"pachd": pachd, "determined": determined, "seldon": seldon, "kubeconfig": None})
+    known = {"pachd": pachd, "determined": determined, "seldon": seldon, "kubeconfig": None}
+    return vault.opened(settings).model_copy(update=known)

@@ -11,7 +11,7 @@ from cdl.cli.refusal import Refusal
 from cdl.embedded.controlplane.binaries import NEEDED, ControlPlaneError
 from cdl.embedded.stack import Running, Service, Stack, StackError, ports
 
-from . import database, forge, labelstudio
+from . import database, forge, labelstudio, vault
 from .database import POSTGRES
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ WITHHELD = (
     "CDL_DATABASE_OWNER",
     "CDL_LABEL_STUDIO_TOKEN",
     "CDL_PACHD_TOKEN",
+    "CDL_PACHD_TRIAL_TOKEN",
+    "CDL_PACHD_EVALUATOR_TOKEN",
+    "CDL_PACHD_EVALUATOR_TOKEN_FILE",
     "CDL_DETERMINED_PASSWORD",
 )
 """What somebody may have named for the operator, and programs that an engine runs must not read."""
@@ -87,7 +90,7 @@ def reached(settings: Settings) -> Settings:
         raise Refusal(message)
     at = ports(settings.home.resolve(), NAMES)
     pachd, determined, seldon = addresses(at)
-    return settings.model_copy(update={"pachd": pachd, "determined": determined, "seldon": seldon})
+    return vault.opened(settings).model_copy(update={"pachd": pachd, "determined": determined, "seldon": seldon})
 
 
 def answering(settings: Settings) -> tuple[Settings, str]:
@@ -99,7 +102,7 @@ def answering(settings: Settings) -> tuple[Settings, str]:
         if not alive:
             return settings, refusal.message
         known = dict(zip(ENGINES, addresses(ports(settings.home.resolve(), NAMES)), strict=True))
-        return settings.model_copy(update={name: known[name] for name in alive}), refusal.message
+        return vault.opened(settings).model_copy(update={name: known[name] for name in alive}), refusal.message
 
 
 def running(settings: Settings) -> dict[str, int]:
@@ -170,6 +173,7 @@ def engines(settings: Settings, at: Mapping[str, int], kubeconfig: Path | None =
             at["pachd"],
             *("--allow-file-root", str(home / "sources")),
             *("--map", f"{STEPS_IN_IMAGE}={settings.programs.resolve()}"),
+            *vault.options(settings),
         ),
         _server("determined", home / "determined", at["determined"], "--slots", str(settings.slots)),
         _server(
@@ -196,6 +200,7 @@ def told_of_engines(settings: Settings, at: Mapping[str, int]) -> dict[str, str]
         # one that somebody named is inherited, and never written down with what was started
         **({} if settings.database else {"CDL_DATABASE": database.address(settings, at)}),
         **({"CDL_DATA": data} if data else {}),
+        **vault.told(settings),
     }
 
 
@@ -211,7 +216,7 @@ def told_of_people(settings: Settings, at: Mapping[str, int]) -> dict[str, str]:
 
 def hidden(settings: Settings) -> tuple[tuple[str, str], ...]:
     """Give what nobody else may read of that environment."""
-    return (*forge.hidden(settings), *labelstudio.hidden(settings))
+    return (*forge.hidden(settings), *labelstudio.hidden(settings), *vault.hidden(settings))
 
 
 def tell(line: str) -> None:

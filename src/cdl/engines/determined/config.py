@@ -6,6 +6,7 @@ What the user wrote stays as it is: only labels are added to, and what is missin
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from cdl.api.meta import Key
@@ -66,8 +67,31 @@ def _labelled(labels: object, name: str) -> str:
     return next((label.removeprefix(f"{name}=") for label in found if label.startswith(f"{name}=")), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Who runs are to the data engine: an evaluation is another one than a trial."""
+
+    trial: str = field(default="", repr=False)
+    """Token that trials show; the master shows it to whoever may read an experiment's configuration."""
+    evaluator: str = field(default="", repr=False)
+    """Token that evaluations show; likewise."""
+    evaluator_file: str = ""
+    """Where evaluations find theirs: nobody is shown more than the address."""
+
+
+NOBODY = Identities()
+TOKEN_FILE, CACHE = "CDL_PACHD_TOKEN_FILE", "CDL_CACHE"
+APART = "-evaluation"
+"""How the name of the folder ends in which evaluations keep data: trials look into another."""
+
+
 def experiment_config(
-    owner: Key, key: str, wish: TrainWish, pachd: tuple[str, int], environment: Mapping[str, str]
+    owner: Key,
+    key: str,
+    wish: TrainWish,
+    pachd: tuple[str, int],
+    environment: Mapping[str, str],
+    identities: Identities = NOBODY,
 ) -> Table:
     """Give the configuration as it is sent."""
     config: Table = dict(wish.config)
@@ -80,9 +104,16 @@ def experiment_config(
     written = config.get("labels")
     config["labels"] = [*(written if isinstance(written, list) else []), *_labels(owner, key, wish)]
     config["reproducibility"] = {"experiment_seed": seed(key), **_table(config.get("reproducibility"))}
-    config["integrations"] = _with_data(_table(config.get("integrations")), owner, wish, pachd)
-    config["environment"] = _with_variables(_table(config.get("environment")), {**FILLED_IN, **environment})
+    token = identities.evaluator if wish.evaluates else identities.trial
+    config["integrations"] = _with_data(_table(config.get("integrations")), owner, wish, pachd, token)
+    variables = {**FILLED_IN, **environment, **(_of_evaluator(environment, identities) if wish.evaluates else {})}
+    config["environment"] = _with_variables(_table(config.get("environment")), variables)
     return config
+
+
+def _of_evaluator(environment: Mapping[str, str], identities: Identities) -> dict[str, str]:
+    apart = {CACHE: f"{environment[CACHE]}{APART}"} if environment.get(CACHE) else {}
+    return apart | ({TOKEN_FILE: identities.evaluator_file} if identities.evaluator_file else {})
 
 
 def seed(key: str) -> int:
@@ -114,10 +145,12 @@ def _evaluation(wish: TrainWish) -> Table:
     }
 
 
-def _with_data(integrations: Table, owner: Key, wish: TrainWish, pachd: tuple[str, int]) -> Table:
+def _with_data(integrations: Table, owner: Key, wish: TrainWish, pachd: tuple[str, int], token: str) -> Table:
     """Pin the commit: Determined then knows what each checkpoint was made from."""
     host, port = pachd
     dataset: Table = {"project": owner.namespace, "repo": wish.repo, "commit": wish.commit, "branch": "master"}
+    if token:
+        dataset["token"] = token
     return {**integrations, "pachyderm": {"pachd": {"host": host, "port": port}, "dataset": dataset}}
 
 

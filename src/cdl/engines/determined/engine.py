@@ -17,7 +17,7 @@ from cdl.ports.errors import Conflict, Rejected, Unavailable
 from cdl.reconcile.release import VersionFound
 
 from .code import model_definition
-from .config import experiment_config, key_label, owner_label, registered_name
+from .config import NOBODY, Identities, experiment_config, key_label, owner_label, registered_name
 from .door import there
 from .master import Master
 from .pulse import Pulse
@@ -53,17 +53,19 @@ class DeterminedEngine:
         user: str = "determined",
         password: str = "",
         environment: Mapping[str, str] | None = None,
+        identities: Identities = NOBODY,
     ) -> None:
         """Talk to the master at `url`; nothing is asked yet.
 
         `fetch` gives a checked local file for the URI and sha256 of a code archive. `pachd` is the address that trials
-        read their data from, and `environment` is added to what trials see.
+        read their data from, and `environment` is added to what trials see. `identities` are what runs show there.
         """
         self._master = Master(url, user, password)
         self._fetch = fetch
         parts = urlsplit(pachd if "://" in pachd else f"grpc://{pachd}")
         self._pachd = (parts.hostname or "localhost", parts.port or PACHD_PORT)
         self._environment = dict(environment or {})
+        self._identities = identities
         self._reader = Reader()
         self._pulse = Pulse(self._reader)
         self._starting = threading.Lock()
@@ -201,7 +203,7 @@ class DeterminedEngine:
             message = f"code archive {wish.code.uri}: its sha256 is not known, so its content cannot be checked"
             raise Rejected(message, Reason.INVALID_SPEC)
         archive = self._fetch(wish.code.uri, wish.code.sha256)
-        config = experiment_config(owner, key, wish, self._pachd, self._environment)
+        config = experiment_config(owner, key, wish, self._pachd, self._environment, self._identities)
         body = bindings.v1CreateExperimentRequest(
             activate=True,
             config=yaml.safe_dump(config),
