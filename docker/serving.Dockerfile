@@ -15,7 +15,8 @@ RUN /opt/venv/bin/pip install ${EXTRA_INDEX:+--extra-index-url "$EXTRA_INDEX"} \
 
 FROM python:3.11.13-slim-bookworm
 COPY --from=made /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+# A pod is asked from outside itself.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 CDL_HOST=0.0.0.0
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin cdl
 USER 10001:10001
 WORKDIR /tmp

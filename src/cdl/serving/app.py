@@ -38,12 +38,12 @@ Handler = Callable[[Request], Awaitable[Reply]]
 class App:
     """Answers every request; whatever happens, in the error shape of the caller's protocol."""
 
-    def __init__(self, served: Served, counter: Counter) -> None:
+    def __init__(self, served: Served, counter: Counter, metrics_path: str = "/metrics") -> None:
         self._served = served
         self._counter = counter
         self._health = Counter(1, 64, HEALTH_SECONDS)
         self._headers = {"x-cdl-release": served.release.name, "x-cdl-digest": served.release.digest}
-        self._routes = self._table()
+        self._routes = self._table() | {metrics_path: {"GET": ("metrics", self._exposition)}}
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

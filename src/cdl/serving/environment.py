@@ -13,6 +13,8 @@ OURS = ("release_uri", "release_digest", "interface")
 DEFAULT_PORT = 9000
 HTTP_PORTS = ("PREDICTIVE_UNIT_HTTP_SERVICE_PORT", "MLSERVER_HTTP_PORT", "PREDICTIVE_UNIT_SERVICE_PORT")
 GRPC_PORTS = ("PREDICTIVE_UNIT_GRPC_SERVICE_PORT", "MLSERVER_GRPC_PORT")
+METRICS_PORTS = ("PREDICTIVE_UNIT_METRICS_SERVICE_PORT", "MLSERVER_METRICS_PORT")
+METRICS_PATHS = ("PREDICTIVE_UNIT_METRICS_ENDPOINT", "MLSERVER_METRICS_ENDPOINT")
 TRUE_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -23,6 +25,8 @@ class Environment:
     host: str
     port: int
     grpc_port: int | None
+    metrics_port: int | None
+    metrics_path: str
     unit: str
     predictor: str
     deployment: str
@@ -53,6 +57,8 @@ def read(environ: Mapping[str, str]) -> Environment:
         host=environ.get("CDL_HOST", "127.0.0.1"),
         port=DEFAULT_PORT if port is None else port,
         grpc_port=_port(environ, GRPC_PORTS),
+        metrics_port=_port(environ, METRICS_PORTS),
+        metrics_path=next((environ[name] for name in METRICS_PATHS if environ.get(name)), "/metrics"),
         unit=environ.get("PREDICTIVE_UNIT_ID") or environ.get("MLSERVER_MODEL_NAME", ""),
         predictor=environ.get("PREDICTOR_ID", ""),
         deployment=environ.get("SELDON_DEPLOYMENT_ID", ""),

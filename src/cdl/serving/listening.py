@@ -37,7 +37,10 @@ class Beside(Protocol):
 
 
 async def until_stopped(
-    app: App, listener: socket.socket, drain_seconds: float, beside: Callable[[], Awaitable[Beside]] | None = None
+    app: App,
+    listeners: list[socket.socket],
+    drain_seconds: float,
+    beside: Callable[[], Awaitable[Beside]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then fail readiness, wait, stop accepting, finish what is in flight."""
     config = uvicorn.Config(
@@ -68,7 +71,8 @@ async def until_stopped(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    host, port = listener.getsockname()[:2]
-    LOG.info("ready at http://%s:%d", host, port)
-    await server.serve(sockets=[listener])
+    for what, listener in zip(("ready", "metrics too"), listeners, strict=False):
+        host, port = listener.getsockname()[:2]
+        LOG.info("%s at http://%s:%d", what, host, port)
+    await server.serve(sockets=listeners)
     await asyncio.gather(*leaving)

@@ -47,9 +47,11 @@ def main() -> int:
         # A stop that comes while the model loads ends the process like any other way out: the workspace goes too.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         environment = read(os.environ)
-        listener = _bind(environment.host, environment.port)
+        listeners = [_bind(environment.host, environment.port)]
+        if environment.metrics_port not in (None, environment.port):
+            listeners.append(_bind(environment.host, environment.metrics_port or 0))
         served = load(environment, workspace)
-        return _serve(served, environment, listener, workspace)
+        return _serve(served, environment, listeners, workspace)
     except Refused as refusal:
         sys.stderr.write(f"cdl-serve: {refusal.sentence}\n")
         return refusal.exit_code
@@ -131,13 +133,13 @@ def _grpc(
     return lambda: Door(served, counter, app).listen(environment.host, port)
 
 
-def _serve(served: Served, environment: Environment, listener: socket.socket, workspace: Path) -> int:
+def _serve(served: Served, environment: Environment, listeners: list[socket.socket], workspace: Path) -> int:
     counter = Counter(environment.concurrency, environment.queue, environment.timeout_seconds)
-    app = App(served, counter)
+    app = App(served, counter, environment.metrics_path)
     beside = _grpc(served, environment, counter, app)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(until_stopped(app, listener, environment.drain_seconds, beside))
+            runner.run(until_stopped(app, listeners, environment.drain_seconds, beside))
         except OSError as error:
             address = f"{environment.host}:{environment.port}"
             raise Refused(f"cannot listen on {address}: {error.strerror or error}", BAD_SETTING) from error
