@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from cdl.loop.observer import Observer
     from cdl.ports.data import DataEngine, DataHistory
     from cdl.ports.forge import Forge
+    from cdl.ports.labelled import LabelledData
+    from cdl.ports.labelling import LabellingEngine
     from cdl.ports.labels import LabelStore
     from cdl.ports.ledger import Ledger
     from cdl.ports.raw import RawPipelines
@@ -115,6 +117,8 @@ def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], s
         signer=signs,
         ledger=ledger(settings),
         labels=labels(settings),
+        people=_people(settings),
+        labelled=_labelled(settings) if "DataPipeline" in kinds else None,
         raw=_raw(settings) if "DataPipeline" in kinds else None,
         forge=Forges(partial(forge, settings), settings.roles, settings.appliers),
     )
@@ -265,6 +269,21 @@ def _pachyderm(settings: Settings) -> DataEngine:
     )
 
 
+def _labelled(settings: Settings) -> LabelledData:
+    from cdl.engines.pachyderm.labelling import PachydermLabelled
+
+    return PachydermLabelled(settings.pachd, settings.pachd_token or None)
+
+
+def _people(settings: Settings) -> LabellingEngine | None:
+    """Reach those who label; None: nobody is told where they are."""
+    if not settings.label_studio:
+        return None
+    from cdl.engines.labelstudio import LabelStudio
+
+    return LabelStudio(settings.label_studio, settings.label_studio_token)
+
+
 def _raw(settings: Settings) -> RawPipelines:
     from cdl.engines.pachyderm.raw import PachydermRaw
 
@@ -272,7 +291,7 @@ def _raw(settings: Settings) -> RawPipelines:
 
 
 def _determined(settings: Settings, artifacts: DirectoryArtifacts) -> TrainingEngine:
-    from cdl.engines.determined import DeterminedEngine
+    from cdl.engines.determined import DeterminedEngine, Identities
 
     if not settings.determined:
         raise Rejected("CDL_DETERMINED: found nothing, expected the address of a master; it is needed for Experiments")
@@ -283,6 +302,11 @@ def _determined(settings: Settings, artifacts: DirectoryArtifacts) -> TrainingEn
         pachd=settings.pachd,
         fetch=artifacts.fetch,
         environment={"CDL_CACHE": str(settings.home.resolve() / "cache")},
+        identities=Identities(
+            settings.pachd_trial_token,
+            settings.pachd_evaluator_token,
+            str(settings.pachd_evaluator_token_file or ""),
+        ),
     )
 
 

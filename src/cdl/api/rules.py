@@ -144,7 +144,7 @@ DROP_IS_AGAINST = Rule(
 GATE_IS_OF_ONE = Rule(
     "Experiment",
     "spec.evaluation.gates[]",
-    "!has(self.group) || size(self.group) == 0 || !has(self['class']) || size(self['class']) == 0",
+    "!has(self.group) || size(self.group) == 0 || !has(self.class) || size(self.class) == 0",
     "a gate is about a class or a group, not both",
 )
 MODEL_NAME_STAYS = Rule(

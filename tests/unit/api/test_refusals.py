@@ -39,16 +39,6 @@ def deployment_refused(**spec):
 
 NOT_YET = [
     (
-        pipeline_refused,
-        {"labels": {"from": "labelStudio"}},
-        "spec.labels.from: found 'labelStudio': not available yet; available now: parent, file, column",
-    ),
-    (
-        pipeline_refused,
-        {"labels": {"labelStudio": {"minLabels": 200}}},
-        "spec.labels.labelStudio: not available yet; leave it out",
-    ),
-    (
         experiment_refused,
         {"data": {"pipeline": "news", "version": "sha256:" + "0" * 64}},
         f"spec.data.version: found 'sha256:{'0' * 51}…: not available yet; leave it out",
@@ -56,43 +46,8 @@ NOT_YET = [
     (experiment_refused, {"code": CODE | {"git": {"url": "x"}}}, "spec.code.git: not available yet; leave it out"),
     (
         experiment_refused,
-        {"warmStart": {"from": {"model": "news"}}},
-        "spec.warmStart.from: not available yet; leave it out",
-    ),
-    (
-        experiment_refused,
-        {"warmStart": {"freeze": ["conv*"]}},
-        "spec.warmStart.freeze: not available yet; leave it out",
-    ),
-    (
-        experiment_refused,
-        {"warmStart": {"policy": "weights"}},
-        "spec.warmStart.policy: found 'weights': not available yet; available now: none",
-    ),
-    (
-        experiment_refused,
-        {"evaluation": {"gates": [{"metric": "accuracy", "min": 0, "against": "production"}]}},
-        "spec.evaluation.gates[0].against: found 'production': not available yet; leave it out",
-    ),
-    (
-        experiment_refused,
-        {"evaluation": {"gates": [{"metric": "accuracy", "min": 0, "maxDrop": 0.005}]}},
-        "spec.evaluation.gates[0].maxDrop: found 0.005: not available yet; leave it out",
-    ),
-    (
-        experiment_refused,
-        {"retrain": {"schedule": "@daily"}},
-        "spec.retrain.schedule: found '@daily': not available yet; leave it out",
-    ),
-    (
-        experiment_refused,
         {"retrain": {"onDrift": True}},
         "spec.retrain.onDrift: found True: not available yet; available now: false",
-    ),
-    (
-        experiment_refused,
-        {"retrain": {"minInterval": "10m"}},
-        "spec.retrain.minInterval: found '10m': not available yet; available now: 0s",
     ),
     *(
         (
@@ -306,7 +261,17 @@ BAD_VALUES = [
     (
         experiment_refused,
         {"evaluation": {"gates": [{"metric": "accuracy"}]}},
-        "spec.evaluation.gates[0]: a gate needs min or max",
+        "spec.evaluation.gates[0]: a gate needs min or max, or against: production",
+    ),
+    (
+        experiment_refused,
+        {"evaluation": {"gates": [{"metric": "accuracy", "against": "staging"}]}},
+        "spec.evaluation.gates[0].against: found 'staging', allowed: 'production'",
+    ),
+    (
+        experiment_refused,
+        {"evaluation": {"gates": [{"metric": "accuracy", "against": "production", "maxDrop": -0.005}]}},
+        "spec.evaluation.gates[0].maxDrop: found -0.005, allowed: greater than or equal to 0",
     ),
     (
         experiment_refused,

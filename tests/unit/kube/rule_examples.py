@@ -24,9 +24,18 @@ SIDES = "sources without a side need spec.split"
 ITEMS = "checks on items need a step with `uses: checks`"
 DATA = "data.pipeline is required: the name of a DataPipeline in the same namespace"
 CODE = "code.archive is required: the folder or archive that holds the training code"
-GATE = "a gate needs min or max"
+GATE = "a gate needs min or max, or against: production"
 PINNED = "version goes with policy: Pinned, and policy: Pinned needs a version"
+PEOPLE = (
+    "labelStudio goes with from: labelStudio, and from: labelStudio needs labelStudio: {template, choices} or {config}"
+)
+EITHER = "labelStudio needs either template and choices, or config"
+ASKED = {"template": "text-classification", "choices": ["sport", "tech"]}
 COLUMN = "column goes with from: column, and from: column needs column: {files, id, label}"
+START = "from goes with policy: weights or freeze, and both need it"
+STAY = "freeze goes with policy: freeze, which needs the names of the layers that stay as they are"
+ONE = "give either release (NAME@N, or NAME for the newest approved one) or checkpoint, not both and not neither"
+BASE = {"release": "base@3"}
 LEAVE = "not available yet; leave it out"
 RENAMED = "cannot change: Releases carry it; make another Experiment for another model"
 RELEASED = "a Release never changes: what is different is another Release"
@@ -98,8 +107,19 @@ EXAMPLES = {
     "labels from a column of the usual name": pipeline("", "", labels={"from": "column", "column": {}}),
     "labels from no column": pipeline("spec.labels", COLUMN, labels={"from": "column"}),
     "labels from folders and a column": pipeline("spec.labels", COLUMN, labels={"column": {}}),
-    "labels from Label Studio": pipeline(
-        "spec.labels.from", "not available yet; available now: parent, file, column", labels={"from": "labelStudio"}
+    "labels from Label Studio": pipeline("", "", labels={"from": "labelStudio", "labelStudio": ASKED}),
+    "labels from an interface of one's own": pipeline(
+        "", "", labels={"from": "labelStudio", "labelStudio": {"config": "<View/>"}}
+    ),
+    "labels from people who are asked nothing": pipeline("spec.labels", PEOPLE, labels={"from": "labelStudio"}),
+    "labels from folders and from people": pipeline("spec.labels", PEOPLE, labels={"labelStudio": ASKED}),
+    "people who are asked two things": pipeline(
+        "spec.labels.labelStudio", EITHER, labels={"from": "labelStudio", "labelStudio": {**ASKED, "config": "<View/>"}}
+    ),
+    "people who have nothing to choose from": pipeline(
+        "spec.labels.labelStudio",
+        EITHER,
+        labels={"from": "labelStudio", "labelStudio": {"template": "text-classification"}},
     ),
     "labels from files": pipeline("", "", labels={"from": "file"}),
     "experiment": experiment("", ""),
@@ -118,28 +138,54 @@ EXAMPLES = {
         "spec.evaluation.gates[1]", GATE, evaluation={"gates": [{"metric": "loss", "max": 1}, {"metric": "accuracy"}]}
     ),
     "gate with two bounds": experiment("", "", evaluation={"gates": [{"metric": "accuracy", "min": 0, "max": 1}]}),
-    "gate against a version": experiment(
-        "spec.evaluation.gates[0].against",
-        LEAVE,
+    "gate against production": experiment(
+        "", "", evaluation={"gates": [{"metric": "accuracy", "against": "production", "maxDrop": 0.005}]}
+    ),
+    "gate against production and a bound": experiment(
+        "spec.evaluation.gates[0]",
+        GATE,
         evaluation={"gates": [{"metric": "accuracy", "min": 0, "against": "production"}]},
     ),
-    "gate with a drop": experiment(
-        "spec.evaluation.gates[0].maxDrop",
-        LEAVE,
+    "gate with a drop from nothing": experiment(
+        "spec.evaluation.gates[0]",
+        "maxDrop goes with against: production",
         evaluation={"gates": [{"metric": "accuracy", "min": 0, "maxDrop": 0.005}]},
     ),
-    "warm start": experiment(
-        "spec.warmStart.policy", "not available yet; available now: none", warmStart={"policy": "weights"}
+    "gate of a class": experiment(
+        "", "", evaluation={"gates": [{"metric": "recall", "class": "sport", "min": 0.9, "group": ""}]}
     ),
-    "frozen layers": experiment("spec.warmStart.freeze", LEAVE, warmStart={"freeze": ["conv*"]}),
+    "gate of a class and a group": experiment(
+        "spec.evaluation.gates[0]",
+        "a gate is about a class or a group, not both",
+        evaluation={"gates": [{"metric": "recall", "class": "sport", "group": "light=day", "min": 0.9}]},
+    ),
+    "warm start": experiment("", "", warmStart={"policy": "weights", "from": BASE}),
+    "warm start from a checkpoint": experiment(
+        "", "", warmStart={"policy": "weights", "from": {"checkpoint": "01234567-89ab-cdef-0123-456789abcdef"}}
+    ),
+    "warm start with frozen layers": experiment(
+        "", "", warmStart={"policy": "freeze", "from": {"release": "base"}, "freeze": ["conv*"]}
+    ),
+    "no warm start": experiment("", "", warmStart={"policy": "none", "from": None, "freeze": []}),
+    "warm start from nothing": experiment("spec.warmStart", START, warmStart={"policy": "weights"}),
+    "something to start from, and nothing to do with it": experiment("spec.warmStart", START, warmStart={"from": BASE}),
+    "frozen layers of nothing": experiment("spec.warmStart", STAY, warmStart={"freeze": ["conv*"]}),
+    "freeze without layers": experiment("spec.warmStart", STAY, warmStart={"policy": "freeze", "from": BASE}),
+    "weights with frozen layers": experiment(
+        "spec.warmStart", STAY, warmStart={"policy": "weights", "from": BASE, "freeze": ["conv*"]}
+    ),
+    "start from two": experiment(
+        "spec.warmStart.from",
+        ONE,
+        warmStart={"policy": "weights", "from": {**BASE, "checkpoint": "01234567-89ab-cdef-0123-456789abcdef"}},
+    ),
+    "start from neither": experiment("spec.warmStart.from", ONE, warmStart={"policy": "weights", "from": {}}),
     "merge requests": experiment("", "", approval={"policy": "MergeRequest"}),
-    "retrain daily": experiment("spec.retrain.schedule", LEAVE, retrain={"schedule": "@daily"}),
+    "retrain daily": experiment("", "", retrain={"schedule": "@daily"}),
     "retrain on drift": experiment(
         "spec.retrain.onDrift", "not available yet; available now: false", retrain={"onDrift": True}
     ),
-    "retrain seldom": experiment(
-        "spec.retrain.minInterval", "not available yet; available now: 0s", retrain={"minInterval": "10m"}
-    ),
+    "retrain seldom": experiment("", "", retrain={"minInterval": "10m"}),
     "deployment": deployment("", ""),
     "pinned without a version": deployment("spec.model", PINNED, model={"name": "news", "policy": "Pinned"}),
     "version without pinning": deployment("spec.model", PINNED, model={"name": "news", "version": 1}),
