@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import sqlite3
 import threading
 import time
 
@@ -109,6 +110,24 @@ def test_every_acknowledged_write_is_there_however_often_it_dies(own_pachd):
     # The last write of each life may have landed without an answer; nothing else may differ.
     assert {f"/{n}": body for n, body in enumerate(acknowledged)}.items() <= found.items()
     assert len(found) - len(acknowledged) in {0, 1}
+
+
+def test_a_long_history_is_read_back_from_where_it_was_written_down(own_pachd):
+    server = own_pachd()
+    repo = server.repo("long")
+    target = pfs.Commit(branch=master(repo))
+    for number in range(70):
+        add = pfs.ModifyFileRequest(add_file=pfs.AddFile(path=f"/{number}", raw=str(number).encode()))
+        server.client.pfs.modify_file(iter([pfs.ModifyFileRequest(set_commit=target), add]))
+    server.client.pfs.inspect_commit(commit=server.head(repo), wait=pfs.CommitState.FINISHED)
+    server.end(signal.SIGKILL)
+    with sqlite3.connect(server.folder / "pachd.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM snapshots").fetchone() == (1,)
+    db.close()
+
+    server = own_pachd()
+    head = server.client.pfs.inspect_commit(commit=server.head(repo), wait=pfs.CommitState.FINISHED).commit
+    assert server.read(head) == {f"/{n}": str(n).encode() for n in range(70)}
 
 
 def test_a_job_in_flight_resumes_and_nothing_is_done_twice(own_pachd, tmp_path):

@@ -84,7 +84,7 @@ class Finisher:
             )
             if not error:
                 triggers.fire(db, refs.commit_by_id(db, commit.id))
-            if not error and self._layers.wants_snapshot(commit.id):
+            if not error and self._layers.wants_snapshot(commit.id, len(tree)):
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (commit.id, trees.pack(tree)))
         self._layers.remember(stale.id, tree)
 

@@ -13,7 +13,8 @@ from cdl.embedded.pachd.trees import Change, Index, Tree
 REMEMBERED = 24  # trees and indexes of finished commits kept in memory, and
 ENTRIES = 400_000  # how many paths they may have together
 LONG = 64  # a chain of this many commits gets a snapshot
-MANY = 50_000  # and so does one of this many changes
+MANY = 50_000  # and so does one of this many changes, where they are more than
+TWICE = 2  # times what is left of them: to replay them costs then more than to read a snapshot back
 CHANGES = "SELECT kind, path, tag, digest, size FROM changes WHERE commit_id = ? ORDER BY seq"
 
 T = TypeVar("T", Tree, Index)
@@ -111,16 +112,17 @@ class Layers:
         self._trees.clear()
         self._indexes.clear()
 
-    def wants_snapshot(self, commit: int) -> bool:
-        """Tell whether the way back to the last snapshot has become long."""
+    def wants_snapshot(self, commit: int, size: int) -> bool:
+        """Tell whether the way back to the last snapshot has become long; `size` is how many paths the tree has."""
         db = self._store.db
+        enough = max(MANY, TWICE * size)
         length = count = 0
         at: int | None = commit
         while at is not None and not db.execute("SELECT 1 FROM snapshots WHERE commit_id = ?", (at,)).fetchone():
             length += 1
             row = db.execute("SELECT MAX(seq) FROM changes WHERE commit_id = ?", (at,)).fetchone()
             count += int(row[0] or 0)
-            if length > LONG or (count > MANY and length > 1):
+            if length > LONG or (count > enough and length > 1):
                 return True
             at = base_of(db, at)
         return False
