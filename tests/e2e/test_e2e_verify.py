@@ -145,6 +145,19 @@ def label_edited(shop):
     return shop.sql(PACHD, (change, "/down/edited.txt", path), (change, path, "/down/edited.txt"))
 
 
+FILES_OF_TRAIN = f"SELECT path FROM changes WHERE {OF_TRAIN} AND path LIKE '/up/%' ORDER BY path LIMIT 1"
+
+
+def first_file(state):
+    """Name the file that `data_changed` and `data_removed` touch."""
+
+    def named(shop):
+        ((path,),) = shop.execute(PACHD, FILES_OF_TRAIN)
+        return {f"data train {path}": state}
+
+    return named
+
+
 def data_changed(shop):
     query = f"SELECT path, digest FROM changes WHERE {OF_TRAIN} AND path LIKE '/up/%' ORDER BY path LIMIT 2"
     (path, mine), (_, others) = shop.execute(PACHD, query)
@@ -154,8 +167,7 @@ def data_changed(shop):
 
 def data_removed(shop):
     change = f"UPDATE changes SET path = ? WHERE {OF_TRAIN} AND path = ?"
-    query = f"SELECT path FROM changes WHERE {OF_TRAIN} AND path LIKE '/up/%' ORDER BY path LIMIT 1"
-    ((path,),) = shop.execute(PACHD, query)
+    ((path,),) = shop.execute(PACHD, FILES_OF_TRAIN)
     return shop.sql(PACHD, (change, "/_hidden.txt", path), (change, path, "/_hidden.txt"))
 
 
@@ -245,8 +257,16 @@ MUTATIONS = {
     "model archive replaced": (lambda s: s.other(s.members["code"]["model"]["uri"]), {"code model": "changed"}),
     "serve archive replaced": (lambda s: s.other(s.members["code"]["serve"]["uri"]), {"code serve": "changed"}),
     "serve archive deleted": (lambda s: s.other(s.members["code"]["serve"]["uri"], None), {"code serve": "missing"}),
-    "data file changed": (data_changed, {"data files": "changed"}),
-    "data file removed": (data_removed, {"data files": "changed", "labels snapshot": "unasked"}),
+    "data file changed": (data_changed, {"data files": "changed"}, first_file("changed")),
+    "data file removed": (
+        data_removed,
+        {"data files": "changed", "labels snapshot": "unasked"},
+        first_file("missing"),
+    ),
+    "list of files changed": (
+        lambda s: s.other(s.release["metadata"]["annotations"]["cdl.dev/files"]),
+        {"release files": "changed"},
+    ),
     "label row edited": (label_edited, {"labels snapshot": "changed", "data files": "unasked"}),
     "step changed": (step_changed, {"transforms steps": "changed"}),
     "config changed": (
@@ -321,8 +341,10 @@ def test_an_untouched_release_is_intact(shop):
     assert shop.verify() == (INTACT, {})
 
 
-@pytest.mark.parametrize(("mutate", "named"), MUTATIONS.values(), ids=MUTATIONS)
-def test_verify_names_exactly_what_was_done(shop, mutate, named):
+@pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)
+def test_verify_names_exactly_what_was_done(shop, mutation):
+    mutate, named, *files = mutation
+    named = {what: state for part in (named, *(of(shop) for of in files)) for what, state in part.items()}
     with mutate(shop):
         assert shop.verify() == (BROKEN, named)
 
@@ -369,7 +391,7 @@ def served(shop):
     ],
 )
 def test_the_model_server_does_not_start_from_a_tampered_set(shop, mutation, member):
-    mutate, _ = MUTATIONS[mutation]
+    mutate, *_ = MUTATIONS[mutation]
     with mutate(shop):
         code, words = served(shop)
     assert code == 3
