@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.wire.determined.dets import Det
 from tests.wire.determined.masters import Determined, ExperimentState, Server, ends, free_port
 
 HERE = Path(__file__).parent
@@ -55,3 +56,25 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def client(server: Server) -> Determined:
     return server.client()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A master of a module's own, so that its lists hold what the module made."""
+    started = Server(tmp_path_factory.mktemp("cluster"), 0).start()
+    yield started
+    assert started.stop() == 0
+    assert started.trial_processes() == []
+
+
+@pytest.fixture(scope="module")
+def sdk(cluster: Server) -> Determined:
+    return cluster.client()
+
+
+@pytest.fixture(scope="module")
+def det(cluster: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Det]:
+    """The command line, speaking to the module's own master."""
+    started = Det(cluster.url, tmp_path_factory.mktemp("det"))
+    yield started
+    started.close()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HOST = Path(__file__).with_name("det_host.py")
 
@@ -35,28 +36,29 @@ class Det:
         self.host.wait(30)
         self.host.stdout.close()
 
-    def run(self, *words: object, user: str | None = None) -> Said:
+    def run(self, verb: str, *words: object, user: str | None = None) -> Said:
+        """Run a command; the verb is split at its spaces, the other words are taken as they are."""
         env = self.env | ({"DET_USER": user} if user else {})
-        wish = {"words": [str(word) for word in words], "env": env, "cwd": str(self.home)}
+        wish = {"words": [*verb.split(), *map(str, words)], "env": env, "cwd": str(self.home)}
         self.host.stdin.write(json.dumps(wish) + "\n")
         self.host.stdin.flush()
         return Said(**json.loads(self.host.stdout.readline()))
 
-    def ok(self, *words: object, user: str | None = None) -> str:
+    def ok(self, verb: str, *words: object, user: str | None = None) -> str:
         """Run a command that must succeed and return what it printed."""
-        said = self.run(*words, user=user)
-        assert said.code == 0, f"det {words}: {said.err}{said.out}"
+        said = self.run(verb, *words, user=user)
+        assert said.code == 0, f"det {verb} {words}: {said.err}{said.out}"
         return said.out
 
-    def no(self, *words: object, user: str | None = None) -> str:
+    def no(self, verb: str, *words: object, user: str | None = None) -> str:
         """Run a command that must fail and return its complaint."""
-        said = self.run(*words, user=user)
-        assert said.code != 0, f"det {words}: {said.out}"
+        said = self.run(verb, *words, user=user)
+        assert said.code != 0, f"det {verb} {words}: {said.out}"
         assert "Traceback" not in said.err, said.err
         return said.err + said.out
 
-    def json(self, *words: object, user: str | None = None) -> object:
-        return json.loads(self.ok(*words, "--json", user=user))
+    def json(self, verb: str, *words: object, user: str | None = None) -> Any:
+        return json.loads(self.ok(verb, *words, "--json", user=user))
 
     def file(self, name: str, text: str) -> Path:
         path = self.home / name

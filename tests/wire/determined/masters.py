@@ -40,7 +40,7 @@ def until(said: Callable[[], object], patience: float = PATIENCE) -> object:
 
 @dataclass
 class Server:
-    """A master process that may be killed and started again on the same folder and port."""
+    """A master process that may be killed and started again on the same folder and port; port 0 means any."""
 
     data: Path
     port: int
@@ -59,7 +59,9 @@ class Server:
     def start(self) -> "Server":
         self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == f"determined ready {self.url}\n"
+        said = self.process.stdout.readline()
+        self.port = self.port or int(said.rpartition(":")[2])
+        assert said == f"determined ready {self.url}\n"
         return self
 
     def kill(self) -> None:
