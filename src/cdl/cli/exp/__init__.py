@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ from cdl.reconcile.trials import compare as differ
 from cdl.reconcile.trials import tell
 
 from .asking import asked, experiments
-from .showing import described, differing, listed_row, trials_of
+from .showing import described, differing, listed_row, notes, trials_of
 
 if TYPE_CHECKING:
     from cdl.reconcile.trials import SearchFacts
@@ -25,7 +28,9 @@ OUTPUT = click.option("-o", "--output", type=click.Choice(["table", "json"]), de
 
 
 @click.group(
-    "exp", help="Look at experiments: their trials, curves, logs (--trial N, --follow) and reports (--out FILE)."
+    "exp",
+    help="Look at experiments: their trials, curves (plot --svg FILE, --html FILE), events for TensorBoard (--serve), "
+    "logs (--trial N, --follow) and reports (--out FILE).",
 )
 def command() -> None:
     """Hold the verbs."""
@@ -114,10 +119,80 @@ def report(name: str, out: Path | None, namespace: str) -> None:
     if str(place) == "-":
         click.echo(text, nl=False)
         return
+    _write(place, text, "--out")
+
+
+@command.command(
+    "plot", help="Draw how the trials of the experiment NAME learned: here, or as a picture (--svg) or page (--html)."
+)
+@click.argument("name")
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the curves to this file as a picture.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write curves, hyperparameters and ends to this file.")
+@NAMESPACE
+def plot(name: str, svg: Path | None, html: Path | None, namespace: str) -> None:
+    """Draw curves."""
+    from cdl.reconcile.release.card_page import page
+    from cdl.reconcile.trials.curves import learning
+    from cdl.reconcile.trials.letters import letters
+    from cdl.reconcile.trials.page import plots
+
+    facts = _asked(name, namespace)
+    drawn = learning(facts)
+    if html is not None:
+        _write(html, page(plots(facts)), "--html")
+    if svg is not None:
+        if not drawn:
+            raise Refusal(_nothing(name))
+        _write(svg, drawn, "--svg")
+    if svg is None and html is None:
+        click.echo(letters(facts) if drawn else _nothing(name))
+    notes(facts.notes)
+
+
+@command.command(
+    "tensorboard", help="Write what the trials of the experiment NAME reported to a folder that TensorBoard reads."
+)
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder; default: NAME.tensorboard here.")
+@click.option("--serve", is_flag=True, help="Start the tensorboard installed here on that folder, until Ctrl-C.")
+@NAMESPACE
+def tensorboard(name: str, out: Path | None, serve: bool, namespace: str) -> None:  # noqa: FBT001 - click's flag
+    """Write events."""
+    from .events import write
+
+    facts, place = _asked(name, namespace), out or Path(f"{name}.tensorboard")
+    notes(facts.notes)
+    try:
+        count = write(facts.trials, place)
+    except OSError as error:
+        message = f"--out: cannot write {place}: {error.strerror or error}"
+        raise Refusal(message) from error
+    if not count:
+        raise Refusal(_nothing(name))
+    click.echo(f"wrote the figures of {count} trials to {place}")
+    program = shutil.which("tensorboard")
+    if program is None:
+        told = "tensorboard is not installed here: `pip install tensorboard`, then `tensorboard --logdir"
+        if serve:
+            message = f"--serve: {told} {place}`"
+            raise Refusal(message)
+        click.echo(f"{told} {place}` shows them")
+    elif serve:
+        sys.stdout.flush()
+        raise SystemExit(subprocess.call([program, "--logdir", str(place)]))
+    else:
+        click.echo(f"`tensorboard --logdir {place}` shows them")
+
+
+def _nothing(name: str) -> str:
+    return f"experiment {name}: no trial has reported a validation yet, so there is no curve"
+
+
+def _write(place: Path, text: str, option: str) -> None:
     try:
         place.write_text(text, encoding="utf-8")
     except OSError as error:
-        message = f"--out: cannot write {place}: {error.strerror or error}"
+        message = f"{option}: cannot write {place}: {error.strerror or error}"
         raise Refusal(message) from error
     click.echo(f"wrote {place}")
 

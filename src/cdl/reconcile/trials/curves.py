@@ -24,13 +24,13 @@ ROW = 20.0
 def learning(facts: SearchFacts) -> str:
     """Draw the metric of every trial over time; empty: none has said anything."""
     searcher = facts.searcher
-    known = [(t, points) for t in facts.ranked()[:DRAWN] if (points := _points(t, searcher))]
+    known = [(t, points) for t in facts.ranked()[:DRAWN] if (points := points_of(t, searcher))]
     if not known:
         return ""
     times = [x for _, points in known for x, _ in points]
     values = [y for _, points in known for _, y in points]
     across = Scale(min(times), max(times), LEFT, WIDTH - RIGHT)
-    up = Scale(*_room(min(values), max(values)), TOP + HIGH, TOP)
+    up = Scale(*room(min(values), max(values)), TOP + HIGH, TOP)
     return picture(TOP + HIGH + FOOT, f"{searcher.metric} over {searcher.unit}", _learning(facts, known, across, up))
 
 
@@ -96,14 +96,14 @@ def told(trial: TrialFound, searcher: Searcher) -> str:
     return f"trial {trial.status.id}{metric}: {hparams}"
 
 
-def _points(trial: TrialFound, searcher: Searcher) -> list[tuple[float, float]]:
+def points_of(trial: TrialFound, searcher: Searcher) -> list[tuple[float, float]]:
     """Give time and figure, thinned where there are more than anybody sees; the last one stays."""
     found = [(searcher.time(p), p.metrics[searcher.metric]) for p in trial.validations if searcher.metric in p.metrics]
     step = len(found) // POINTS + 1
     return found[::step] + ([found[-1]] if found and (len(found) - 1) % step else [])
 
 
-def _room(low: float, high: float) -> tuple[float, float]:
+def room(low: float, high: float) -> tuple[float, float]:
     """Leave a little air above and below."""
     air = (high - low) * 0.06 or abs(high) * 0.06 or 1.0
     return low - air, high + air

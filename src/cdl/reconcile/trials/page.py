@@ -54,6 +54,12 @@ def report(facts: SearchFacts) -> tuple[Block, ...]:
     return tuple(block for part in parts for block in part)
 
 
+def plots(facts: SearchFacts) -> tuple[Block, ...]:
+    """Draw everything there is to draw, and say no more."""
+    told = tell(facts)
+    return (Title(f"Trials of {told.experiment}", 1), *_learned(facts, told), *_tried(facts, told))
+
+
 def _head(facts: SearchFacts, told: SearchTold) -> Iterator[Block]:
     experiment = facts.experiment
     status = experiment.status
