@@ -76,7 +76,7 @@ def newest(base: str, resource: Experiment, seen: Seen) -> str:
     """Give the key of the newest run of a wish: the one a due time asked for last, if any did."""
     told = resource.status.run
     known = [r.key for r in seen.runs] + ([told.key] if told is not None else [])
-    again = [key for key in known if key.startswith(f"{base}-") and due_time(key) is not None]
+    again = [key for key in known if DUE.fullmatch(key.removeprefix(base))]
     return max(again, key=lambda key: due_time(key) or datetime.min.replace(tzinfo=UTC), default=base)
 
 
