@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cdl.api.v1alpha1 import ModelDeployment, Release
+from cdl.api.v1alpha1 import Experiment, ModelDeployment, Release
 from cdl.reconcile import experiment as pure
 
 from .papers import document, read_document
 
 if TYPE_CHECKING:
-    from cdl.api.v1alpha1 import Experiment
-
     from .controller import Engines
 
 
 def with_compared(engines: Engines, resource: Experiment, seen: pure.Seen) -> pure.Seen:
     """Look at production and at the report of a Release that may be taken, as far as a gate asks for them."""
+    if seen.dataset is not None and any(run.looked_at == seen.dataset.test.commit for run in seen.runs):
+        seen = replace(seen, looks_elsewhere=_looks_elsewhere(engines, resource, seen.dataset.test.commit))
     wanted = pure.wants_report(resource, seen)
     if wanted is not None and wanted[1] not in seen.reports:
         uri, digest = wanted
@@ -26,6 +26,19 @@ def with_compared(engines: Engines, resource: Experiment, seen: pure.Seen) -> pu
     if seen.production is None and pure.wants_production(resource, seen):
         seen = replace(seen, production=_production(engines, resource))
     return seen
+
+
+def _looks_elsewhere(engines: Engines, resource: Experiment, commit: str) -> int:
+    """Count what the other Experiments of the namespace say of this test commit."""
+    others = engines.resources.list(Experiment, resource.metadata.namespace)
+    return sum(
+        other.status.evaluation.own_looks or 0
+        for other in others
+        if other.key != resource.key
+        and other.status.evaluation is not None
+        and other.status.data is not None
+        and other.status.data.test.commit == commit
+    )
 
 
 def _production(engines: Engines, resource: Experiment) -> pure.ProductionSeen | None:

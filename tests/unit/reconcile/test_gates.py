@@ -244,3 +244,33 @@ def test_a_gate_that_is_new_is_not_held_against_itself():
     decision, [gate] = outcome(resource, releases=[written(resource, ())], production=production(release="news-2"))
     assert (gate.passed, gate.words) == (True, "it is what answers in production")
     assert condition(decision, ConditionType.GATES_PASSED).status == "True"
+
+
+# --- looks -----------------------------------------------------------------------------------------------------------
+
+
+def looking(resource, *runs, elsewhere=0):
+    mine = run(evaluation_key(resource, DATA, BEST.uuid), id="8", best=None, measurement=measured(), looked_at="")
+    seen = training_seen(resource, measured=dataclasses.replace(mine, looked_at=DATA.test.commit))
+    return dataclasses.replace(seen, runs=(*seen.runs, *runs), looks_elsewhere=elsewhere)
+
+
+def test_each_look_at_a_test_commit_is_counted_and_kept_with_the_release():
+    resource = gated()
+    others = (
+        run("e1", RunPhase.FAILED, id="3", best=None, looked_at=DATA.test.commit),
+        run("e2", id="4", best=None, looked_at="another"),
+        run("e3", RunPhase.QUEUED, id="5", best=None, looked_at=DATA.test.commit, started_at=None),
+    )
+    decision = decide(resource, looking(resource, *others, elsewhere=4))
+    found = decision.status.evaluation
+    assert (found.own_looks, found.looks) == (2, 6)  # one failed after it began; one never began; one is elsewhere
+    write = next(a for a in decision.actions if isinstance(a, WriteRelease))
+    assert write.members["evaluation"]["looks"] == 6
+
+
+def test_a_look_whose_run_was_put_away_is_not_forgotten():
+    resource = gated()
+    first = decide(resource, looking(resource, run("e1", id="3", best=None, looked_at=DATA.test.commit))).status
+    later = decide(resource.model_copy(update={"status": first}), looking(resource)).status
+    assert later.evaluation.own_looks == 2

@@ -295,7 +295,10 @@ class EvaluationStatus(Frozen):
     per_group: dict[str, dict[str, float]] = Field(default_factory=dict, description="Metrics of each group of items.")
     costs: dict[str, float] = Field(default_factory=dict, description="What an answer costs, and the model's size.")
     against: str = Field("", description="The version compared with.")
-    looks: int | None = Field(None, description="How often this test commit was evaluated on, this time included.")
+    looks: int | None = Field(
+        None, description="How often Experiments of the namespace evaluated on this test commit, this time included."
+    )
+    own_looks: int | None = Field(None, description="How often this Experiment did.")
     gates: tuple[GateStatus, ...] = Field((), description="How each gate went.")
     started_at: datetime | None = Field(None, description="When it began.")
     finished_at: datetime | None = Field(None, description="When it ended.")

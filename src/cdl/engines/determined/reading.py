@@ -21,6 +21,7 @@ from .translate import (
     PHASE_OF,
     asked_for,
     checkpoint_seen,
+    commit_of,
     last_words,
     measurement_of,
     moment,
@@ -87,6 +88,7 @@ class Reader:
             slot_seconds=sum(slot_seconds(used, now) for used in held.values()),
             seed=seed_of(run.config),
             failure=_failure(session, trials) if phase is RunPhase.FAILED else "",
+            looked_at=commit_of(run.config) if measures else "",
         )
         if _is_complete(seen, measures=measures):
             while len(self._over) >= REMEMBERED:

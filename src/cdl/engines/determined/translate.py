@@ -114,6 +114,12 @@ def seed_of(config: Mapping[str, JsonValue]) -> int | None:
     return int(seed) if isinstance(seed, int | float) else None
 
 
+def commit_of(config: Mapping[str, JsonValue]) -> str:
+    """Give the commit whose files a run was given."""
+    pachyderm = _table(_table(config.get("integrations")).get("pachyderm"))
+    return str(_table(pachyderm.get("dataset")).get("commit") or "")
+
+
 def _best(trial: trialv1Trial, searcher: Mapping[str, JsonValue]) -> float | None:
     if trial.bestValidation is None:
         return None

@@ -78,6 +78,14 @@ def beside(
     return Beside(), busy(Reason.EVALUATING, f"measuring {where}, to compare with it"), start
 
 
+def own_looks(resource: Experiment, seen: Seen, data: Dataset) -> int:
+    """Count the evaluations on this test commit that began: a run that was put away since is not forgotten."""
+    begun = sum(run.looked_at == data.test.commit and run.started_at is not None for run in seen.runs)
+    old, before = resource.status.evaluation, resource.status.data
+    known = old.own_looks if old is not None and before is not None and before.test.commit == data.test.commit else None
+    return max(begun, known or 0)
+
+
 def outcomes(members: Mapping[str, JsonValue]) -> tuple[GateStatus, ...]:
     """Read how the gates went that a Release was written with."""
     found = _table(members.get("evaluation")).get("gates")

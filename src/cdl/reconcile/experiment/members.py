@@ -41,14 +41,16 @@ def essence(members: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {**members, "evaluation": {name: measured[name] for name in MEASURED if name in measured}}
 
 
-def with_gates(members: dict[str, JsonValue], gates: tuple[GateStatus, ...]) -> dict[str, JsonValue]:
-    """Note how the gates went before a Release of these members was written."""
-    measured, told = members["evaluation"], [gate.model_dump(by_alias=True, exclude_defaults=True) for gate in gates]
+def with_gates(members: dict[str, JsonValue], gates: tuple[GateStatus, ...], looks: int = 0) -> dict[str, JsonValue]:
+    """Note how the gates went before a Release of these members was written, and how often its test side was used."""
+    measured = members["evaluation"]
     rows: list[JsonValue] = [
-        {"metric": gate.metric, "passed": gate.passed, **row} for gate, row in zip(gates, told, strict=True)
+        {"metric": g.metric, "passed": g.passed, **g.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        for g in gates
     ]
     rest = {name: value for name, value in measured.items() if name != "gates"} if isinstance(measured, dict) else {}
-    return {**members, "evaluation": {**rest, **({"gates": rows} if rows else {})}}
+    told: dict[str, JsonValue] = {**({"gates": rows} if rows else {}), **({"looks": looks} if looks else {})}
+    return {**members, "evaluation": {**rest, **told}}
 
 
 def release_members(

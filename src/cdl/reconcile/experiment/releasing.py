@@ -13,7 +13,7 @@ from cdl.reconcile.summary import ABNORMAL, busy, fact, stalled
 from . import gate
 from .adopt import adopted_members, runs_behind
 from .approve import approval
-from .beside import beside, compares, kept_key, outcomes, report_address
+from .beside import beside, compares, kept_key, outcomes, own_looks, report_address
 from .gate import Beside
 from .members import content_digest, release_members, with_gates
 from .seen import AdoptableSeen, AdoptRelease, StopRun, WriteRelease
@@ -58,7 +58,7 @@ def released(resource: Experiment, seen: Seen, made: Made) -> Answer:
     made = replace(judged, trained=trained)
     if release is not None:
         return _standing(resource, seen, made, release)
-    members = with_gates(members, made.gates)
+    members = with_gates(members, made.gates, own_looks(resource, seen, made.data) + seen.looks_elsewhere)
     wanted = digest(members)
     write = WriteRelease(resource.spec.model.name, made.best.uuid, wanted, members, documents)
     return _writing(made, f"writing the release of {wanted[:19]}", write)

@@ -86,6 +86,8 @@ class RunSeen:
     """What its draws began with."""
     failure: str = ""
     """The last words of what failed."""
+    looked_at: str = ""
+    """Commit of the test side that it was given, if it evaluates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,8 @@ class Seen:
     """What the address of every kept document begins with."""
     production: ProductionSeen | None = None
     """Looked for only where a gate compares with it; None: nothing answers."""
+    looks_elsewhere: int = 0
+    """How often other Experiments evaluated on the same test commit."""
     reports: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
     """What evaluations reported whose Release may be taken instead of training, by the report's digest."""
     adoptable: tuple[AdoptableSeen, ...] = ()

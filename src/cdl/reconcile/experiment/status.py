@@ -23,6 +23,7 @@ from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile.decision import PATIENT, SOON, Decision, until
 from cdl.reconcile.summary import remembered, settled
 
+from .beside import own_looks
 from .seen import RunPhase
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def said(resource: Experiment, seen: Seen, answer: Answer) -> Decision[Experimen
     if release is not None and release.approval is ApprovalState.REJECTED and not was_rejected(old, release):
         history = remembered(history, seen.at, f"release {release.name} {REJECTED}", meta.revision, release.digest)
     success = f"{release.name} approved" if release is not None and not going_on else ""
-    status = _about_the_run(answer).model_copy(
+    about = _about_the_run(answer)
+    status = about.model_copy(
         update={
+            "evaluation": _counted(about.evaluation, resource, seen, answer.data),
             "observed_generation": generation,
             "conditions": settled(answer.conditions, generation, Reason.SUCCEEDED, success),
             "progress": f"{answer.done}/{STAGES}",
@@ -145,6 +148,17 @@ def _about_the_run(answer: Answer) -> ExperimentStatus:
         evaluation=_about_the_evaluation(answer, measured) if measured else None,
         cost=Cost(slot_seconds=_spent(run) + (_spent(measured) if measured else 0)),
     )
+
+
+def _counted(
+    evaluation: EvaluationStatus | None, resource: Experiment, seen: Seen, data: Dataset | None
+) -> EvaluationStatus | None:
+    """Say how often the test commit was looked at; nothing where nobody did that is known."""
+    if evaluation is None or data is None:
+        return evaluation
+    mine = own_looks(resource, seen, data)
+    counted = {"own_looks": mine or None, "looks": mine + seen.looks_elsewhere or None}
+    return evaluation.model_copy(update=counted)
 
 
 def _spent(run: RunSeen) -> float:

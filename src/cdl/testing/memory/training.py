@@ -180,6 +180,7 @@ class MemoryTraining:
             measurement=_measurement(run, trained) if succeeded and run.wish.evaluates and trained else None,
             slot_seconds=run.slot_seconds,
             failure=self._failure(run) if run.phase is RunPhase.FAILED else "",
+            looked_at=run.wish.commit if run.wish.evaluates else "",
         )
 
     def _failure(self, run: Run) -> str:
