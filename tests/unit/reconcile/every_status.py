@@ -76,6 +76,7 @@ def of_experiment():
         return training_seen(resource, releases=[release])
 
     manual = an_experiment(approval={"policy": "Manual"})
+    warm = an_experiment(warmStart={"policy": "weights", "from": {"release": "base"}})
     frugal = an_experiment(budget={"maxSlotHours": 1})
     spent = {"slot_seconds": 5400}
     spending = [
@@ -106,6 +107,7 @@ def of_experiment():
         *((plain, approved(ApprovalState.VOID, void=why), why, FAILED) for why in REASON.values()),
         (plain, going_on, Reason.STOPPING_RUNS, IN_PROGRESS),
         (plain, released, Reason.SUCCEEDED, CURRENT),
+        (warm, experiment.Seen(at=AT, dataset=DATA), Reason.WAITING_FOR_WEIGHTS, IN_PROGRESS),
         (an_experiment(suspend=True), experiment.Seen(at=AT), Reason.SUSPENDED, CURRENT),
     ):
         yield resource, experiment.decide(resource, seen).status, reason, reading
