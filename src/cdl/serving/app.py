@@ -38,9 +38,10 @@ Handler = Callable[[Request], Awaitable[Reply]]
 class App:
     """Answers every request; whatever happens, in the error shape of the caller's protocol."""
 
-    def __init__(self, served: Served, counter: Counter, metrics_path: str = "/metrics") -> None:
+    def __init__(self, served: Served, counter: Counter, metrics_path: str, body_seconds: float) -> None:
         self._served = served
         self._counter = counter
+        self._body_seconds = body_seconds
         self._health = Counter(1, 64, HEALTH_SECONDS)
         self._headers = {"x-cdl-release": served.release.name, "x-cdl-digest": served.release.digest}
         self._routes = self._table() | {metrics_path: {"GET": ("metrics", self._exposition)}}
@@ -59,7 +60,7 @@ class App:
         try:
             service, handler = self._route(request)
             if request.method == "POST":
-                request = replace(request, body=await body(request, receive))
+                request = replace(request, body=await body(request, receive, self._body_seconds))
             reply = await handler(request)
         except Fault as fault:
             reply = _refusal(request.path, fault)

@@ -40,6 +40,8 @@ class Environment:
     queue: int
     timeout_seconds: float
     drain_seconds: float
+    head_seconds: float
+    body_seconds: float
     parameters: dict[str, object] = field(default_factory=dict)
 
 
@@ -74,6 +76,9 @@ def read(environ: Mapping[str, str]) -> Environment:
         queue=int(_number(environ, "CDL_QUEUE", 128, least=0)),
         timeout_seconds=_number(environ, "CDL_TIMEOUT_SECONDS", 30, least=0.001),
         drain_seconds=_number(environ, "CDL_DRAIN_SECONDS", 0, least=0),
+        # Whoever sends more slowly than this holds a place that somebody else may need.
+        head_seconds=_number(environ, "CDL_HEAD_SECONDS", 20, least=0.001),
+        body_seconds=_number(environ, "CDL_BODY_SECONDS", 60, least=0.001),
         parameters=parameters,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -88,8 +89,18 @@ def head(scope: Scope) -> Request:
     )
 
 
-async def body(request: Request, receive: Receive, limit: int = BODY_LIMIT) -> bytes:
-    """Read the body; one that is too large is read away unkept, so that its sender sees the refusal."""
+async def body(request: Request, receive: Receive, seconds: float) -> bytes:
+    """Read the body, as long as its sender needs no more than these seconds for it."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await _whole(request, receive)
+    except TimeoutError as error:
+        sentence = f"the body was not complete within {seconds:g} seconds"
+        raise Fault(408, sentence, {"connection": "close"}) from error
+
+
+async def _whole(request: Request, receive: Receive, limit: int = BODY_LIMIT) -> bytes:
+    """Read all of the body; one that is too large is read away unkept, so that its sender sees the refusal."""
     announced = request.headers.get("content-length", "0")
     size = int(announced) if announced.isdigit() else 0
     parts: list[bytes] = []
@@ -103,6 +114,8 @@ async def body(request: Request, receive: Receive, limit: int = BODY_LIMIT) -> b
         if isinstance(part, bytes) and part and max(size, seen) <= limit:
             parts.append(part)
             kept += len(part)
+        elif part:
+            parts.clear()
         if not event.get("more_body", False):
             if kept == seen:
                 return b"".join(parts)

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cdl.serving.app import App
+from cdl.serving.environment import Environment
 
 LOG = logging.getLogger("cdl.serving")
 GRACE_SECONDS = 15  # less than the 20 that Kubernetes gives a Seldon pod to end
@@ -36,16 +38,47 @@ class Beside(Protocol):
         ...
 
 
+def _impatient(seconds: float) -> type[asyncio.Protocol]:
+    """The protocol of uvicorn, which hangs up on a caller whose request's head takes longer than that."""
+
+    class Impatient(HttpToolsProtocol):
+        _clock: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+            super().connection_made(transport)
+            self._clock = self.loop.call_later(seconds, transport.close)
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            if self._clock is None:  # not the first request of the connection
+                self._clock = self.loop.call_later(seconds, self.transport.close)
+
+        def on_headers_complete(self) -> None:
+            self._stop()
+            super().on_headers_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def _stop(self) -> None:
+            if self._clock is not None:
+                self._clock.cancel()
+                self._clock = None
+
+    return Impatient
+
+
 async def until_stopped(
     app: App,
     listeners: list[socket.socket],
-    drain_seconds: float,
+    environment: Environment,
     beside: Callable[[], Awaitable[Beside]] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then fail readiness, wait, stop accepting, finish what is in flight."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_impatient(environment.head_seconds),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -67,7 +100,7 @@ async def until_stopped(
     def stop() -> None:
         LOG.info("asked to stop")
         app.draining = True
-        loop.call_later(drain_seconds, leave)
+        loop.call_later(environment.drain_seconds, leave)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

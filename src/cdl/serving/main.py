@@ -135,11 +135,11 @@ def _grpc(
 
 def _serve(served: Served, environment: Environment, listeners: list[socket.socket], workspace: Path) -> int:
     counter = Counter(environment.concurrency, environment.queue, environment.timeout_seconds)
-    app = App(served, counter, environment.metrics_path)
+    app = App(served, counter, environment.metrics_path, environment.body_seconds)
     beside = _grpc(served, environment, counter, app)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(until_stopped(app, listeners, environment.drain_seconds, beside))
+            runner.run(until_stopped(app, listeners, environment, beside))
         except OSError as error:
             address = f"{environment.host}:{environment.port}"
             raise Refused(f"cannot listen on {address}: {error.strerror or error}", BAD_SETTING) from error
