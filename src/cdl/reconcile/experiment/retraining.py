@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cdl.api.v1alpha1.experiment import Experiment, ExperimentStatus
 
     from .seen import RunSeen, Seen
+    from .start import Start
 
 DUE = re.compile(r"-(\d{8}T\d{6})Z$")
 WRITTEN = "%Y%m%dT%H%M%S"
@@ -55,7 +56,7 @@ def train_key(resource: Experiment, data: Dataset) -> str:
     return wish if start is None else f"{wish}-{start.pin}"
 
 
-def start_of(resource: Experiment, version: str) -> warm.Start | None:
+def start_of(resource: Experiment, version: str) -> Start | None:
     """Give the weights that the run of a wish begins with; None: random ones."""
     start = warm.kept(resource, wish_key(resource, version))
     return start if start is not None and start.checkpoint else None
