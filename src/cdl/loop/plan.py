@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from cdl.api.conditions import ConditionType, Reason
 from cdl.api.rules import changed
 from cdl.api.v1alpha1 import DataPipeline, Experiment, ModelDeployment, Release, Resource
-from cdl.ports.errors import NotPermitted, Rejected, Unavailable, Unreadable
+from cdl.ports.errors import NotPermitted, PortError, Rejected, Unavailable, Unreadable
 from cdl.reconcile import plan as pure
 from cdl.reconcile.plan import Change, remembered
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from cdl.reconcile.datapipeline import Seen as DataSeen
     from cdl.reconcile.plan import DataAhead, Plan, ReleaseAhead, ResourcePlan, Stage
 
     from .controller import Engines
@@ -168,16 +169,31 @@ class Planner:
 
     def _data_plan(self, pair: _Pair[DataPipeline]) -> ResourcePlan:
         wanted, before = pair.wanted, pair.before
-        seen, asked, note = self._asked(
+        seen, asked, note = self._data_seen(wanted, before)
+        like = self._like(wanted)
+        stages, ahead = pure.plan_data(pure.DataFacts(wanted, before, seen, remembered=not asked, like=like))
+        self._data[wanted.metadata.namespace, wanted.metadata.name] = ahead
+        return pair.planned(stages, asked=asked, note=note if before is not None else "")
+
+    def _data_seen(self, wanted: DataPipeline, before: DataPipeline | None) -> tuple[DataSeen, bool, str]:
+        return self._asked(
             "DataPipeline",
             lambda engines: datapipeline.controller(engines).look(wanted, self.at),
             data=_StandIn(lambda _, spec: remembered.data_seen(before, spec, self.programs)),
             sources=_StandIn(remembered.sources_seen),
             labelled=None,
         )
-        stages, ahead = pure.plan_data(pure.DataFacts(wanted, before, seen, remembered=not asked))
-        self._data[wanted.metadata.namespace, wanted.metadata.name] = ahead
-        return pair.planned(stages, asked=asked, note=note if before is not None else "")
+
+    def _like(self, wanted: DataPipeline) -> pure.LikeSeen | None:
+        """Look at the DataPipeline whose work may be taken over; one that cannot be read is none."""
+        place = wanted.metadata.like
+        if not place or place == wanted.metadata.namespace:
+            return None
+        try:
+            other = self.engines.resources.get(DataPipeline, place, wanted.metadata.name)
+        except PortError:
+            return None
+        return pure.LikeSeen(other, self._data_seen(other, other)[0]) if other is not None else None
 
     def _experiment_plan(self, pair: _Pair[Experiment]) -> ResourcePlan:
         wanted, before, place = pair.wanted, pair.before, pair.wanted.metadata.namespace

@@ -4,6 +4,7 @@ from .datapipeline import DataAhead, DataFacts, plan_data
 from .experiment import ExperimentFacts, NewRelease, ReleaseAhead, plan_experiment
 from .modeldeployment import DeploymentFacts, plan_deployment
 from .stage import BUSY, Change, Estimate, Plan, ResourcePlan, Stage, Verdict
+from .takeover import LikeSeen
 from .whole import in_a_line, labelled, resource_plan, whole_plan
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DeploymentFacts",
     "Estimate",
     "ExperimentFacts",
+    "LikeSeen",
     "NewRelease",
     "Plan",
     "ReleaseAhead",

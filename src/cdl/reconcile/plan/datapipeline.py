@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.reconcile import datapipeline as pure
+from cdl.reconcile.datapipeline.timetable import due, outdated
 from cdl.reconcile.words import changes, few
 
 from .history import of_step
@@ -15,8 +16,11 @@ from .stage import NO_HISTORY, NOTHING, Stage, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from cdl.api.v1alpha1.datapipeline import DataPipeline, Dataset, Source, Step
+
+    from .takeover import LikeSeen
 
 WILL_CHANGE = frozenset({Verdict.RUN, Verdict.UNKNOWN})
 NEXT_COMMIT = "the next one"
@@ -45,6 +49,8 @@ class DataFacts:
     seen: pure.Seen
     remembered: bool = False
     """The facts are read off its status: digests of files are not among them."""
+    like: LikeSeen | None = None
+    """Whose work may be taken over."""
 
 
 def plan_data(facts: DataFacts) -> tuple[tuple[Stage, ...], DataAhead]:
@@ -107,6 +113,10 @@ def _ingest(facts: DataFacts, side: Side) -> Stage:
     unpinned = tuple(s for s in spec.sources if digests[s.name] is None)
     if unpinned:
         return _unfetched(facts, side, unpinned)
+    at = due(facts.wanted, seen)
+    again = tuple(s for s in spec.sources if at is not None and s.may_change and outdated(s, seen, at))
+    if at is not None and again and head.head is not None:
+        return _due(facts, side, again, at)
     key = pure.ingest_key(spec, tuple(pure.SourceSeen(name, found) for name, found in digests.items()))
     if head.ingest == key:
         return Stage(name="ingest", side=side, verdict=Verdict.REUSE, reasons=_unchanged(facts, "sources"), key=key)
@@ -130,6 +140,13 @@ def _unfetched(facts: DataFacts, side: Side, unpinned: tuple[Source, ...]) -> St
         reasons: tuple[str, ...] = (NEW, f"source {names} is fetched first")
         return Stage(name="ingest", side=side, verdict=Verdict.RUN, reasons=reasons, estimate=NO_HISTORY)
     why = f"source {names} names no sha256 and is not at hand: only fetching it shows whether its bytes changed"
+    reasons = (*few(_ingest_changes(facts)), why)
+    return Stage(name="ingest", side=side, verdict=Verdict.UNKNOWN, reasons=reasons, sure=False, estimate=NO_HISTORY)
+
+
+def _due(facts: DataFacts, side: Side, again: tuple[Source, ...], at: datetime) -> Stage:
+    names = ", ".join(s.name for s in again)
+    why = f"source {names} is due since {at:%Y-%m-%d %H:%M:%S} UTC: only fetching it again shows whether it changed"
     reasons = (*few(_ingest_changes(facts)), why)
     return Stage(name="ingest", side=side, verdict=Verdict.UNKNOWN, reasons=reasons, sure=False, estimate=NO_HISTORY)
 
@@ -158,14 +175,22 @@ def _steps(facts: DataFacts, side: Side, ingest: Stage) -> tuple[Stage, ...]:
     """Walk down one side; below a stage that may change its output every step has to run."""
     seen, stages = facts.seen, list[Stage]()
     before = next((s.head for s in seen.sides if s.side is side), None)
-    above = ingest
+    above, like = ingest, facts.like
+    equal = like is not None and like.has_files(side, ingest)
     for wish in pure.wishes(facts.wanted.spec, seen.programs):
-        now = next((s for s in seen.steps if s.step == wish.step.name and s.side is side), None)
-        stage = _step(facts, side, wish, now or pure.StepSeen(wish.step.name, side, None), above, before)
+        missing = pure.StepSeen(wish.step.name, side, None)
+        now = next((s for s in seen.steps if s.step == wish.step.name and s.side is side), missing)
+        equal = equal and like is not None and like.made(side, wish) and (now.wish is None or bool(now.taken))
+        if like is not None and equal and (now.wish != wish.digest or above.verdict in WILL_CHANGE):
+            stage = Stage(name=wish.step.name, side=side, verdict=Verdict.REUSE, reasons=like.said, key=wish.digest)
+        else:
+            stage = _step(facts, side, wish, now, above, before)
+            if like is not None and now.wish is None:  # equal files may come of other sources, too
+                stage = stage.model_copy(update={"sure": False})
         stages.append(stage)
         if stage.verdict is not Verdict.REUSE and stage.verdict is not Verdict.ROLLOUT:
             above = stage
-        before = now.head if now else None
+        before = now.head if now is not missing else None
     return tuple(stages)
 
 

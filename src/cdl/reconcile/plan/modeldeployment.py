@@ -54,12 +54,23 @@ def plan_deployment(facts: DeploymentFacts) -> tuple[Stage, ...]:
         found = few(_changes(facts))
         return (_stage(Verdict.ROLLOUT, (why, *found), sure=False),)
     now = _as_decided(facts, seen)
+    renewed = _renewed(facts)
+    if renewed and now.verdict is Verdict.REUSE:
+        why = f"{renewed} is approved by policy once more, and its servers are told by whom and when"
+        return (_stage(Verdict.ROLLOUT, (why,), sure=False),)
     awaited = next((a for a in mine if a.new is NewRelease.BY_A_PERSON), None)
     if awaited is None or now.verdict is not Verdict.REUSE:
         return (now,)
     which = awaited.again or "the new release"
     serving = f"{seen.serving.release} is served until then" if seen.serving else "nothing is served until then"
     return (_stage(Verdict.WAIT, (f"{which} is served once it is approved", serving), key=now.key),)
+
+
+def _renewed(facts: DeploymentFacts) -> str:
+    """Name the Release that is served and will be approved once more; empty: that will not be."""
+    serving, model = facts.seen.serving, facts.wanted.spec.model.name
+    again = {a.again for a in facts.ahead if a.model == model and a.new is NewRelease.BY_POLICY}
+    return serving.release if serving is not None and serving.release in again else ""
 
 
 def _as_decided(facts: DeploymentFacts, seen: pure.Seen) -> Stage:
