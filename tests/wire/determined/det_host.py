@@ -8,18 +8,16 @@ import os
 import sys
 import tempfile
 import warnings
-from pathlib import Path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     from determined.cli.cli import main
 
 
-def child(wish: dict, out: int, err: int) -> None:
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    with Path(os.devnull).open() as nothing:
-        os.dup2(nothing.fileno(), 0)
+def child(wish: dict, typed: int, out: int, err: int) -> None:
+    os.setsid()  # without a terminal, passwords are read from what is typed
+    for number, file in enumerate((typed, out, err)):
+        os.dup2(file, number)
     os.chdir(wish["cwd"])
     os.environ.update(wish["env"])
     sys.argv = ["det", *wish["words"]]
@@ -35,10 +33,12 @@ def child(wish: dict, out: int, err: int) -> None:
 
 
 def run(wish: dict) -> dict:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as typed, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        typed.write(wish["typed"].encode())
+        typed.seek(0)
         pid = os.fork()
         if pid == 0:
-            child(wish, out.fileno(), err.fileno())
+            child(wish, typed.fileno(), out.fileno(), err.fileno())
         _, status = os.waitpid(pid, 0)
         out.seek(0)
         err.seek(0)

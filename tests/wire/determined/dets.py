@@ -36,29 +36,29 @@ class Det:
         self.host.wait(30)
         self.host.stdout.close()
 
-    def run(self, verb: str, *words: object, user: str | None = None) -> Said:
+    def run(self, verb: str, *words: object, user: str | None = None, typed: str = "") -> Said:
         """Run a command; the verb is split at its spaces, the other words are taken as they are."""
         env = self.env | ({"DET_USER": user} if user else {})
-        wish = {"words": [*verb.split(), *map(str, words)], "env": env, "cwd": str(self.home)}
+        wish = {"words": [*verb.split(), *map(str, words)], "env": env, "cwd": str(self.home), "typed": typed}
         self.host.stdin.write(json.dumps(wish) + "\n")
         self.host.stdin.flush()
         return Said(**json.loads(self.host.stdout.readline()))
 
-    def ok(self, verb: str, *words: object, user: str | None = None) -> str:
+    def ok(self, verb: str, *words: object, user: str | None = None, typed: str = "") -> str:
         """Run a command that must succeed and return what it printed."""
-        said = self.run(verb, *words, user=user)
+        said = self.run(verb, *words, user=user, typed=typed)
         assert said.code == 0, f"det {verb} {words}: {said.err}{said.out}"
         return said.out
 
-    def no(self, verb: str, *words: object, user: str | None = None) -> str:
+    def no(self, verb: str, *words: object, user: str | None = None, typed: str = "") -> str:
         """Run a command that must fail and return its complaint."""
-        said = self.run(verb, *words, user=user)
+        said = self.run(verb, *words, user=user, typed=typed)
         assert said.code != 0, f"det {verb} {words}: {said.out}"
         assert "Traceback" not in said.err, said.err
         return said.err + said.out
 
-    def json(self, verb: str, *words: object, user: str | None = None) -> Any:
-        return json.loads(self.ok(verb, *words, "--json", user=user))
+    def json(self, verb: str, *words: object, user: str | None = None, typed: str = "") -> Any:
+        return json.loads(self.ok(verb, *words, "--json", user=user, typed=typed))
 
     def file(self, name: str, text: str) -> Path:
         path = self.home / name

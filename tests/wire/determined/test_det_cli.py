@@ -185,6 +185,9 @@ def test_descriptions_of_trials(det: Det, done: Experiment) -> None:
     ]
     assert '"loss"' in det.ok("trial describe --metrics", trial)
     assert "trial '999' not found" in det.no("trial describe 999")
+    bundle = Path(det.ok("trial support-bundle", trial).partition("bundle path: ")[2].strip())
+    with tarfile.open(bundle) as packed:
+        assert len(packed.getnames()) == 4
 
 
 def test_code_and_checkpoints_are_downloaded(det: Det, done: Experiment, tmp_path: Path) -> None:
@@ -217,10 +220,16 @@ def test_models_and_versions(det: Det, done: Experiment) -> None:
     assert done.list_checkpoints()[1].uuid not in told
     assert "exists already" in det.no("model create digits")
     assert "is registered as a model version and is kept" in det.no("checkpoint delete --yes", best)
-    model = done._session.get("/api/v1/models/digits").json()["model"]
-    done._session.post(f"/api/v1/models/{model['id']}/archive")
+    det.ok("workspace create shelf")
+    det.ok("model move digits --workspace-name shelf")
+    shelf = det.json("workspace describe shelf")["id"]
+    assert done._session.get("/api/v1/models/digits").json()["model"]["workspaceId"] == shelf
+    assert "holds models" in det.no("workspace delete --yes shelf")
+    done._session.post("/api/v1/models/digits/archive")
     assert "is archived" in det.no("model register-version digits", best)
-    done._session.delete(f"/api/v1/models/{model['id']}")
+    done._session.post("/api/v1/models/digits/unarchive")
+    det.ok("model delete digits")
+    assert "digits" not in det.ok("model list")
 
 
 def test_checkpoints_are_thinned_and_deleted(det: Det, sdk: Determined) -> None:
@@ -235,8 +244,7 @@ def test_checkpoints_are_thinned_and_deleted(det: Det, sdk: Determined) -> None:
     assert "stay inside the checkpoint" in det.no("checkpoint rm --yes --glob ../*", three)
     assert (root / three / "place.json").is_file()
     policy = "--save-experiment-best 0 --save-trial-best 0 --save-trial-latest 0"
-    asked = det.run(f"experiment set gc-policy {policy}", experiment.id)
-    assert "will delete" in asked.out
+    assert "will delete" in det.ok(f"experiment set gc-policy {policy}", experiment.id, typed="n\n")
     assert (root / three).exists(), "nobody said yes"
     det.ok(f"experiment set gc-policy --yes {policy}", experiment.id)
     until(lambda: not (root / three).exists())

@@ -55,6 +55,7 @@ def test_workspaces_and_projects(det: Det, sdk: Determined) -> None:
     assert det.json("project describe garden roses")["key"] == "ROS"
     experiment = create(sdk, {"epochs": 0}, workspace="garden", project="roses")
     assert "roses" in det.ok("project list garden")
+    assert "roses" in det.ok("workspace list-projects garden")
     assert "core" in det.ok("project list-experiments garden roses")
     det.ok("project create garden tulips")
     det.ok("experiment move", experiment.id, "garden", "tulips")
@@ -121,6 +122,19 @@ def test_users(det: Det, cluster: Server) -> None:
     assert Determined(cluster.url, user="eva", password="Another123").whoami().username == "eva"
 
 
+def test_passwords_are_typed(det: Det, cluster: Server) -> None:
+    det.ok("user create ada --password Secret123", user="admin")
+    det.ok("user login ada", typed="Secret123\n")
+    assert "nvalid" in det.no("user login ada", typed="Wrong1234\n")
+    det.ok("user change-password ada", user="admin", typed="Another123\nAnother123\n")
+    assert "do not match" in det.no("user change-password ada", user="admin", typed="Another123\nOther1234\n")
+    assert Determined(cluster.url, user="ada", password="Another123").whoami().username == "ada"
+    det.ok("user logout")
+    assert "run as the user that started it" in det.no(
+        "user link-with-agent-user ada --agent-uid 1 --agent-user a --agent-gid 1 --agent-group a", user="admin"
+    )
+
+
 @pytest.mark.slow
 def test_the_queue_follows_priorities(det: Det, sdk: Determined, running: Experiment) -> None:
     first = create(sdk, {"epochs": 999, "pause": 0.2})
@@ -170,9 +184,10 @@ def test_agents_and_slots(det: Det, sdk: Determined, running: Experiment) -> Non
 
 
 def test_the_master_tells_of_itself(det: Det, sdk: Determined) -> None:
+    assert yaml.safe_load(det.ok("version"))["master"]["version"] == "0.38.1"
     assert yaml.safe_load(det.ok("master info"))["clusterName"] == "embedded"
-    assert "only an admin may" in det.no("master config")
-    shown = yaml.safe_load(det.ok("master config", user="admin"))
+    assert "only an admin may" in det.no("master config show")
+    shown = yaml.safe_load(det.ok("master config show", user="admin"))
     assert shown["webhooks"]["signing_key"] == "********"
     experiment = create(sdk, {"epochs": 0})
     assert ends(experiment) == "COMPLETED"
@@ -209,6 +224,9 @@ def test_a_search_is_previewed(det: Det) -> None:
         ("resources raw 2024-01-01T00:00:00Z 2024-01-02T00:00:00Z", [], "keeps no accounts of past use"),
         ("resources aggregated 2024-01-01 2024-01-02", [], "keeps no accounts of past use"),
         ("resources allocations 2024-01-01T00:00:00Z 2024-01-02T00:00:00Z", [], "keeps no accounts of past use"),
+        ("task kill 1", [], "generic tasks are not run by this master"),
+        ("task config 1", [], "generic tasks are not run by this master"),
+        ("task cleanup-logs", [], "logs are kept until"),
         ("token list", [], "Enterprise Edition"),
         ("rbac my-permissions", [], "Enterprise Edition"),
         ("user-group list", [], "Enterprise Edition"),

@@ -106,6 +106,8 @@ class Registry:
         changed = _written(call.body, ("name", "description", "notes"))
         if "name" in changed:
             self._check_new_name(str(changed["name"]), int(row["id"]))
+        if text(call.body, "workspaceName") or whole(call.body, "workspaceId"):
+            changed["workspace_id"] = self._workspace(call.body)
         self.store.update("models", int(row["id"]), **changed, updated=time.time())
         return {"model": self._model(self._row(str(row["id"])))}
 
