@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cdl.api.v1alpha1 import Release
-from cdl.api.v1alpha1.release import ApprovalState
+from cdl.api.v1alpha1.release import ApprovalState, Voided
 from cdl.testing.weather import Crash
 from tests.unit.loop.merge_rig import MAIN, Town, preview
 
@@ -42,6 +42,7 @@ class Team(RuleBasedStateMachine):
             self.town.world.clear_up()
             self.town.settle()
             self.seen()
+            self.holds()
         finally:
             self.folder.cleanup()
 
@@ -131,6 +132,8 @@ class Team(RuleBasedStateMachine):
     def seen(self):
         for release in self.town.world.resources.list(Release):
             approval = release.status.approval
+            if approval.voided is Voided.TAKEN_BACK:  # what was taken back may be given again
+                self.taken -= {one for one in self.taken if one[0] == release.key}
             if approval.state is not ApprovalState.APPROVED or self.decided.get(release.key) == approval:
                 continue
             self.decided[release.key] = approval
@@ -144,6 +147,16 @@ class Team(RuleBasedStateMachine):
             assert approval.by in review.approvals
             assert review.seen.open or review.seen.merged_as
             assert approval.attestation
+
+    def holds(self):
+        """In the end what an open merge request has approved, it holds still: at its head, by who agrees now."""
+        for release in self.town.world.resources.list(Release):
+            backed = release.status.approval.merge_request
+            review = self.town.forge.reviews[backed.number] if release.approved else None
+            preview_is_there = review and self.town.experiment(release.metadata.namespace)
+            if preview_is_there and backed.open and review.seen.open:
+                assert backed.sha == review.seen.sha
+                assert {(backed.number, backed.sha, who) for who in review.approvals} & self.agreed
 
     @invariant()
     def nothing_is_trained_twice_in_production(self):

@@ -292,6 +292,39 @@ def test_an_approval_of_the_merge_request_promotes_what_it_showed(followed):
     assert followed.note(1) == told
 
 
+def test_an_approval_that_is_taken_back_is_told_and_promotes_nothing(followed):
+    by_review = {"approval": {"policy": "MergeRequest"}}
+    followed.push_main(**by_review)
+    followed.settle()
+    followed.approve(HOME, "news-1")
+    seen = followed.propose(learning_rate=0.05, **by_review)
+    followed.settle()
+    for _ in range(2):
+        followed.forge.reviews[1].approvals["validator"] = seen.sha
+        followed.settle()
+        followed.beat(times=2)
+        assert followed.note(1).startswith(f"### `news-1` is approved at `{seen.sha[:12]}`")
+        assert states(followed.statuses(seen.sha))["news-mr-1/Experiment/news"] is SUCCESS
+        followed.forge.reviews[1].approvals.clear()
+        followed.settle()
+        followed.beat(times=2)
+        assert states(followed.statuses(seen.sha))["news-mr-1/Experiment/news"] is PENDING
+        told = followed.note(1)
+        assert told.startswith(
+            f"### `news-1` waits again for a validator's approval at `{seen.sha[:12]}`\n\n"
+            "its approval by validator in merge request "
+        )
+        assert "does not count any more" in told
+        assert "approves this merge request; what is pushed later is approved anew." in told
+    merged = followed.forge.merge(1, seen.sha)
+    followed.close(1)
+    followed.follow(merged, learning_rate=0.05, **by_review)
+    followed.settle()
+    followed.beat(times=2)
+    assert "`news` serves `news-1`" in followed.note(1)
+    assert "news-2 waits for its merge request" in followed.note(1)
+
+
 def test_a_picture_is_kept_once_for_what_it_shows(followed, tmp_path):
     def with_confusion(release, read=followed._facts):
         found = read(release)

@@ -28,10 +28,6 @@ def preview(number):
     return f"news-mr-{number}"
 
 
-SAID = "news-1 waits for its merge request: "
-BY_HAND = "; or by hand: cdl approve news-1"
-
-
 class Town:
     """One operator, production and previews."""
 
@@ -175,8 +171,14 @@ class Town:
 
 def waits(town, namespace=MAIN):
     """What an Experiment waits for, between how every such sentence begins and ends."""
+    return waits_for(town, "news-1", namespace)
+
+
+def waits_for(town, release, namespace):
+    """What it waits for, of a Release of that name."""
     reason, message = town.says(namespace)
     assert reason == "WaitingForApproval"
-    assert message.startswith(SAID)
-    assert message.endswith(BY_HAND)
-    return message.removeprefix(SAID).removesuffix(BY_HAND)
+    said, by_hand = f"{release} waits for its merge request: ", f"; or by hand: cdl approve {release}"
+    assert message.startswith(said)
+    assert message.endswith(by_hand)
+    return message.removeprefix(said).removesuffix(by_hand)

@@ -16,7 +16,7 @@ from cdl.loop.runner import STRETCHED
 from cdl.ports.errors import Rejected
 from cdl.reconcile.experiment.status import AT_FIRST, LATER, MUCH_LATER
 
-from .merge_rig import DIGEST, MAIN, Town, preview, waits
+from .merge_rig import DIGEST, MAIN, Town, preview, waits, waits_for
 
 DIRTY = "0" * 40 + "-dirty"
 
@@ -63,13 +63,16 @@ def test_what_was_approved_is_what_is_promoted(town):
     assert status.release == "news-1"
 
 
-def test_nobody_is_asked_before_there_is_a_release_nor_after_the_decision(town):
+def test_nobody_is_asked_before_there_is_a_release_nor_once_what_was_merged_is_decided(town):
     town.propose("tune")
     town.turn_all()
     assert town.asked() == 0
     town.settle()
     town.approve(1)
+    town.merge(1)
+    town.drop(preview(1))
     town.settle()
+    assert town.approvals(MAIN) == [("news-1", "validator")]
     asked = town.asked()
     town.settle()
     assert town.asked() == asked > 0
@@ -226,6 +229,122 @@ def test_a_level_is_no_role(town):
     town.approve(1)
     town.settle()
     assert town.says(preview(1))[1].count("who is only maintainer in team/news, needed: the rule guest") == 1
+
+
+# --- what is taken back -----------------------------------------------------------------------------------------------
+
+
+def test_an_approval_that_is_taken_back_before_the_merge_promotes_nothing(town):
+    request = town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.settle()
+    assert town.says(preview(1))[0] == "Succeeded"
+    town.forge.reviews[1].approvals.clear()
+    town.settle()
+    nobody = f"!1 of team/news has no approval of a validator at its head {request.sha[:12]}"
+    assert waits(town, preview(1)) == nobody
+    gone = f"its approval by validator in merge request !1 at {request.sha[:12]} does not count any more: {nobody}"
+    assert town.says(preview(1), ConditionType.APPROVED) == ("ApprovalTakenBack", gone)
+    [candidate] = town.releases(preview(1))
+    assert not candidate.approved
+    assert (candidate.status.approval.state, candidate.status.approval.voided) == (
+        ApprovalState.VOID,
+        Voided.TAKEN_BACK,
+    )
+    assert candidate.status.condition(ConditionType.APPROVED).message == gone
+
+    town.merge(1)
+    town.settle()
+    assert waits(town, MAIN) == nobody
+    assert town.approvals(MAIN) == []
+    assert town.trained(MAIN) == []
+    [told] = [e for e in town.world.ledger.entries if e.verb == "decided" and e.what == "Void"]
+    assert (told.about, told.why) == (candidate.key, nobody)
+    assert told.at > candidate.status.approval.at
+
+
+def test_what_is_taken_back_and_given_again_is_approved_again(town):
+    town.propose("tune")
+    town.settle()
+    for _ in range(2):
+        town.approve(1)
+        town.settle()
+        assert town.approvals(preview(1)) == [("news-1", "validator")]
+        [release] = town.releases(preview(1))
+        assert town.statement(release)["predicate"]["by"] == "validator"
+        town.forge.reviews[1].approvals.clear()
+        town.settle()
+        assert town.approvals(preview(1)) == []
+
+
+def test_a_push_takes_back_what_was_approved_before_it(town):
+    first = town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.settle()
+    head = town.commit("tune", config={"hyperparameters": {"learning_rate": 0.2}})
+    town.apply(preview(1), head)
+    town.turn_all()
+    assert town.approvals(preview(1)) == [], "nobody waits for the training"
+    town.settle()
+    assert waits_for(town, "news-2", preview(1)) == (
+        f"!1 of team/news has no approval of a validator at its head {head[:12]}; "
+        f"approved by validator at an older head, {first.sha[:12]}"
+    )
+    town.approve(1)
+    town.settle()
+    assert town.approvals(preview(1)) == [("news-2", "validator")]
+
+
+def test_a_push_that_changes_nothing_of_the_resource_takes_it_back_all_the_same(town):
+    town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.settle()
+    head = town.forge.push("tune")
+    town.settle()
+    assert f"at its head {head[:12]}" in waits(town, preview(1))
+
+
+def test_who_decides_by_hand_is_not_overruled_by_what_the_merge_request_lost(town):
+    town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.settle()
+    town.forge.reviews[1].approvals.clear()
+    town.settle()
+    town.note(namespace=preview(1), approved=DIGEST, by="vera", at="2030-01-01T00:00:00+00:00")
+    town.settle()
+    assert town.approvals(preview(1)) == [("news-1", "vera")]
+    assert town.says(preview(1))[0] == "Succeeded"
+
+
+def test_a_forge_that_is_away_takes_nothing_back(town):
+    town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.settle()
+    town.forge.reviews[1].approvals.clear()
+    town.world.weather["forge"].down = True
+    town.settle()
+    assert town.approvals(preview(1)) == [("news-1", "validator")]
+    assert town.says(preview(1))[0] == "Succeeded"
+    town.world.clear_up()
+    town.settle()
+    assert town.approvals(preview(1)) == []
+
+
+def test_what_was_merged_stays_approved_though_its_merge_request_holds_it_no_more(town):
+    town.propose("tune")
+    town.settle()
+    town.approve(1)
+    town.settle()
+    town.merge(1)
+    town.settle()
+    town.forge.reviews[1].approvals.clear()
+    town.settle()
+    assert town.approvals(preview(1)) == town.approvals(MAIN) == [("news-1", "validator")]
 
 
 # --- why nobody can be asked ------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from cdl.api.canonical import digest
-from cdl.api.conditions import ConditionType
+from cdl.api.conditions import ConditionType, Reason
 from cdl.api.v1alpha1.release import ApprovalState, MergeRequestRef
 from cdl.loop.runner import STRETCHED
+from cdl.reconcile.decision import Appointment
 from cdl.reconcile.experiment import (
     AdoptableSeen,
     AdoptRelease,
@@ -22,9 +23,7 @@ from cdl.reconcile.experiment import (
     Seen,
     StartRun,
     StopRun,
-    asks,
     content_digest,
-    decide,
     release_members,
     substance,
     train_key,
@@ -32,6 +31,8 @@ from cdl.reconcile.experiment import (
     wish,
     wish_behind,
 )
+from cdl.reconcile.experiment.seen import WithdrawApproval
+from cdl.reconcile.experiment.withdraw import asks, decide
 from cdl.testing.builders import experiment
 from tests.unit.reconcile.facts import AT, BEST, changed, condition, dataset, deleting, measurement, run, said
 from tests.unit.reconcile.facts import training_seen as trained_seen
@@ -85,7 +86,7 @@ def why(decision):
 
 def test_who_approves_the_head_approves_the_release():
     [approve] = reviewed(REVIEW).actions
-    backed = MergeRequestRef(url="https://forge.test/3", number=3, sha=HEAD)
+    backed = MergeRequestRef(url="https://forge.test/3", number=3, sha=HEAD, open=True)
     assert approve == ApproveRelease("news-1", released().digest, "vera", AT, backed)
 
 
@@ -141,7 +142,8 @@ def test_once_it_is_merged_it_must_have_shown_the_very_release():
         "approved by vera, but what was merged is not what was approved: !3 of team/news showed no release with the "
         "content of news-1"
     )
-    assert reviewed(replace(merged, shown=True)).actions
+    [approve] = reviewed(replace(merged, shown=True)).actions
+    assert not approve.merge_request.open
 
 
 def test_what_was_closed_approves_nothing():
@@ -168,6 +170,97 @@ def test_after_a_revert_it_is_approved_again_later_than_its_successor():
     assert approve.at > newer.approved_at
 
 
+# --- what is taken back -----------------------------------------------------------------------------------------------
+
+BACKED = MergeRequestRef(url="https://forge.test/3", number=3, sha=HEAD, open=True)
+ONLY = "by vera, who is only developer in team/news, needed: maintainer or the rule validator"
+MERGED = BACKED.model_copy(update={"open": False})
+WITHDRAWN = "its approval by vera in merge request !3 at aaaaaaaaaaaa does not count any more"
+
+
+def approved(**parts):
+    given = {"approval": ApprovalState.APPROVED, "approved_by": "vera", "approved_at": AT - timedelta(hours=1)}
+    return released(**given | {"backed": BACKED} | parts)
+
+
+def test_what_was_approved_before_it_is_merged_is_looked_at_again_and_stays():
+    decision = reviewed(REVIEW, approved())
+    assert (decision.actions, said(decision)) == ((), ("True", "Succeeded"))
+    assert isinstance(decision.look_again_after, Appointment)
+    assert decision.look_again_after <= timedelta(seconds=10)
+    assert reviewed(REVIEW, approved(backed=MERGED)).look_again_after is None
+
+
+@pytest.mark.parametrize(
+    ("review", "why"),
+    [
+        (replace(REVIEW, agreements=()), "!3 of team/news has no approval of a validator at its head aaaaaaaaaaaa"),
+        (
+            replace(REVIEW, agreements=(replace(VERA, levels=("developer",)),)),
+            "!3 of team/news has no approval of a validator at its head aaaaaaaaaaaa; approved " + ONLY,
+        ),
+        (replace(REVIEW, sha=OLD), "the head of !3 is bbbbbbbbbbbb by now"),
+        (ReviewSeen(why="no merge request holds it", lost=True), "no merge request holds it"),
+    ],
+    ids=["withdrawn", "no right any more", "pushed", "rewritten"],
+)
+def test_what_its_merge_request_does_not_hold_any_more_is_taken_back(review, why):
+    decision = reviewed(review, approved())
+    assert decision.actions == (WithdrawApproval("news-1", released().digest, why, AT),)
+    assert said(decision) == ("Unknown", "WaitingForApproval")
+    gone = condition(decision, ConditionType.APPROVED)
+    assert (gone.status, gone.reason) == ("False", "ApprovalTakenBack")
+    assert gone.message == f"the approval of news-1 by vera is taken back: {why}"
+
+
+@pytest.mark.parametrize(
+    ("review", "parts"),
+    [
+        (replace(REVIEW, open=False, merged=True, agreements=()), {}),
+        (replace(REVIEW, open=False, agreements=()), {}),
+        (replace(REVIEW, number=4, agreements=()), {}),
+        (ReviewSeen(why="nobody answers"), {}),
+        (replace(REVIEW, agreements=()), {"backed": MERGED}),
+        (replace(REVIEW, agreements=()), {"backed": None}),
+    ],
+    ids=["merged", "closed", "another one", "who cannot tell", "approved once merged", "approved by hand"],
+)
+def test_what_nobody_took_back_stays(review, parts):
+    decision = reviewed(review, approved(**parts))
+    assert (decision.actions, said(decision)) == ((), ("True", "Succeeded"))
+
+
+def test_a_second_person_who_agrees_keeps_it_approved():
+    bob = AgreementSeen("bob", HEAD, levels=("developer", "maintainer"))
+    assert reviewed(replace(REVIEW, agreements=(bob,)), approved()).actions == ()
+
+
+def test_what_was_taken_back_waits_for_the_merge_request_and_says_so():
+    gone = approved(approval=ApprovalState.VOID, void=Reason.APPROVAL_TAKEN_BACK, standing=WITHDRAWN)
+    decision = reviewed(replace(REVIEW, agreements=()), gone)
+    assert decision.actions == ()
+    assert why(decision) == "!3 of team/news has no approval of a validator at its head aaaaaaaaaaaa"
+    said_of_it = condition(decision, ConditionType.APPROVED)
+    assert (said_of_it.status, said_of_it.reason, said_of_it.message) == ("False", "ApprovalTakenBack", WITHDRAWN)
+
+
+def test_what_was_taken_back_can_be_given_again_later_than_before():
+    gone = approved(approval=ApprovalState.VOID, void=Reason.APPROVAL_TAKEN_BACK, approved_at=AT + timedelta(hours=1))
+    [approve] = reviewed(REVIEW, gone).actions
+    assert (approve.by, approve.merge_request) == ("vera", BACKED)
+    assert approve.at > gone.approved_at
+
+
+def test_an_older_release_that_the_same_merge_request_approved_is_taken_back_while_the_new_one_is_trained():
+    old = approved(content="other", digest="sha256:other", members={}, name="news-1")
+    pushed = Seen(at=AT, dataset=DATA, releases=(old,))
+    assert asks(resource(), pushed) == old
+    decision = decide(resource(), replace(pushed, review=replace(REVIEW, sha=OLD)))
+    assert {type(action) for action in decision.actions} == {StartRun, WithdrawApproval}
+    others = replace(old, experiment="other")
+    assert asks(resource(), replace(pushed, releases=(others,))) is None
+
+
 # --- what is looked at ------------------------------------------------------------------------------------------------
 
 
@@ -178,13 +271,33 @@ def test_after_a_revert_it_is_approved_again_later_than_its_successor():
         (resource(), released(approval=ApprovalState.APPROVED), False),
         (resource(), released(approval=ApprovalState.REJECTED), False),
         (resource(), released(approval=ApprovalState.VOID), False),
+        (resource(), approved(), True),
+        (resource(), approved(backed=MERGED), False),
+        (resource(), approved(approval=ApprovalState.VOID, void=Reason.APPROVAL_TAKEN_BACK), True),
+        (resource(), approved(approval=ApprovalState.VOID, void=Reason.APPROVAL_EXPIRED), False),
+        (resource(approval={"policy": "Manual"}), approved(), False),
+        (resource(suspend=True), approved(), False),
         (resource(approval={"policy": "Manual"}), released(), False),
         (resource(suspend=True), released(), False),
         (deleting(resource()), released(), False),
     ],
-    ids=["undecided", "approved", "rejected", "void", "another policy", "suspended", "deleted"],
+    ids=[
+        "undecided",
+        "approved",
+        "rejected",
+        "void",
+        "not merged yet",
+        "merged",
+        "taken back",
+        "expired",
+        "another policy by now",
+        "suspended by now",
+        "another policy",
+        "suspended",
+        "deleted",
+    ],
 )
-def test_the_forge_is_asked_only_about_what_is_undecided(of, release, asked):
+def test_the_forge_is_asked_only_about_what_is_undecided_or_hangs_on_it(of, release, asked):
     found = asks(of, Seen(at=AT, dataset=DATA, releases=(release,)))
     assert (found is not None) is asked
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from requests.adapters import HTTPAdapter
 
+from cdl.api.v1alpha1 import Release
 from cdl.engines.gitlab import GitLabForge
 from cdl.gitops.watch import beating
 from cdl.testing.weather import Crash, Weather
@@ -133,6 +134,34 @@ def test_a_merge_request_is_told_until_it_is_served(followed):
     shown = followed.project.commits.get(merged).statuses.list(get_all=True)
     assert {status.target_url for status in shown} == {address}
     assert {status.status for status in shown} == {"success"}
+
+
+def test_an_approval_that_is_revoked_before_the_merge_is_told_and_promotes_nothing(followed):
+    """By python-gitlab as a person has it, on the forge that the operator asks."""
+    followed.world.forge = followed.forge
+    agreeing = followed.server.client("platform")
+    sha = followed.opened("lr").sha
+    review = agreeing.projects.get(followed.project.id, lazy=True).mergerequests.get(1, lazy=True)
+    by_review, experiment = {"approval": {"policy": "MergeRequest"}}, "cdl/news-mr-1/Experiment/news"
+    followed.preview(1, sha, learning_rate=0.05, **by_review)
+    followed.settle()
+    review.approve(sha=sha)
+    followed.settle()
+    followed.beat(times=2)
+    assert (experiment, "success") in followed.told_of(sha)
+    review.unapprove()
+    followed.settle()
+    followed.beat(times=2)
+    assert [state for name, state in followed.told_of(sha) if name == experiment] == ["pending"]
+    assert "waits again for a validator's approval" in followed.note(1)
+    merged = followed.forge.merge(1, sha)
+    followed.close(1)
+    followed.follow(merged, learning_rate=0.05, **by_review)
+    followed.settle()
+    assert [r.metadata.name for r in followed.world.resources.list(Release, HOME) if r.approved] == ["news-1"]
+    followed.beat(times=2)
+    assert "news-2 waits for its merge request" in followed.note(1)
+    agreeing.session.close()
 
 
 def test_killed_at_every_request_there_is_one_note_and_one_status_a_name(followed):
