@@ -25,11 +25,12 @@ from cdl.serving.exchange import (
 )
 from cdl.serving.exposition import CONTENT_TYPE
 from cdl.serving.faults import Fault
+from cdl.serving.model import TRANSFORMS
 from cdl.serving.served import Counter, Served
 
 LOG = logging.getLogger("cdl.serving")
 MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<verb>/infer|/ready)?/?")
-SELDON_PATHS = ("/api/", "/predict", "/send-feedback", "/health/", "/metadata")
+SELDON_PATHS = ("/api/", "/predict", "/transform-", "/send-feedback", "/health/", "/metadata")
 HEALTH_SECONDS = 5
 
 Handler = Callable[[Request], Awaitable[Reply]]
@@ -140,6 +141,8 @@ class App:
                 ("/send-feedback", "/api/v0.1/feedback", "/api/v1.0/feedback"), ("feedback", self._feedback)
             ),
         }
+        for method in TRANSFORMS:
+            writing[f"/{method.replace('_', '-')}"] = ("predictions", self._transform(method))
         table = {path: {"GET": route} for path, route in reading.items()}
         return table | {path: {"POST": route} for path, route in writing.items()}
 
@@ -150,6 +153,12 @@ class App:
 
     async def _predict(self, request: Request) -> Reply:
         return await seldon.predict(self._served, self._counter, request)
+
+    def _transform(self, method: str) -> Handler:
+        async def handler(request: Request) -> Reply:
+            return await seldon.transform(self._served, self._counter, request, method)
+
+        return handler
 
     async def _feedback(self, request: Request) -> Reply:
         reply, reward = await seldon.feedback(self._served, self._counter, request)

@@ -89,7 +89,7 @@ def load(environment: Environment, workspace: Path) -> Served:
 
 def _warm_up(model: Model, interface: Interface) -> None:
     """Ask for one answer before anybody else does; where the input is fully known, it must work."""
-    if not interface.inputs:
+    if not interface.inputs or not model.predicts:
         return
     arrays = zeros(interface.inputs)
     try:

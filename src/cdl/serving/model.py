@@ -3,6 +3,7 @@
 __init__(model_uri, **parameters)   once; given the parameters it accepts
 load()                              once, before the server listens; optional
 predict(X, names)                   each request; names may be called features_names or be left out
+transform_input, transform_output   the same, where the class stands before or behind another model of a graph
 class_names, tags(), metrics()      what goes beside the answer; optional
 feature_names                       what the columns of a row are called, for the page at /; optional
 health_status()                     raises when the model cannot answer; optional
@@ -22,6 +23,7 @@ from cdl.checks import BrokenError
 from cdl.serving.faults import BAD_MODEL, Fault, Refused
 
 LOG = logging.getLogger("cdl.serving")
+TRANSFORMS = ("transform_input", "transform_output")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -30,8 +32,9 @@ class Model:
 
     def __init__(self, instance: object) -> None:
         self._instance = instance
-        self._predict = self._required("predict")
-        self._takes = _positional_count(self._predict)
+        self.transforms = any(callable(getattr(instance, name, None)) for name in TRANSFORMS)
+        self.predicts = callable(getattr(instance, "predict", None)) or not self.transforms
+        self._predict = self._required("predict") if self.predicts else None
 
     def load(self) -> None:
         """Let the model read its checkpoint; a class without load has done so in its constructor."""
@@ -41,8 +44,16 @@ class Model:
 
     def predict(self, inputs: object, names: Sequence[str]) -> object:
         """Answer one request."""
-        arguments = (inputs, list(names), {})[: self._takes]
-        return _answering("predict", lambda: self._predict(*arguments))
+        if self._predict is None:
+            raise Fault(
+                501, f"class {type(self._instance).__name__} has no method predict(X, names); it transforms only"
+            )
+        return _asking("predict", self._predict, inputs, names)
+
+    def transform(self, name: str, inputs: object, names: Sequence[str]) -> object:
+        """Transform what goes to another model, or comes from it; a class that does not changes nothing."""
+        method = getattr(self._instance, name, None)
+        return _asking(name, method, inputs, names) if callable(method) else inputs
 
     def class_names(self) -> list[str]:
         """Names of the answer's columns, empty where the class gives none."""
@@ -121,6 +132,11 @@ def _positional_count(function: Callable[..., object]) -> int:
     if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
         return 2
     return min(sum(p.kind in POSITIONAL for p in parameters), 3)
+
+
+def _asking(what: str, method: Callable[..., object], inputs: object, names: Sequence[str]) -> object:
+    arguments = (inputs, list(names), {})[: _positional_count(method)]
+    return _answering(what, lambda: method(*arguments))
 
 
 def _starting(what: str, call: Callable[[], object]) -> object:

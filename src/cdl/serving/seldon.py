@@ -9,7 +9,7 @@ import numpy as np
 
 from cdl.serving.exchange import PREDICTION, PUID, Reply, Request, answer, check_json_type, new_puid
 from cdl.serving.faults import Fault, shown
-from cdl.serving.interface import Field
+from cdl.serving.interface import Field, Interface
 from cdl.serving.served import Counter, Served
 from cdl.serving.tensors import array_of, plain_array, refuse_not_finite, text_of
 
@@ -45,6 +45,21 @@ async def predict(served: Served, counter: Counter, request: Request) -> Reply:
         meta["metrics"] = prediction.metrics
     reply = answer({**_content(served, message, prediction.answer), "meta": meta})
     return replace(reply, headers={"seldon-puid": puid, PREDICTION: name})
+
+
+async def transform(served: Served, counter: Counter, request: Request, method: str) -> Reply:
+    """Answer POST /transform-input and /transform-output, which stand around another model in a graph."""
+    check_json_type(request)
+    payload = request.json()
+    # What comes from the other model is not what this one's interface is about.
+    message = understand(served if method == "transform_input" else replace(served, interface=Interface()), payload)
+    inputs = next(iter(message.arrays.values()), message.json)
+    found = await counter.run(lambda: served.transform(method, inputs, message.names))
+    puid = _puid(request, payload)
+    meta = {"puid": puid, "tags": {**found.tags, **served.labels()}, "metrics": found.metrics}
+    named = replace(served, class_names=served.feature_names or message.names)
+    reply = answer({**_content(named, message, found.answer), "meta": meta})
+    return replace(reply, headers={"seldon-puid": puid})
 
 
 async def feedback(served: Served, counter: Counter, request: Request) -> tuple[Reply, float]:

@@ -135,7 +135,13 @@ class Served:
 
     def predict_raw(self, inputs: object, names: Sequence[str]) -> Prediction:
         """Call the model with what it is to get, then ask for what goes beside the answer."""
-        found = self.model.predict(inputs, names)
+        return self._beside(self.model.predict(inputs, names))
+
+    def transform(self, method: str, inputs: object, names: Sequence[str]) -> Prediction:
+        """Let the class transform what stands before or behind another model of a graph."""
+        return self._beside(self.model.transform(method, inputs, names))
+
+    def _beside(self, found: object) -> Prediction:
         prediction = Prediction(found, self.model.tags(), self.model.metrics())
         self.exposition.custom(prediction.metrics)
         return prediction
