@@ -14,7 +14,9 @@ SEED ?= 7
 MINUTES ?= 30
 BENCH ?=
 STORY ?=
-USE_CASES := use_cases/bbc_news use_cases/fashion_mnist
+USE_CASES := use_cases/bbc_news use_cases/cats_dogs use_cases/fashion_mnist
+DATA ?= synthetic
+OUT ?= .cdl/paper-transfer
 # A customer subclasses and decorates with what its framework left untyped.
 LENIENT := --allow-subclassing-any --allow-untyped-decorators
 
@@ -24,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
-.PHONY: help demo demo-bbc demo-gitops test test-slow test-pachd check format pytest control-plane chaos bench bench-data coverage generate lock setup clean distclean
+.PHONY: help demo demo-bbc paper-transfer demo-gitops test test-slow test-pachd check format pytest control-plane chaos bench bench-data coverage generate lock setup clean distclean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +38,9 @@ demo: $(VENV)/.demo  ## Set up, then Fashion-MNIST from raw files to a served pr
 
 demo-bbc: $(VENV)/.bbc  ## Set up, then BBC news (PyTorch) the same way
 	@$(BIN)/cdl run use_cases/bbc_news
+
+paper-transfer: $(VENV)/.demo  ## The transfer-learning paper's tables and figures anew (DATA=folder of halves.py OUT=folder PAPER="--seed 2")
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/python use_cases/cats_dogs/paper.py --data $(DATA) --out $(OUT) $(PAPER)
 
 demo-gitops: $(VENV)/.demo $(VENV)/.bbc  ## Set up, then both use cases by merge requests (STORY="--only bbc-news --keep")
 	@$(BIN)/python -m demos.gitops $(STORY)

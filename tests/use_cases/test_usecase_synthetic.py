@@ -11,6 +11,7 @@ from .conftest import USE_CASES
 
 FILES = {
     "bbc_news": ["bbc-fulltext.tar.gz"],
+    "cats_dogs": ["base.tar", "transfer.tar"],
     "fashion_mnist": [
         "t10k-images-idx3-ubyte.gz",
         "t10k-labels-idx1-ubyte.gz",
