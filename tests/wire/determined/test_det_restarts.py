@@ -26,6 +26,20 @@ def test_a_killed_master_finds_its_trial_again(own_server: Server) -> None:
     assert len(experiment.list_checkpoints()) == 10
 
 
+def test_a_trial_waits_out_a_master_that_is_away(own_server: Server) -> None:
+    client = own_server.client()
+    experiment = create(client, {"epochs": 6, "pause": 0.3})
+    until(lambda: "epoch 1 of run 1" in (logs(experiment) if experiment.list_trials() else ""))
+    own_server.kill()
+    written = own_server.data / "logs" / "1" / "1.log"
+    until(lambda: "Retrying" in written.read_text())
+    own_server.start()
+    assert ends(experiment) == "COMPLETED"
+    reports = list(client.iter_trials_metrics([1], "validation"))
+    assert [(each.steps_completed, each.trial_run_id) for each in reports] == [(n, 1) for n in range(1, 7)]
+    assert [one["statusCode"] for one in allocations(own_server)] == [0]
+
+
 def allocations(server: Server) -> list[dict]:
     session = server.client()._session
     task = session.get("/api/v1/trials/1").json()["trial"]["taskId"]
