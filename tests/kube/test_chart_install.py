@@ -341,13 +341,16 @@ def test_a_repository_is_followed_as_the_chart_says(cluster, namespace, release,
 
     with started(words, environment, log):
         cluster.until("it answers its probes", lambda: "following" in answer(port, "/healthz"), 60)
-        assert "following" in answer(port, "/readyz")
+        cluster.until("it has looked at the branch", lambda: "following" in answer(port, "/readyz"), 60)
         cluster.until("the branch is applied", lambda: revision("modeldeployments") == {first}, 60)
         origin.change("resources/experiment.yaml", "epochs: 4", "epochs: 5")
         second = origin.push()
         assert knocked(hook, "wrong-and-long-enough") == 401
         assert knocked(hook, SECRET) == 202
         cluster.until("the push is applied long before its interval", lambda: revision("experiments") == {second}, 60)
+        counted = answer(port, "/metrics")
+    assert 'cdl_gitops_webhooks_total{outcome="refused: wrong token"} 1.0' in counted
+    assert 'cdl_gitops_webhooks_total{outcome="accepted"} 1.0' in counted
     assert "forbidden" not in log.read_text().lower()
     assert SECRET not in log.read_text()
     for kind in ("modeldeployments", "experiments", "datapipelines"):

@@ -1,5 +1,6 @@
 """`cdl gitops` on a cluster: applied on the server's side as a manager of its own, pruned by label, drift corrected."""
 
+import json
 import os
 import subprocess
 import sys
@@ -68,6 +69,32 @@ def test_a_branch_becomes_resources_and_nothing_else(cluster, namespace, origin,
     assert set(there(cluster, namespace)) == {"DataPipeline", "Experiment"}
 
 
+def test_what_is_done_is_an_event_on_what_it_is_done_to(cluster, namespace, origin, tmp_path):
+    def events():
+        items = json.loads(cluster.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
+        return {(i["involvedObject"]["kind"], i["reason"], i["source"]["component"], i["message"]) for i in items}
+
+    first = origin.push()
+    followed(cluster, namespace, origin, tmp_path)
+    cluster.run("patch", "cdlexp", "tiny", "-n", namespace, "--type=merge", "-p", '{"spec":{"interval":"99m"}}')
+    followed(cluster, namespace, origin, tmp_path)
+    (origin.work / "resources" / "modeldeployment.yaml").unlink()
+    second = origin.push()
+    followed(cluster, namespace, origin, tmp_path)
+    origin.change("resources/experiment.yaml", "kind: Experiment", "kind: Experience")
+    third = origin.push()
+    said = followed(cluster, namespace, origin, tmp_path, status=1)
+    told = events()
+    kinds = ("DataPipeline", "Experiment", "ModelDeployment")
+    assert told >= {(kind, "Applied", "cdl-gitops", f"as commit {first[:12]} says") for kind in kinds}
+    strayed = [message for kind, reason, _, message in told if (kind, reason) == ("Experiment", "DriftCorrected")]
+    assert strayed == ["spec.interval changed outside git; corrected"]
+    assert ("ModelDeployment", "Pruned", "cdl-gitops", f"commit {second[:12]} does not have it") in told
+    [refused] = [message for kind, reason, _, message in told if (kind, reason) == ("Namespace", "Refused")]
+    assert refused.startswith(third[:12])
+    assert refused in said
+
+
 # --- with the rights of its service account
 
 
@@ -106,7 +133,9 @@ def test_every_right_is_used_and_none_is_missed(cluster, namespace, origin, tmp_
     pairs = {(resource, verb) for row in here for resource in row.resources for verb in row.verbs}
     # An apply that makes something is told as `patch`, and needs `create` all the same: the next test. The forge is
     # told of a Release: test_gitops_reviews_kube.
-    assert pairs - used == {(kind, "create") for kind in rbac.WISHES} | {("releases", "get")}
+    # What is said again while it runs is counted on the event that is there, for which none of these runs stays long.
+    again = {("events", "patch")}
+    assert pairs - used == {(kind, "create") for kind in rbac.WISHES} | {("releases", "get")} | again
 
 
 @pytest.mark.parametrize("verb", ["get", "list", "create", "patch"])

@@ -15,10 +15,12 @@ from cdl.api.conditions import Reason
 from cdl.gitops import previews
 from cdl.gitops.controller import Controller
 from cdl.gitops.git import Address
+from cdl.gitops.listener import SILENT, Listener
 from cdl.gitops.mirror import Mirror
 from cdl.gitops.previews import Followed, Means, Previews
 from cdl.gitops.record import Book, Record
 from cdl.gitops.subject import Subject
+from cdl.loop.observer import timed
 from cdl.ports.errors import Rejected
 from cdl.reconcile.gitops import Policy
 
@@ -65,9 +67,9 @@ class Following:
         place = settings.home.resolve() / "gitops" / name
         return cls(Subject(branch, path, policy, how["namespace"], wanted), address, blank, place)
 
-    def branch(self, settings: Settings) -> Controller:
+    def branch(self, settings: Settings, listener: Listener = SILENT) -> Controller:
         """Give who follows the branch."""
-        return Controller(
+        made = Controller(
             self.subject,
             Mirror(self.place / "mirror.git", self.address, dict(os.environ)),
             compose.gitops_store(settings),
@@ -76,24 +78,30 @@ class Following:
             self.place,
             _now,
         )
+        made.listener = listener
+        return made
 
-    def previews(self, settings: Settings, forge: Forge, most: int) -> Previews:
+    def previews(self, settings: Settings, forge: Forge, most: int, listener: Listener = SILENT) -> Previews:
         """Give who follows the merge requests: with a copy and a connection of their own, for they have a thread."""
         means = Means(
-            forge,
+            timed(forge, "forge", listener),
             Mirror(self.place / "previews" / "mirror.git", self.address, dict(os.environ)),
             compose.gitops_store(settings),
             renderer(settings),
             self.place,
             _now,
             compose.room(settings),
+            listener,
         )
         return Previews(Followed(self.subject, self.blank, most), means)
 
-    def reporter(self, settings: Settings, say: Callable[[str], None]) -> Reporter | None:
+    def reporter(self, settings: Settings, say: Callable[[str], None], listener: Listener = SILENT) -> Reporter | None:
         """Give who tells the forge; None: nobody said which project it is, or where the forge is."""
         project = self.subject.project
-        return compose.reporter(settings, project, self.place, say) if project else None
+        made = compose.reporter(settings, project, self.place, say) if project else None
+        if made is not None:
+            made.forge = timed(made.forge, "forge", listener)
+        return made
 
 
 def forge_of(settings: Settings, following: Following) -> Forge:

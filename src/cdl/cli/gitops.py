@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cdl.api.duration import length
+from cdl.gitops.listener import SILENT, Listener
 from cdl.gitops.previews import target_of
 from cdl.gitops.scene import Stage
 from cdl.gitops.watch import Bell, beating, going, watch, watch_previews
@@ -21,6 +22,7 @@ from cdl.reconcile.gitops import State
 
 from .context import settings_of
 from .following import Following, forge_of, secret
+from .listening import listener
 from .refusal import Refusal, one_sentence
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from cdl.gitops.previews import Outcome, Previews
     from cdl.gitops.record import Record
+    from cdl.kube.following import Following as Heard
     from cdl.settings import Settings
 
 INTERVAL = re.compile(r"([0-9]+[dhms])+")
@@ -82,28 +85,35 @@ def command(interval: str, most: int, *, once: bool, webhook: str, webhook_token
     with one_sentence():
         following = Following.of(settings, how)
         forge = forge_of(settings, following) if how["merge_requests"] else None
-        followers = Followers(settings, following, following.previews(settings, forge, most) if forge else None)
-        if once:
-            sys.exit(0 if followers.once() else 1)
         with ExitStack() as open_door:
+            heard = listener(settings)
+            if heard is not None:
+                open_door.callback(heard.close)
+            hears: Listener = heard or SILENT
+            previews = following.previews(settings, forge, most, hears) if forge else None
+            followers = Followers(settings, following, previews, hears)
+            if once:
+                sys.exit(0 if followers.once() else 1)
             if webhook:
-                open_door.enter_context(_listening(webhook, webhook_token_file, followers.ring))
-            if settings.metrics_port:
-                open_door.enter_context(_probed(settings))
+                open_door.enter_context(_listening(webhook, webhook_token_file, followers.ring, hears.knocked))
+            if settings.metrics_port and heard is not None:
+                open_door.enter_context(_probed(settings, heard))
             followers.go_on(length(interval).total_seconds())
 
 
 class Followers:
     """Who follows the branch, and beside it who follows the merge requests."""
 
-    def __init__(self, settings: Settings, following: Following, previews: Previews | None) -> None:
+    def __init__(
+        self, settings: Settings, following: Following, previews: Previews | None, listener: Listener = SILENT
+    ) -> None:
         """Nobody looks yet."""
-        self._branch = following.branch(settings)
+        self._branch = following.branch(settings, listener)
         self._previews = previews
         self._namespace = following.subject.namespace
         self._stage = Stage(following.subject.branch, following.subject.project)
         self._bells = (Bell(), Bell())
-        self._reporter = following.reporter(settings, click.echo)
+        self._reporter = following.reporter(settings, click.echo, listener)
 
     def once(self) -> bool:
         """Look once at everything; say whether the branch is applied, and the merge requests are known."""
@@ -166,7 +176,7 @@ class Teller:
         self._said = frozenset(lines)
 
 
-def _listening(at: str, token_file: Path | None, ring: Callable[[], None]) -> Any:  # noqa: ANN401 - a context manager of its own kind
+def _listening(at: str, token_file: Path | None, ring: Callable[[], None], heard: Callable[[str], None]) -> Any:  # noqa: ANN401 - a context manager of its own kind
     from cdl.gitops.webhook import listening
 
     host, _, port = at.rpartition(":")
@@ -175,19 +185,19 @@ def _listening(at: str, token_file: Path | None, ring: Callable[[], None]) -> An
         raise Refusal(message)
     if token_file is None:
         raise Refusal("--webhook: needs --webhook-token-file; nobody may knock without a secret")
-    return listening(host.strip("[]"), int(port), secret("--webhook-token-file", token_file), ring)
+    return listening(host.strip("[]"), int(port), secret("--webhook-token-file", token_file), ring, heard)
 
 
 @contextmanager
-def _probed(settings: Settings) -> Iterator[None]:
-    """Answer the probes of a pod while the block runs: who answers is alive, for a look has an end whatever happens."""
+def _probed(settings: Settings, heard: Heard) -> Iterator[None]:
+    """Answer probes and Prometheus while the block runs: who answers is alive, for a look ends whatever happens."""
     from cdl.kube.probes import Probes
 
     def alive() -> tuple[bool, str]:
         return True, "following"
 
     try:
-        probes = Probes(None, settings.metrics_address, settings.metrics_port, alive, alive)
+        probes = Probes(heard.registry, settings.metrics_address, settings.metrics_port, alive, heard.ready)
     except OSError as error:
         message = f"CDL_METRICS_PORT: cannot listen on {settings.metrics_address}:{settings.metrics_port}: {error}"
         raise Refusal(message) from error

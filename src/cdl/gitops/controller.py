@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from cdl.ports.errors import Conflict, PortError, Rejected, Unavailable
 from cdl.reconcile.gitops import ORDER, Plan, Policy, State, Stored, Wanted, correction, decide, inventory
 from cdl.reconcile.protection import data_is_kept, pinned_by
 
+from .listener import SILENT, Listener, Look
 from .record import Book, Record
 from .subject import Document, Render, Repository, Shelf, Subject, placed, stored_as, wanted_of
 from .turns import RESTS, alone, rests
@@ -46,6 +48,10 @@ class Controller:
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """Work below a folder; nothing is asked yet. `prepare` is called before anything is applied."""
+        self.listener: Listener = SILENT
+        """Hears what is done; whoever wants to listen says so before the first look."""
+        self._documents_there: dict[Key, Document] = {}
+        """What was stored at the last look."""
         self._subject = subject
         self._repository = repository
         self._shelf = shelf
@@ -69,7 +75,29 @@ class Controller:
             before = self._book.read()
             after = before.told(State.SUSPENDED, RESTS, self._now()) if rests(self._place) else self._looked(before)
             self._book.write(after)
-            return after
+        self._tell(before, after)
+        return after
+
+    def _tell(self, before: Record, after: Record) -> None:
+        """Let the listener hear how a look ended."""
+        first = after.state is State.APPLIED and after.last_applied != before.last_applied
+        committed: float | None = None
+        if first and self.listener is not SILENT:
+            with suppress(PortError):
+                committed = self._repository.committed(after.head)
+        look = Look(
+            after.project,
+            self._subject.namespace,
+            self._subject.moved,
+            after.head,
+            after.state,
+            after.message,
+            drifted=0 if self._subject.policy.correct else len(after.drift),
+            fresh=after.head not in {"", before.head},
+            news=(after.state, after.head) != (before.state, before.head),
+            committed=committed,
+        )
+        self.listener.looked(look)
 
     def rendered(self) -> tuple[Document, ...]:
         """Give what the last commit said that could be read: every kind, and where its files say."""
@@ -86,7 +114,7 @@ class Controller:
             stored = {one.key: _unheld(one) for one in self._stored(set())}
             everything = Policy(self._subject.policy.project, allow_empty=True)
             plan = decide((), stored.values(), everything, known=frozenset())
-            done = [f"{key} pruned" for key in plan.prune if self._shelf.delete(key)]
+            done = [f"{key} pruned" for key in plan.prune if self._pruned(key, "")]
             for note in plan.kept:
                 spec = stored[note.key].spec
                 if isinstance(spec, Mapping) and spec.get("suspend") is False:
@@ -167,11 +195,13 @@ class Controller:
     def _stored(self, keys: set[Key]) -> tuple[Stored, ...]:
         project = self._subject.policy.project
         found: list[Stored] = []
+        self._documents_there = {}
         for kind in ORDER:
             for document in self._shelf.documents(kind, self._subject.namespace or None):
                 one = stored_as(kind, document)
                 if one.key in keys or one.labels.get(MANAGED_BY_LABEL) == project:
                     found.append(self._needed(one, document))
+                    self._documents_there[one.key] = document
         return tuple(found)
 
     def _needed(self, one: Stored, document: Document) -> Stored:
@@ -195,11 +225,11 @@ class Controller:
         plan = decide([w for w, _ in wanted.values()], stored.values(), self._subject.policy, known=known)
         if plan.refused:
             raise Rejected(plan.refused, Reason.INVALID_SPEC)
-        changes = self._applied(
-            (*plan.apply, *self._strayed(plan, wanted, stored, record.head)), wanted, stored, record.head
-        )
+        due = dict.fromkeys((*plan.apply, *self._strayed(plan, wanted, stored, record.head)), "")
+        due |= {note.key: note.words for note in plan.drift if note.key in due}
+        changes = self._applied(due, wanted, stored, record.head)
         for key in plan.prune:
-            changes += [f"{key} pruned"] if self._shelf.delete(key) else []
+            changes += [f"{key} pruned"] if self._pruned(key, record.head) else []
         ours = inventory(stored.values(), self._subject.policy.project) | set(wanted)
         message = f"{record.head[:12]} is applied: {len(wanted)} resources"
         return record.told(
@@ -231,7 +261,7 @@ class Controller:
 
     def _applied(
         self,
-        due: Sequence[Key],
+        due: Mapping[Key, str],
         wanted: Mapping[Key, tuple[Wanted, Document]],
         stored: Mapping[Key, Stored],
         head: str,
@@ -239,7 +269,7 @@ class Controller:
         changes: list[str] = []
         if due:
             self._prepare()
-        for key in due:
+        for key, strayed in due.items():
             one, document = wanted[key]
             before = stored.get(key)
             if before is not None and before.deleting:
@@ -247,9 +277,17 @@ class Controller:
             patch = correction(one, before) if before is not None else {}
             if patch:
                 self._shelf.change(key, {"spec": patch})
-            outcome, _ = self._shelf.apply(self._signed(document, one, before, head))
-            changes += [f"{key} {'configured' if patch else outcome}"] if patch or outcome != "unchanged" else []
+            outcome, written = self._shelf.apply(self._signed(document, one, before, head))
+            if patch or outcome != "unchanged":
+                changes.append(f"{key} {'configured' if patch else outcome}")
+                self.listener.applied(written, head, strayed, preview=self._subject.moved)
         return changes
+
+    def _pruned(self, key: Key, commit: str) -> bool:
+        gone = self._shelf.delete(key)
+        if gone:
+            self.listener.pruned(self._documents_there[key], commit, preview=self._subject.moved)
+        return gone
 
     def _signed(self, document: Document, one: Wanted, before: Stored | None, head: str) -> Document:
         """Say which commit a resource came with, and who had a hand in it; a file may add an author, and hide none."""

@@ -101,6 +101,14 @@ class Mirror:
             said += self._git.ask("log", "--format=%ae%n%ce", f"{since}..{commit}", *where)
         return tuple(sorted({line.strip() for line in said.splitlines()} - {""}))
 
+    def committed(self, commit: str) -> float:
+        """Say when a commit was made, by the clock of whoever made it, in seconds of the epoch.
+
+        Raises:
+            Unavailable: the copy cannot be read.
+        """
+        return float(self._git.ask("show", "--no-patch", "--format=%ct", commit).strip())
+
     def export(self, commit: str, path: str, place: Path) -> None:
         """Write the files of a commit below a path into a folder: regular files, and nothing beyond the limits.
 

@@ -19,6 +19,7 @@ from cdl.ports.forge import MergeRequest
 from cdl.reconcile.gitops import State
 
 from .controller import Controller
+from .listener import SILENT, Listener
 from .record import Book, Record
 from .scene import Target
 from .subject import Render, Repository, Shelf, Subject, placed
@@ -61,6 +62,7 @@ class Means:
     place: Path
     now: Callable[[], str]
     room: Callable[[str], None] = lambda _: None
+    listener: Listener = SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ class _AtHead:
         return tuple(
             sorted({*self.behind.authors(commit, path, since), *self.behind.authors(commit, path, self.target)})
         )
+
+    def committed(self, commit: str) -> float:
+        return self.behind.committed(commit)
 
     def export(self, commit: str, path: str, place: Path) -> None:
         self.behind.export(commit, path, place)
@@ -214,7 +219,7 @@ class Previews:
     def _made(self, number: int, repository: Repository) -> Controller:
         means, folder, subject = self.means, self._folder(number), self._subject(number)
         blank = self.followed.blank.model_copy(update={"project": subject.policy.project})
-        return Controller(
+        made = Controller(
             subject,
             repository,
             means.shelf,
@@ -224,6 +229,8 @@ class Previews:
             means.now,
             lambda: means.room(subject.namespace),
         )
+        made.listener = means.listener
+        return made
 
     def _name(self, number: int) -> str:
         return f"{self.followed.main.policy.project}-mr-{number}"

@@ -41,6 +41,9 @@ class Repository(Protocol):
     def authors(self, commit: str, path: str, since: str = "") -> tuple[str, ...]:
         """Name who wrote what is below a path since a commit."""
 
+    def committed(self, commit: str) -> float:
+        """Say when a commit was made, in seconds of the epoch."""
+
     def export(self, commit: str, path: str, place: Path) -> None:
         """Write what a commit holds below a path into a folder."""
 

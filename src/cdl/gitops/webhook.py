@@ -29,8 +29,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, at: tuple[str, int], keeper: Doorkeeper, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, at: tuple[str, int], keeper: Doorkeeper, ring: Callable[[], None], heard: Callable[[str], None]
+    ) -> None:
         super().__init__(at, _Handler)
+        self.heard = heard
         self.keeper = keeper
         self.ring = ring
         self._room = threading.BoundedSemaphore(AT_ONCE)
@@ -39,6 +42,7 @@ class _Server(ThreadingHTTPServer):
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
+            self.heard("turned away: too many at once")
             self.shutdown_request(request)
 
     def process_request_thread(
@@ -65,17 +69,21 @@ class _Handler(BaseHTTPRequestHandler):
         knock = Knock(*(self.headers.get(name, "") for name in CLAIMS))
         by_token = bool(knock.token)
         if not (keeper.knows_token(knock) if by_token else keeper.may_be_signed(knock, now)):
-            self._answer(HTTPStatus.UNAUTHORIZED)
+            late = knock.signature and knock.message
+            self._refuse("wrong token" if by_token else "signed too long ago" if late else "no token and no signature")
             return
         body = self._body()
         if body is None:
             return
         if not by_token and not keeper.knows_signature(knock, body):
-            self._answer(HTTPStatus.UNAUTHORIZED)
+            self._refuse("wrong signature")
             return
         wakes = self.headers.get("X-Gitlab-Event", "") in EVENTS
         if wakes and (by_token or keeper.first(knock.message, now)):
+            self.server.heard("accepted")
             self.server.ring()
+        else:
+            self.server.heard("accepted: a second time" if wakes else "accepted: of nothing that is followed")
         self._answer(HTTPStatus.ACCEPTED if wakes else HTTPStatus.OK)
 
     def do_GET(self) -> None:
@@ -85,12 +93,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes | None:
         given = self.headers.get("Content-Length", "")
         if not given.isascii() or not given.isdigit():
-            self._answer(HTTPStatus.LENGTH_REQUIRED)
+            self._refuse("no length", HTTPStatus.LENGTH_REQUIRED)
             return None
         if int(given[:18]) > LARGEST or len(given) > 18:
-            self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            self._refuse("too long", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return None
         return self.rfile.read(int(given))
+
+    def _refuse(self, why: str, status: HTTPStatus = HTTPStatus.UNAUTHORIZED) -> None:
+        """Count why; the caller learns nothing of it."""
+        self.server.heard(f"refused: {why}")
+        self._answer(status)
 
     def _answer(self, status: HTTPStatus) -> None:
         self.close_connection = True
@@ -104,14 +117,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening(host: str, port: int, secret: str, ring: Callable[[], None]) -> Iterator[int]:
-    """Listen while the block runs, and give the port.
+def listening(
+    host: str, port: int, secret: str, ring: Callable[[], None], heard: Callable[[str], None] = lambda _: None
+) -> Iterator[int]:
+    """Listen while the block runs, and give the port; `heard` hears in a few words what became of each request.
 
     Raises:
         Rejected: the address cannot be had, or the secret is none.
     """
     try:
-        server = _Server((host, port), Doorkeeper(secret), ring)
+        server = _Server((host, port), Doorkeeper(secret), ring, heard)
     except (OSError, OverflowError) as error:
         raise Rejected(
             f"--webhook: cannot listen on {host}:{port}: {getattr(error, 'strerror', '') or error}"

@@ -175,6 +175,7 @@ ADMISSION = (
 GITOPS = (
     _ours(WISHES, ("get", "list", "create", "patch", "delete"), "makes what git says, and takes away what left it"),
     _ours((RELEASES,), ("get", "list"), "leaves the data that a Release needs, and tells the merge request of it"),
+    Row("", ("events",), ("create", "patch"), "says on a resource that it was applied, corrected or pruned"),
     Row("", ("namespaces",), ("get", "create"), "gives each open merge request a namespace", Where.PREVIEWS),
 )
 """Who follows one repository, in the one namespace it goes to."""

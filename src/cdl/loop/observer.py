@@ -26,6 +26,13 @@ class Outcome(StrEnum):
     """Something did not work; the resource says what."""
 
 
+class Hears(Protocol):
+    """Listens to calls alone. Nothing here may block or raise."""
+
+    def called(self, engine: str, call: str, seconds: float, error_class: str | None) -> None:
+        """Hear that a call returned, or with which class of error it ended."""
+
+
 class Observer(Protocol):
     """Listens to the loop. Nothing here may block or raise: a turn is never the worse for being watched."""
 
@@ -61,7 +68,7 @@ class _Silent:
 SILENT: Observer = _Silent()
 
 
-def timed(port: Port, engine: str, observer: Observer, clock: Callable[[], float] = time.monotonic) -> Port:
+def timed(port: Port, engine: str, observer: Hears, clock: Callable[[], float] = time.monotonic) -> Port:
     """Give the port back so that every call of its methods is heard by the observer; the calls themselves pass as is.
 
     An iterator that a method returns is handed through: heard is the call, not what is read from it later.
@@ -72,7 +79,7 @@ def timed(port: Port, engine: str, observer: Observer, clock: Callable[[], float
 class _Timed:
     """Stands before a port and passes everything through."""
 
-    def __init__(self, port: object, engine: str, observer: Observer, clock: Callable[[], float]) -> None:
+    def __init__(self, port: object, engine: str, observer: Hears, clock: Callable[[], float]) -> None:
         self._port = port
         self._engine = engine
         self._observer = observer

@@ -54,6 +54,9 @@ class Commits:
     def authors(self, commit, path, since=""):
         return ("grace@example.org",)
 
+    def committed(self, commit):
+        return 0.0
+
     def export(self, commit, path, place):
         shutil.copytree(self.folder / commit, place)
 

@@ -37,8 +37,13 @@ def rings():
 
 
 @pytest.fixture
-def door(rings):
-    with listening("127.0.0.1", 0, TOKEN, rings) as port:
+def heard():
+    return []
+
+
+@pytest.fixture
+def door(rings, heard):
+    with listening("127.0.0.1", 0, TOKEN, rings, heard.append) as port:
         yield port
 
 
@@ -156,6 +161,32 @@ def test_a_secret_that_is_none_is_refused(secret, rings):
     with pytest.raises(Rejected) as caught, listening("127.0.0.1", 0, secret, rings):
         pass
     assert secret not in str(caught.value)
+
+
+def test_what_became_of_each_is_heard_and_nothing_of_what_it_held(door, heard):
+    late = signature(at=int(time.time()) - 3600)
+    asked = [
+        ({"X-Gitlab-Token": TOKEN, **PUSH}, "accepted"),
+        (signature() | PUSH, "accepted"),
+        (signature() | PUSH, "accepted: a second time"),
+        ({"X-Gitlab-Token": TOKEN, "X-Gitlab-Event": "Note Hook"}, "accepted: of nothing that is followed"),
+        (PUSH, "refused: no token and no signature"),
+        ({"X-Gitlab-Token": "wrong", **PUSH}, "refused: wrong token"),
+        (late | PUSH, "refused: signed too long ago"),
+        (signature(secret="another secret of a stranger") | PUSH, "refused: wrong signature"),
+    ]
+    for headers, _ in asked:
+        knock(door, headers)
+    assert heard == [outcome for _, outcome in asked]
+
+
+@pytest.mark.parametrize(("length", "outcome"), [("9" * 30, "refused: too long"), ("x", "refused: no length")])
+def test_a_body_without_measure_is_heard_of(door, heard, length, outcome):
+    with socket.create_connection(("127.0.0.1", door), timeout=20) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nX-Gitlab-Token: {TOKEN}\r\n\r\n"
+        connection.sendall(head.encode())
+        connection.recv(64)
+    assert heard == [outcome]
 
 
 def test_two_hundred_webhooks_are_few_looks():
