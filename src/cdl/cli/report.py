@@ -56,6 +56,7 @@ def show(store: Shelf, keys: Sequence[Key], watch: Watch, begun: datetime, folde
 
 def _data(pipeline: DataPipeline) -> None:
     status = pipeline.status
+    _labelling(pipeline)
     if status.dataset is None:
         return
     data = status.dataset
@@ -67,6 +68,18 @@ def _data(pipeline: DataPipeline) -> None:
         f"labels {data.labels.rows} rows, {data.labels.snapshot[:19]}; rejected {status.rejected.total}"
         + (f" ({reasons})" if reasons else "")
     )
+    click.echo()
+
+
+def _labelling(pipeline: DataPipeline) -> None:
+    told = pipeline.status.labelling
+    if told is None:
+        return
+    agreed = f", agreement {told.agreement:g}" if told.agreement is not None else ""
+    counts = f"{told.labelled} of {told.items} items, {told.needed} needed{agreed}"
+    click.echo(f"labelled by {told.annotators} in Label Studio, project {told.project or '-'}: {counts}")
+    if told.passed_over:
+        click.echo(f"passed over {told.passed_over}, as {'; '.join(told.reasons)}")
     click.echo()
 
 

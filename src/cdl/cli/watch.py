@@ -30,6 +30,10 @@ LEAST_FREE = 256 * 1024
 """Bytes without which not even a status can be written."""
 
 
+PEOPLE = (Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_LABELS)
+"""What is waited for may take days."""
+
+
 class Watch:
     """What was told so far of the resources of a project."""
 
@@ -60,7 +64,7 @@ class Watch:
         return time.monotonic() - self._begun
 
     def until_settled(self, timeout: float) -> bool:
-        """Tell changes until every resource is Ready or waits for a decision (True), or something is wrong (False)."""
+        """Tell changes until every resource is Ready or waits for people (True), or something is wrong (False)."""
         quiet = 0
         while True:
             resources = [r for r in (self._read(key) for key in self._keys) if r is not None]
@@ -70,7 +74,7 @@ class Watch:
             quiet = quiet + 1 if self.ready else 0
             if quiet == QUIET_POLLS:
                 return True
-            if any(_answer(r, ConditionType.RECONCILING, Reason.WAITING_FOR_APPROVAL) for r in resources):
+            if any(_answer(r, ConditionType.RECONCILING, reason) for r in resources for reason in PEOPLE):
                 return True
             if any(_answer(r, ConditionType.STALLED) for r in resources):
                 return False

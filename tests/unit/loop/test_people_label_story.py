@@ -292,6 +292,7 @@ def test_without_a_label_studio_one_sentence_says_what_to_start(tmp_path):
     world.people = None
     world.restart()
     world.work()
+    assert world.said("LabelsReady")[:2] == ("False", "EngineUnavailable")
     assert world.said("Stalled")[2].endswith(
         "CDL_LABEL_STUDIO names no Label Studio; `cdl labelstudio up` starts one on this machine"
     )

@@ -28,6 +28,14 @@
 {{- end }}
 - {name: CDL_FORGE_APPLIERS, value: {{ join "," $appliers | quote }}}
 {{- end }}
+{{- with .Values.labelStudio }}
+{{- if .url }}
+- {name: CDL_LABEL_STUDIO, value: {{ .url | quote }}}
+- name: CDL_LABEL_STUDIO_TOKEN
+  valueFrom:
+    secretKeyRef: {name: {{ .tokenSecret.name }}, key: {{ .tokenSecret.key }}}
+{{- end }}
+{{- end }}
 {{- if .Values.signing.secret }}
 - {name: CDL_SIGNING_KEY, value: {{ printf "/etc/cdl/signing/%s" .Values.signing.key | quote }}}
 {{- end }}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from cdl.ports.errors import Conflict, NotPermitted, PortError, Rejected, Unavai
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+
+# It logs each question; an operator that listens to people would say nothing else.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 SECONDS = 60
 """An import of a thousand tasks takes one or two."""

@@ -117,15 +117,16 @@ def ask(resource: DataPipeline, seen: Seen) -> Asked:
     if wanted is None or found is None:
         return Asked(manifests=seen.manifests)
     if found.absent:
-        return Asked(_waiting(found.absent), trouble=stalled(Reason.ENGINE_UNAVAILABLE, found.absent))
+        unasked = fact(ConditionType.LABELS_READY, holds=False, reason=Reason.ENGINE_UNAVAILABLE, message=found.absent)
+        return Asked(unasked, trouble=stalled(Reason.ENGINE_UNAVAILABLE, found.absent))
     sides, project = asked_sides(wanted, seen), asks(resource, wanted)
     key = tasks_key(wanted, sides)
     if not found.project and found.borrowed:
         return Asked(_waiting("the DataPipeline it is a copy of has no project in Label Studio yet"), wait=POLL)
     if not found.project:
-        return Asked(_waiting("having a project in Label Studio"), (project,), SOON)
+        return Asked(_working("having a project in Label Studio"), (project,), SOON)
     if found.tasks_for != key and not found.borrowed:
-        return Asked(_waiting("bringing items to Label Studio"), (AddTasks(found.project, sides, key),), SOON)
+        return Asked(_working("bringing items to Label Studio"), (AddTasks(found.project, sides, key),), SOON)
     return _commit(wanted, seen, found, sides)
 
 
@@ -140,12 +141,12 @@ def _commit(wanted: LabelStudio, seen: Seen, found: LabellingSeen, sides: tuple[
         return Asked(manifests=made) if made else Asked(_waiting(doing), wait=POLL)
     if poll.key != found.kept.key:
         doing = f"committing {len(poll.answers)} labels"
-        return Asked(_waiting(doing), (KeepAnswers(poll.key, table(poll)),), SOON)
+        return Asked(_working(doing), (KeepAnswers(poll.key, table(poll)),), SOON)
     wishes = tuple(_arrangement(side, found, poll) for side in sides)
     there = {(a.manifest.side, a.key) for a in found.kept.arranged}
     stale = tuple(wish for wish in wishes if (wish.side, wish.key) not in there)
     if stale:
-        return Asked(_waiting("bringing labels and files together"), stale, SOON)
+        return Asked(_working("bringing labels and files together"), stale, SOON)
     return Asked(manifests=_arranged(seen, found, sides))
 
 
@@ -240,6 +241,10 @@ def labelling_told(resource: DataPipeline, seen: Seen) -> LabellingStatus | None
         repo=found.kept.repo,
         commit=found.kept.commit,
     )
+
+
+def _working(message: str) -> Condition:
+    return busy(Reason.TRANSFORMING, message)
 
 
 def _waiting(message: str) -> Condition:

@@ -46,7 +46,7 @@ def say(
     if condition.type is not ConditionType.DATA_READY:
         kept = old.condition(ConditionType.DATA_READY)
         conditions += (kept,) if kept is not None else ()
-    labelled = labels_ready(resource, seen)
+    labelled = labels_ready(resource, seen) if condition.type is not ConditionType.LABELS_READY else None
     conditions += (labelled,) if labelled is not None else ()
     current = dataset or old.dataset
     made = dataset is not None and (old.dataset is None or old.dataset.version != dataset.version)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 LONGEST = 255
 """Characters that GitLab keeps of a status' description."""
 WAITS = frozenset(
-    {Reason.WAITING_FOR_DATA, Reason.WAITING_FOR_WEIGHTS, Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_RELEASE}
+    {
+        Reason.WAITING_FOR_DATA,
+        Reason.WAITING_FOR_LABELS,
+        Reason.WAITING_FOR_WEIGHTS,
+        Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_RELEASE,
+    }
 )
 """Reasons after which nobody works: something has to come from elsewhere."""
 LOGGED = {"DataPipeline": "datapipeline", "Experiment": "experiment", "ModelDeployment": "modeldeployment"}
