@@ -177,3 +177,13 @@ def test_canonical_numbers_are_whole_again():
     found = replace(papers(), report={"confusion": [[3.0, 0.0], [0.0, 4.0]], "classes": ["a", "b"], "n": 7.0})
     assert found.confusion == (("a", "b"), ((3, 0), (0, 4)))
     assert found.measured == 7
+
+
+def test_a_card_tells_intervals_costs_and_how_the_gates_went_that_it_was_written_with():
+    gate = {"metric": "accuracy", "against": "news-2", "passed": True, "words": "0.98 here, 0.95 in news-2"}
+    found = papers(evaluation={**MEMBERS["evaluation"], "gates": [gate]})
+    report = {**found.report, "intervals": {"accuracy": [0.96, 0.99]}, "costs": {"size_bytes": 2048.0}}
+    text = markdown(model_card(replace(found, experiment=None, report=report)))
+    assert "0.96 to 0.99" in text
+    assert "| size\\_bytes | 2048 |" in text or "| size_bytes | 2048 |" in text
+    assert "0.98 here, 0.95 in news-2." in text

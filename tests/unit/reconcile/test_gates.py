@@ -8,7 +8,7 @@ import pytest
 from cdl.api.conditions import ConditionType
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile.experiment import RunPhase, evaluation_key, train_key
-from cdl.reconcile.experiment.beside import production_key
+from cdl.reconcile.experiment.beside import outcomes, production_key
 from cdl.reconcile.experiment.members import content_digest, release_members, with_gates
 from cdl.reconcile.experiment.seen import Measurement, ProductionSeen, ReleaseSeen, StartRun, StopRun, WriteRelease
 from cdl.reconcile.experiment.withdraw import decide
@@ -274,3 +274,8 @@ def test_a_look_whose_run_was_put_away_is_not_forgotten():
     first = decide(resource, looking(resource, run("e1", id="3", best=None, looked_at=DATA.test.commit))).status
     later = decide(resource.model_copy(update={"status": first}), looking(resource)).status
     assert later.evaluation.own_looks == 2
+
+
+@pytest.mark.parametrize("said", [None, "x", [7], [{"metric": "accuracy"}], [{"metric": 1, "passed": "?"}, {"new": 1}]])
+def test_outcomes_in_other_words_than_todays_count_for_nothing(said):
+    assert outcomes({"evaluation": {"gates": said}}) == ()

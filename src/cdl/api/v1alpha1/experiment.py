@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -281,6 +282,21 @@ class GateStatus(Frozen):
     p: float | None = Field(None, description="Probability of so large a difference by chance alone.")
     words: str = Field("", description="Why it went so, where figures do not say it all.")
     passed: bool = Field(description="The gate was met.")
+
+    @classmethod
+    def kept(cls, rows: object) -> tuple[GateStatus, ...]:
+        """Read what a Release's members say; what they say in other words than today's is left out."""
+        found = []
+        for row in rows if isinstance(rows, list) else ():
+            with suppress(ValueError):
+                found.append(cls.model_validate(row))
+        return tuple(found)
+
+    @property
+    def about(self) -> str:
+        """What it judges, in a few words."""
+        of = f" of class {self.of_class}" if self.of_class else f" of group {self.group}" if self.group else ""
+        return f"{self.metric}{of}{' against production' if self.against else ''}"
 
 
 class EvaluationStatus(Frozen):

@@ -12,7 +12,7 @@ from cdl.cli.screen import shown, table
 from cdl.reconcile.trials import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import JsonValue
 
@@ -103,14 +103,19 @@ def described(facts: SearchFacts) -> None:
 
 def evaluated(evaluation: EvaluationStatus) -> None:
     """Print what was measured on the test side, and the gates."""
-    measured = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
+    measured = ", ".join(
+        f"{name} {value:.4f}{_between(evaluation.intervals.get(name, ()))}"
+        for name, value in evaluation.metrics.items()
+    )
     click.echo(f"test side: {measured}")
+    if evaluation.looks is not None:
+        click.echo(f"this test side has been looked at {evaluation.looks} times")
     names = sorted({name for row in evaluation.per_class.values() for name in row})
     rows = ((label, *(row.get(n) for n in names)) for label, row in evaluation.per_class.items())
     table("", ("CLASS", *(n.upper() for n in names)), rows)
     gates = (
         (
-            g.metric,
+            g.about,
             g.value,
             "-" if g.min is None else g.min,
             "-" if g.max is None else g.max,
@@ -119,6 +124,13 @@ def evaluated(evaluation: EvaluationStatus) -> None:
         for g in evaluation.gates
     )
     table("gates", ("METRIC", "FOUND", "MIN", "MAX", ""), gates)
+    for gate in evaluation.gates:
+        if gate.words:
+            click.echo(f"{gate.about}: {gate.words}")
+
+
+def _between(bounds: Sequence[float]) -> str:
+    return f" ({bounds[0]:.4f} to {bounds[1]:.4f})" if bounds else ""
 
 
 def differing(told: ExperimentDiff) -> None:

@@ -88,19 +88,13 @@ def own_looks(resource: Experiment, seen: Seen, data: Dataset) -> int:
 
 def outcomes(members: Mapping[str, JsonValue]) -> tuple[GateStatus, ...]:
     """Read how the gates went that a Release was written with."""
-    found = _table(members.get("evaluation")).get("gates")
-    rows = found if isinstance(found, list) else []
-    return tuple(GateStatus.model_validate(row) for row in rows if _is_outcome(row))
+    return GateStatus.kept(_table(members.get("evaluation")).get("gates"))
 
 
 def report_address(members: Mapping[str, JsonValue]) -> tuple[str, str]:
     """Give address and digest of the report that members name; empty where they name none."""
     report = _table(_table(members.get("evaluation")).get("report"))
     return str(report.get("uri") or ""), str(report.get("digest") or "")
-
-
-def _is_outcome(row: JsonValue) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("metric"), str) and isinstance(row.get("passed"), bool)
 
 
 def _is_measured(there: ProductionSeen, data: Dataset) -> bool:

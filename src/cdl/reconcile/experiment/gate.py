@@ -54,7 +54,7 @@ def undecided(gates: Iterable[Gate], measurement: Measurement, kept: Iterable[Ga
 
 def lost(gate: GateStatus, measurement: Measurement) -> tuple[Reason, str]:
     """Say why a gate was not met."""
-    name = _name(gate)
+    name = gate.about
     if gate.value is None:
         return Reason.NO_METRIC, f"gate {name}: {gate.words or _absent(gate, measurement)}"
     if gate.against:
@@ -63,11 +63,6 @@ def lost(gate: GateStatus, measurement: Measurement) -> tuple[Reason, str]:
         f"at most {gate.max:g}" for _ in [0] if gate.max is not None
     ]
     return Reason.BELOW_GATE, f"gate {name}: found {gate.value:.4f}, allowed: {' and '.join(bounds)}"
-
-
-def _name(gate: GateStatus) -> str:
-    of = f" of class {gate.of_class}" if gate.of_class else f" of group {gate.group}" if gate.group else ""
-    return f"{gate.metric}{of}{' against production' if gate.against else ''}"
 
 
 def _wish(status: GateStatus) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from cdl.api.v1alpha1.experiment import GateStatus
 from cdl.api.v1alpha1.release import ApprovalState
 
 from .papers import confusion, measured, per_class
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from cdl.api.v1alpha1.experiment import GateStatus
+    from cdl.api.v1alpha1 import Release
 
     from .papers import Papers
 
@@ -172,7 +173,7 @@ def results(metrics: Mapping[str, float], report: Mapping[str, JsonValue]) -> It
     items = measured(report)
     count = f"{items} items of " if items is not None else ""
     yield Prose(f"On {count}the test side alone, which training never saw.")
-    yield Grid(("Metric", "Value"), tuple((name, number(v)) for name, v in sorted(metrics.items())))
+    yield _figures(metrics, report)
     classes = per_class(report)
     if classes:
         columns = tuple(dict.fromkeys(name for row in classes.values() for name in row))
@@ -190,20 +191,43 @@ def results(metrics: Mapping[str, float], report: Mapping[str, JsonValue]) -> It
         yield Grid(("", *names), tuple(counted), shares=True)
 
 
+def _figures(metrics: Mapping[str, float], report: Mapping[str, JsonValue]) -> Grid:
+    """Tell each figure, with the values between which it lies in 95 of 100 cases where known, and the costs."""
+    between, costs = report.get("intervals"), report.get("costs")
+    bounds = {name: _bounds(pair) for name, pair in between.items()} if isinstance(between, dict) else {}
+    paid = costs.items() if isinstance(costs, dict) else ()
+    rows = [(name, number(value), bounds.get(name, "")) for name, value in sorted(metrics.items())]
+    rows += [(name, number(value), "") for name, value in sorted(paid) if isinstance(value, int | float)]
+    if any(pair for _, _, pair in rows):
+        return Grid(("Metric", "Value", "95 % interval"), tuple(rows))
+    return Grid(("Metric", "Value"), tuple((name, value) for name, value, _ in rows))
+
+
+def _bounds(pair: JsonValue) -> str:
+    return " to ".join(number(v) for v in pair if isinstance(v, int | float)) if isinstance(pair, list) else ""
+
+
 def _gates(papers: Papers) -> Iterator[Block]:
     gates = papers.experiment.evaluation.gates if papers.experiment and papers.experiment.evaluation else ()
+    gates = gates or gates_kept(papers.release)
     yield Title("Gates")
     if not gates:
         yield Prose("No gate is known: the Experiment has none, is gone, or has measured something else since.")
         return
     yield gated(gates)
+    yield from (Prose(f"{g.about}: {g.words}.") for g in gates if g.words)
+
+
+def gates_kept(release: Release) -> tuple[GateStatus, ...]:
+    """Read how the gates went that a Release was written with; none of those written before they were noted."""
+    return GateStatus.kept(member(release, "evaluation").get("gates"))
 
 
 def gated(gates: Iterable[GateStatus]) -> Grid:
     """Tell how each gate went."""
     return Grid(
         ("Metric", "Found", "At least", "At most", "Passed"),
-        tuple((g.metric, _maybe(g.value), _maybe(g.min), _maybe(g.max), "yes" if g.passed else "no") for g in gates),
+        tuple((g.about, _maybe(g.value), _maybe(g.min), _maybe(g.max), "yes" if g.passed else "no") for g in gates),
     )
 
 

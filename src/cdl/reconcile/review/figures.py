@@ -137,14 +137,25 @@ def confusion(mine: Measured, picture: str) -> Iterator[str]:
 def _metrics(mine: Measured, other: Measured | None, production: ReleaseFacts | None) -> str:
     found = _numbers(mine.report.get("metrics"))
     if other is None or production is None:
-        rows = [[mono(name), number(value)] for name, value in sorted(found.items())[:FIGURES]]
-        return f"{table(['Metric', 'Here'], rows, right=1)}\n\nNothing answers in production to compare it with."
+        shown, bounds = sorted(found.items())[:FIGURES], _intervals(mine.report)
+        rows = [[mono(name), number(value), *([bounds.get(name, "")] if bounds else [])] for name, value in shown]
+        head = ["Metric", "Here", *(["95 % interval"] if bounds else [])]
+        return f"{table(head, rows, right=1)}\n\nNothing answers in production to compare it with."
     differs = compared(mine, other)[:FIGURES]
     body = [[mono(d.metric), number(d.b), number(d.a), *_difference(d)] for d in differs]
     head = ["Metric", "Here", mono(production.release.metadata.name), "Difference", "95 % interval", "What that means"]
     judges = {d.test for d in differs} - {Judge.NONE}
     how = f"\n\nJudged by {' and '.join(sorted(j.value for j in judges))}." if judges else ""
     return table(head, body) + how
+
+
+def _intervals(report: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Give between which values each figure lies, in words."""
+    told, found = report.get("intervals"), {}
+    for name, pair in (told if isinstance(told, dict) else {}).items():
+        bounds = [v for v in pair if isinstance(v, int | float)] if isinstance(pair, list) else []
+        found[name] = " to ".join(number(v) for v in bounds)
+    return found
 
 
 def _difference(differs: MetricDiff) -> tuple[str, str, str]:

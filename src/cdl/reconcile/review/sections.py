@@ -63,10 +63,15 @@ def gates(experiment: Experiment) -> Iterator[str]:
         return
     yield "#### Gates"
     rows = [
-        (mono(g.metric), number(g.value), number(g.min), number(g.max), "passed" if g.passed else "**not passed**")
+        (mono(g.about), number(g.value), number(g.min), number(g.max), "passed" if g.passed else "**not passed**")
         for g in evaluation.gates[:GATES]
     ]
     yield table(("Metric", "Found", "At least", "At most", ""), rows)
+    told = [f"- {mono(g.about)}: {plain(g.words)}" for g in evaluation.gates[:GATES] if g.words]
+    if told:
+        yield "\n".join(told)
+    if evaluation.looks is not None:
+        yield f"This test side has been looked at {evaluation.looks} times."
 
 
 def released(candidate: Candidate) -> Iterator[str]:

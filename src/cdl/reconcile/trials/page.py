@@ -153,6 +153,9 @@ def _measured(facts: SearchFacts) -> Iterator[Block]:
     yield Title("Gates")
     if found.gates:
         yield gated(found.gates)
+        yield from (Prose(f"{g.about}: {g.words}.") for g in found.gates if g.words)
+    if found.looks is not None:
+        yield Prose(f"This test side has been looked at {found.looks} times.")
     else:
         yield Prose("The Experiment has none: whatever is measured passes.")
 
