@@ -165,8 +165,9 @@ def test_a_webhook_has_a_service_and_a_door_and_without_one_nobody_gets_in():
     ]
     assert "cdl-gitops-clothes" not in services
     policies = {d["metadata"]["name"]: d["spec"] for d in of_kind(documents, "NetworkPolicy")}
-    assert policies["cdl-gitops-clothes"]["ingress"] == []
-    assert [rule["ports"] for rule in policies["cdl-gitops-news"]["ingress"]] == [[{"port": 8090, "protocol": "TCP"}]]
+    counts, knocks = ([{"port": port, "protocol": "TCP"}] for port in (8080, 8090))
+    assert [rule["ports"] for rule in policies["cdl-gitops-clothes"]["ingress"]] == [counts]
+    assert [rule["ports"] for rule in policies["cdl-gitops-news"]["ingress"]] == [counts, knocks]
 
 
 @pytest.mark.parametrize(

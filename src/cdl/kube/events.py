@@ -47,17 +47,21 @@ class Note:
 
 
 def events_of(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Note, ...]:
-    """Say what happened between two statuses: trouble first, then stages, then the summary; each sentence once.
+    """Say what happened between two statuses: trouble first, then stages, then the summary; each once.
 
-    A new message alone is no event: counts and percentages change all the time.
+    A new message alone is no event: counts and percentages change all the time. But another release is one. A summary
+    that has the reason of what is said already says the same in other words.
     """
     old = {condition.type: condition for condition in before}
     notes: dict[str, Note] = {}
     for condition in sorted(after, key=_rank):
         was = old.get(condition.type)
-        if was is None or (was.status, was.reason) != (condition.status, condition.reason):
+        if was is None or _says(was) != _says(condition):
             note = _note(condition)
-            if note is not None:
+            again = condition.type is ConditionType.READY and condition.reason.value in {
+                n.reason for n in notes.values()
+            }
+            if note is not None and not again:
                 notes.setdefault(note.message, note)
     return tuple(notes.values())
 
@@ -69,6 +73,12 @@ def conditions_of(document: Mapping[str, Any]) -> tuple[Condition, ...]:
         return _conditions.validate_python(status.get("conditions", ()) if isinstance(status, dict) else ())
     except ValidationError:
         return ()
+
+
+def _says(condition: Condition) -> tuple[str, ...]:
+    """Give what of a condition is news when it changes: of a release that is there, which one it is."""
+    which = condition.message if condition.type is ConditionType.RELEASED else ""
+    return condition.status, condition.reason.value, which
 
 
 def _rank(condition: Condition) -> int:

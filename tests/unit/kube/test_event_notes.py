@@ -52,6 +52,22 @@ READY = status(fact(T.SERVING, holds=True, reason=Reason.AVAILABLE, message="new
             ],
             id="a stage, then the summary",
         ),
+        pytest.param(
+            NOTHING,
+            status(
+                fact(T.APPROVED, holds=True, reason=Reason.APPROVED_BY_PERSON, message="by vera"),
+                success=Reason.APPROVED_BY_PERSON,
+                message="approved by vera",
+            ),
+            [Note("Normal", "ApprovedByPerson", "by vera")],
+            id="a decision, said once although the summary has other words for it",
+        ),
+        pytest.param(
+            status(fact(T.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message="news-1"), message="done"),
+            status(fact(T.RELEASED, holds=True, reason=Reason.RELEASE_WRITTEN, message="news-2"), message="done"),
+            [Note("Normal", "ReleaseWritten", "news-2")],
+            id="another release",
+        ),
         pytest.param(READY, READY, [], id="nothing"),
         pytest.param(
             READY, tuple(c.model_copy(update={"message": "another"}) for c in READY), [], id="another message"
