@@ -201,14 +201,22 @@ class Places:
         return {}
 
     def _workspace(self, found: Workspace) -> Tree:
-        projects = self.ledger.projects(found.id)
-        inside = [e for e in self.ledger.experiments() if e.project_id in {project.id for project in projects}]
-        return views.workspace(found, self.ledger.username(found.user_id), len(projects), len(inside))
+        row = self.store.row(
+            "SELECT count(DISTINCT projects.id) AS projects, count(experiments.id) AS experiments"
+            " FROM projects LEFT JOIN experiments ON project_id = projects.id WHERE workspace_id = ?",
+            found.id,
+        )
+        counts = (int(row["projects"]), int(row["experiments"])) if row else (0, 0)
+        return views.workspace(found, self.ledger.username(found.user_id), *counts)
 
     def _project(self, found: Project) -> Tree:
         inside = [e for e in self.ledger.experiments() if e.project_id == found.id]
-        runs = sum(len(self.ledger.trials(each.id)) for each in inside)
+        row = self.store.row(
+            "SELECT count(*) AS runs FROM trials JOIN experiments e ON e.id = experiment_id WHERE project_id = ?",
+            found.id,
+        )
         home = self.ledger.workspace(found.workspace_id)
+        runs = int(row["runs"]) if row else 0
         return views.project(found, home, self.ledger.username(found.user_id), inside, runs)
 
     def _check_free(self, table: str, name: str, besides: int = 0) -> None:
