@@ -51,7 +51,7 @@ def too_many(sides: Mapping[str, Mapping[str, str]]) -> str:
     return f"{count} files; up to {MOST} are listed" if count > MOST else ""
 
 
-def unpacked(body: bytes) -> dict[str, Files]:
+def unpacked(body: bytes, largest: int = LARGEST) -> dict[str, Files]:
     """Read a list back.
 
     Raises:
@@ -59,7 +59,7 @@ def unpacked(body: bytes) -> dict[str, Files]:
     """
     unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        found = json.loads(unzip.decompress(body, LARGEST))
+        found = json.loads(unzip.decompress(body, largest))
     except (zlib.error, ValueError) as error:
         message = f"the list of files cannot be read: {error}"
         raise ValueError(message) from error
