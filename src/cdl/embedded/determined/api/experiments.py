@@ -4,16 +4,16 @@ import json
 import operator
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cdl.embedded.determined import config as expconf
 from cdl.embedded.determined import model_defs, previews, removal, views
 from cdl.embedded.determined.api import templates
 from cdl.embedded.determined.errors import ApiError, Code, invalid, missing, refused
-from cdl.embedded.determined.fields import Tree, section, text, texts, truth, whole
+from cdl.embedded.determined.fields import Tree, items, section, text, texts, truth, whole
 from cdl.embedded.determined.master import Master
 from cdl.embedded.determined.records import Experiment, Project
-from cdl.embedded.determined.states import STOPPING_CANCELED, STOPPING_KILLED
+from cdl.embedded.determined.states import ACTIVE, STOPPING_CANCELED, STOPPING_KILLED
 from cdl.embedded.determined.store import dump
 from cdl.embedded.determined.web import Answer, Call, Routes, page
 
@@ -86,18 +86,28 @@ class Experiments:
     def list(self, call: Call) -> Answer:
         """List experiments, every filter narrowing."""
         found = [e for e in self.ledger.experiments() if _matches(e, call)]
+        states, users = call.queries("states"), call.queries("users")
+        if states:  # only an active one may show another state than it is kept with
+            found = [e for e in found if e.state == ACTIVE or _in_states(f"STATE_{e.state}", states)]
+        key, backwards = SORTS.get(call.query("sortBy"), "id"), call.query("orderBy") == "ORDER_BY_DESC"
+        if key == "id" and not states and not users:
+            return self._page_by_id(call, found[::-1] if backwards else found)
         shown = [views.experiment(self.ledger, e) for e in found]
-        states = call.queries("states")
         if states:
             shown = [e for e in shown if _in_states(str(e["state"]), states)]
-        users = call.queries("users")
         if users:
             shown = [e for e in shown if e["username"] in users]
-        key = SORTS.get(call.query("sortBy"), "id")
         shown.sort(key=lambda e: (e.get(key) is not None, e.get(key)))
-        if call.query("orderBy") == "ORDER_BY_DESC":
+        if backwards:
             shown.reverse()
         return page(call, "experiments", shown)
+
+    def _page_by_id(self, call: Call, found: Sequence[Experiment]) -> Answer:
+        """Cut a page out of a list before anything is looked up: thousands may not be on it."""
+        known = {e.id: e for e in found}
+        told = page(call, "experiments", [{"id": e.id} for e in found])
+        numbers = [whole(e, "id") for e in items(told, "experiments") if isinstance(e, dict)]
+        return told | {"experiments": [views.experiment(self.ledger, known[n]) for n in numbers]}
 
     def get(self, call: Call) -> Answer:
         """Show one."""
