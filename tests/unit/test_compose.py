@@ -33,9 +33,11 @@ def test_namespaces_are_read_by_commas():
 
 def test_what_is_secret_is_named_and_never_shown(monkeypatch):
     monkeypatch.setenv("CDL_PACHD_TOKEN", "robot-0123456789")
+    monkeypatch.setenv("CDL_PACHD_TRIAL_TOKEN", "robot-of-trials")
+    monkeypatch.setenv("CDL_PACHD_EVALUATOR_TOKEN", "robot-of-evaluations")
     monkeypatch.setenv("CDL_DETERMINED_PASSWORD", "Correct-horse-1")
     settings = Settings()
-    assert {"robot-0123456789", "Correct-horse-1"} <= set(settings.secrets)
+    assert {"robot-0123456789", "robot-of-trials", "robot-of-evaluations", "Correct-horse-1"} <= set(settings.secrets)
     assert "" not in settings.secrets
     for secret in settings.secrets:
         assert secret not in f"{settings} {settings!r}"
@@ -43,5 +45,8 @@ def test_what_is_secret_is_named_and_never_shown(monkeypatch):
         "determined_password",
         "forge_token",
         "label_studio_token",
+        "pachd_evaluator_token",
+        "pachd_evaluator_token_file",  # an address, which may be shown
         "pachd_token",
+        "pachd_trial_token",
     }
