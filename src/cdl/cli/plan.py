@@ -61,10 +61,20 @@ def planned(settings: Settings, store: Shelf, documents: Sequence[Document]) -> 
     shelf = _Unkept(settings.home.resolve() / "artifacts")
     wanted = [parse(project.packed(d, shelf), project.WRITTEN_BY_PEOPLE) for d in documents]
     try:
-        at, silent = reached(settings), ""
+        at, silent = _asked(settings), ""
     except Refusal as refusal:
         at, silent = settings, refusal.message
     return compose.planner(at, store, silent).plan(wanted)
+
+
+def _asked(settings: Settings) -> Settings:
+    """Fill in where the engines of this machine answer; what a cluster serves, its own API server knows.
+
+    Raises:
+        Refusal: they do not run.
+    """
+    at = reached(settings)
+    return at if settings.kubeconfig is None else at.model_copy(update={"seldon": settings.seldon})
 
 
 class _Unkept(DirectoryArtifacts):
