@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from cdl.api.v1alpha1.datapipeline import JobStatus, Side
 from cdl.checks.prints import Overlap, overlap, print_of
 from cdl.ports.errors import Rejected
 from cdl.reconcile.datapipeline import (
-    NOTE,
     DataSeen,
     LabelRow,
     ManifestSeen,
@@ -25,15 +23,11 @@ from cdl.reconcile.datapipeline import (
     StepWish,
     StraySeen,
     UnusableLabelsError,
-    files_digest,
-    in_folders,
-    in_note,
-    in_tables,
-    matching,
 )
 from cdl.reconcile.release import SideFound
 from cdl.testing.weather import Weather
 
+from .counting import Files, counted, manifest_of, rows_of
 from .programs import FAILS, run
 
 if TYPE_CHECKING:
@@ -43,7 +37,6 @@ if TYPE_CHECKING:
     from cdl.api.meta import Key
     from cdl.api.v1alpha1.datapipeline import DataPipelineSpec, Labels
 
-Files = dict[str, bytes]
 BUILT_IN = {"text/clean": "sha256:clean-1", "checks": "sha256:checks-1"}
 
 
@@ -170,10 +163,6 @@ class MemoryData:
         """Name a commit."""
         return f"c{next(self._numbers)}"
 
-    def counted(self, files: Files, labels: Labels) -> tuple[str, str, int, str]:
-        """Give the digest of files and of their labels, how many labels there are, and what is wrong with them."""
-        return _counted(files, labels)
-
     def processed(self, owner: Key) -> Counter[tuple[Side, str]]:
         """How many datums each step of the owner ever processed, skipped ones left out."""
         return self._owners.get(owner, Owned()).processed.copy()
@@ -233,7 +222,7 @@ class MemoryData:
         """Give the files of a finished commit, path to digest; None: the commit is not there."""
         with self.weather.call(f"manifest of {repo}"):
             found = self.committed(repo, commit, namespace)
-            return _manifest_of(found.files) if found is not None else None
+            return manifest_of(found.files) if found is not None else None
 
     def evidence(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> SideFound | None:
         """Say what a finished commit amounts to, with the programs that made it."""
@@ -241,7 +230,7 @@ class MemoryData:
             found = self.committed(repo, commit, namespace)
             if found is None:
                 return None
-            files, snapshot, rows, _ = _counted(found.files, labels)
+            files, snapshot, rows, _ = counted(found.files, labels)
             return SideFound(files, snapshot, rows, found.programs)
 
     def labels(self, repo: str, commit: str, labels: Labels, namespace: str = "default") -> tuple[LabelRow, ...] | None:
@@ -253,7 +242,7 @@ class MemoryData:
         with self.weather.call(f"labels of {repo}"):
             found = self.committed(repo, commit, namespace)
             try:
-                return _rows(found.files, labels) if found is not None else None
+                return rows_of(found.files, labels) if found is not None else None
             except UnusableLabelsError as error:
                 raise Rejected(f"commit {commit} of {repo}: {error}", Reason.LABELS_UNUSABLE) from error
 
@@ -449,31 +438,8 @@ def _manifest(owner: Key, owned: Owned, spec: DataPipelineSpec, side: Side) -> M
         repo, commit = _repo(owner, side, spec.steps[-1].name), last.output if last and last.done else None
     if commit is None:
         return None
-    files, labels, rows, fault = _counted(commit.files, spec.labels)
+    files, labels, rows, fault = counted(commit.files, spec.labels)
     return ManifestSeen(side, repo, commit.id, files, len(commit.files), labels, rows, fault)
-
-
-def _counted(files: Files, labels: Labels) -> tuple[str, str, int, str]:
-    whole = files_digest(_manifest_of(files))
-    try:
-        rows = _rows(files, labels)
-    except UnusableLabelsError as error:
-        return whole, "", 0, str(error)
-    return whole, digest([[row.item, row.label] for row in rows]), len(rows), ""
-
-
-def _rows(files: Files, labels: Labels) -> tuple[LabelRow, ...]:
-    told = files.get(NOTE.lstrip("/"), b"") if labels.source == "labelStudio" else b""
-    if told:
-        return in_note(told)
-    if labels.column is None:
-        return in_folders(f"/{path}" for path in sorted(files))
-    named = {f"/{path}": content for path, content in files.items()}
-    return in_tables(((path, named[path]) for path in matching(named, labels.column.files)), labels.column)
-
-
-def _manifest_of(files: Files) -> dict[str, str]:
-    return {f"/{path}": hashlib.sha256(raw).hexdigest() for path, raw in files.items() if not path.startswith("_")}
 
 
 def _digest(files: Files) -> str:

@@ -8,7 +8,8 @@ from cdl.api.v1alpha1.datapipeline import Labels, Side
 from cdl.ports.errors import Conflict, Rejected
 from cdl.reconcile.datapipeline import NOTE, ArrangedSeen, KeptSeen, ManifestSeen
 
-from .data import Commit, Files, MemoryData
+from .counting import Files, counted
+from .data import Commit, MemoryData
 
 if TYPE_CHECKING:
     from cdl.api.meta import Key
@@ -80,7 +81,7 @@ class MemoryLabelled:
         head = self._head(owner, repo)
         if head is None:
             return None
-        digest, labels, rows, fault = self.data.counted(head.files, PEOPLES)
+        digest, labels, rows, fault = counted(head.files, PEOPLES)
         files = sum(not path.startswith("_") for path in head.files)
         return ArrangedSeen(head.key or "", ManifestSeen(side, repo, head.id, digest, files, labels, rows, fault))
 
