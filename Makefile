@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
 
-.PHONY: help demo demo-bbc paper-transfer demo-gitops test test-slow test-pachd check format pytest control-plane chaos bench bench-data coverage generate lock setup clean distclean
+.PHONY: help demo demo-bbc paper-transfer demo-gitops test test-slow test-pachd check format pytest control-plane chaos bench bench-data bench-serving coverage generate lock setup clean distclean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench: control-plane  ## Measure the operator at scale beside the API server's o
 
 bench-data: $(VENV)/.tests  ## Measure commits and reading back beside cp, git and DVC
 	@$(BIN)/python -m benchmarks.data $(BENCH)
+
+bench-serving: $(VENV)/.tests  ## Measure the model server beside HTTP alone and others (BENCH="--peers FOLDER")
+	@$(BIN)/python -m benchmarks.serving $(BENCH)
 
 coverage: control-plane  ## Branch coverage of src/cdl in this process (servers run in their own)
 	@$(BIN)/coverage erase
