@@ -155,6 +155,7 @@ def test_the_queue_follows_priorities(det: Det, sdk: Determined, running: Experi
         assert ends(each) == "CANCELED"
 
 
+@pytest.mark.slow
 def test_agents_and_slots(det: Det, sdk: Determined, running: Experiment) -> None:
     (agent,) = det.json("agent list")
     assert (agent["id"], agent["num_slots"], agent["enabled"]) == ("local", 2, True)

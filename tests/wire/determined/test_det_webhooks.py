@@ -150,6 +150,7 @@ def test_every_state_can_be_asked_for(admin: Determined, user: Determined, recei
     assert receiver.states(experiment) == ["ACTIVE", "PAUSED", "ACTIVE", "CANCELED"]
 
 
+@pytest.mark.slow
 def test_a_receiver_in_trouble_is_asked_again_and_a_refusal_is_final(
     admin: Determined, user: Determined, receiver: Receiver, place: Server
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_receiver_in_trouble_is_asked_again_and_a_refusal_is_final(
     assert "is dropped: the receiver answered 404" in logs
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_delays_nobody(admin: Determined, user: Determined, receiver: Receiver) -> None:
     receiver.held = threading.Event()
     other = Receiver()
@@ -188,6 +190,7 @@ def test_a_receiver_that_hangs_delays_nobody(admin: Determined, user: Determined
         other.close()
 
 
+@pytest.mark.slow
 def test_a_webhook_of_another_workspace_or_not_named_is_not_asked(
     admin: Determined, user: Determined, receiver: Receiver
 ) -> None:
@@ -224,6 +227,7 @@ def test_user_code_alerts(admin: Determined, user: Determined, receiver: Receive
     assert told["event_data"]["experiment"]["trial_id"] == experiment.list_trials()[0].id
 
 
+@pytest.mark.slow
 def test_what_was_not_sent_is_sent_by_the_next_master(own_server: Server, receiver: Receiver) -> None:
     receiver.held = threading.Event()
     admin = Determined(own_server.url, user="admin", password="")
