@@ -289,7 +289,8 @@ def test_a_death_between_run_and_status_does_not_stop_the_run_for_the_interval(t
 # --- plans -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_plan_says_when_it_is_trained_again_and_why_it_is_now(world):
+def test_a_plan_says_when_it_is_trained_again_and_why_it_is_now(tmp_path):
+    world = Trained(tmp_path, schedule="")
     due = world.status.next_retrain_at
     verdict, why = world.plan()
     assert verdict == "reuse"
