@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cdl.reconcile.release.interval import Z, of_pairs
-from cdl.reconcile.release.significance import LEVEL, correctness, mcnemar
+from cdl.reconcile.pairs import LEVEL, Z, correctness, mcnemar, of_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

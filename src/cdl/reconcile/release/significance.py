@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from cdl.api.meta import Frozen
+from cdl.reconcile.pairs import LEVEL, correctness, mcnemar, of_pairs
 
-from .interval import Interval, of_pairs, of_shares
+from .interval import Interval, of_shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pydantic import JsonValue
 
-LEVEL = 0.05
-"""Below this a difference counts as more than chance."""
 SHARES = ("accuracy", "error")
 """Words in the names of metrics that are shares of the test examples."""
 DIGITS = 6
@@ -58,16 +57,6 @@ def metrics_diff(a: Mapping[str, JsonValue], b: Mapping[str, JsonValue], *, same
     return tuple(_metric(name, a, b, same_test=same_test) for name in sorted({*mine, *theirs}))
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Give the exact two-sided probability that examples on which two models differ fall so unevenly."""
-    total, fewer = only_a + only_b, min(only_a, only_b)
-    term = whole = 1
-    for k in range(fewer):
-        term = term * (total - k) // (k + 1)
-        whole += term
-    return min(1.0, 2 * whole / (1 << total)) if total else 1.0
-
-
 def two_proportions(a: float, b: float, examples_a: int, examples_b: int) -> float:
     """Give the two-sided probability of so large a difference of two shares, by the pooled normal approximation."""
     pooled = (a * examples_a + b * examples_b) / (examples_a + examples_b)
@@ -75,16 +64,6 @@ def two_proportions(a: float, b: float, examples_a: int, examples_b: int) -> flo
     if spread == 0:
         return 1.0 if a == b else 0.0
     return math.erfc(abs(a - b) / spread / math.sqrt(2))
-
-
-def correctness(report: Mapping[str, JsonValue]) -> tuple[bool, ...] | None:
-    """Read which examples were answered rightly: `correct`, a list of truth values or a text of 1 and 0."""
-    found = report.get("correct")
-    if isinstance(found, str) and found and set(found) <= {"0", "1"}:
-        return tuple(c == "1" for c in found)
-    if isinstance(found, list) and found and all(v in (0, 1) and isinstance(v, int) for v in found):
-        return tuple(bool(v) for v in found)
-    return None
 
 
 def _metric(name: str, a: Mapping[str, JsonValue], b: Mapping[str, JsonValue], *, same_test: bool) -> MetricDiff:
