@@ -83,7 +83,7 @@ LABELS_FROM_LABEL_STUDIO = Rule(
 LABELS_ARE_ASKED = Rule(
     "DataPipeline",
     "spec.labels.labelStudio",
-    "has(self.config) != (has(self.template) || has(self.choices)) && has(self.template) == has(self.choices)",
+    "has(self.config) != has(self.template) && has(self.template) == (has(self.choices) && size(self.choices) > 0)",
     "labelStudio needs either template and choices, or config",
 )
 SIDES_ARE_KNOWN = Rule(
