@@ -57,7 +57,7 @@ class Gated(World):
         return self.resources.get(ModelDeployment, "default", "news").status.release
 
     @property
-    def test_commit(self):
+    def hidden_commit(self):
         return self.resources.get(DataPipeline, "default", "news").status.dataset.test.commit
 
     @property
@@ -99,12 +99,12 @@ def test_each_release_is_compared_with_the_one_that_answers(world):
 
 def test_on_another_test_commit_production_is_measured_again_first(world):
     world.wish()
-    before = world.test_commit
+    before = world.hidden_commit
     world.divide_anew()
     world.settle()
-    assert before != world.test_commit
+    assert before != world.hidden_commit
     [run] = world.measuring
-    assert (run.wish.commit, run.wish.evaluates) == (world.test_commit, "evaluate:evaluate")
+    assert (run.wish.commit, run.wish.evaluates) == (world.hidden_commit, "evaluate:evaluate")
     status = world.experiment
     assert (status.release, world.serves) == ("news-2", "news-2")
     [gate] = status.evaluation.gates

@@ -232,8 +232,8 @@ class LabelStudio(Frozen):
         None,
         min_length=1,
         max_length=100_000,
-        description="An interface of your own in Label Studio's XML; $text, $image and $item are an item's text, picture "
-        'and path, and of several questions the one with name="label" counts.',
+        description="An interface of your own in Label Studio's XML; $text, $image and $item are an item's text, "
+        'picture and path, and of several questions the one with name="label" counts.',
     )
     title: str = Field("", max_length=50, description="What people see; empty: the DataPipeline's name.")
     sides: tuple[Side, ...] = Field(
