@@ -81,8 +81,15 @@ def _differences(old: object, new: object, path: str) -> Iterator[Difference]:
         for index in range(max(len(old), len(new))):
             pair = (old[index] if index < len(old) else ABSENT, new[index] if index < len(new) else ABSENT)
             yield from _differences(*pair, f"{path}[{index}]")
-    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
+    elif not _same(old, new):
         yield Difference(path, old, new)
+
+
+def _same(old: object, new: object) -> bool:
+    """As JSON has it: true is not 1, neither alone nor in a list of plain values."""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return old == new and isinstance(old, bool) is isinstance(new, bool)
 
 
 def _tells(old: list[object], new: list[object]) -> bool:

@@ -44,6 +44,7 @@ def test_the_other_way_round_the_same_places_differ(a, b):
         ({"s": [{"n": "x"}]}, {"s": [{"n": "y"}]}, "s[0].n: x -> y"),
         ({"s": [{}]}, {"s": [{}, {"n": 1}]}, 's[1]: added, {"n": 1}'),
         ({"a": 1}, {"a": True}, "a: 1 -> true"),
+        ({"a": [0]}, {"a": [False]}, "a: [0] -> [false]"),
         ({"a": ""}, {"a": " b"}, 'a: "" -> " b"'),
         ({"d": "a" * 64}, {"d": "sha256:" + "b" * 64}, "d: aaaaaaaa… -> sha256:bbbbbbbb…"),
     ],
