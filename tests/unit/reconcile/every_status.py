@@ -12,6 +12,7 @@ from cdl.api.conditions import Reason
 from cdl.api.v1alpha1.datapipeline import Side
 from cdl.api.v1alpha1.release import ApprovalState
 from cdl.reconcile import datapipeline, experiment, modeldeployment
+from cdl.reconcile.datapipeline.asking import tasks_key
 from cdl.reconcile.experiment import RunPhase
 from cdl.reconcile.modeldeployment import ReleaseSeen, ServingPhase, ServingSeen, ServingWish
 from cdl.reconcile.release import REASON
@@ -35,6 +36,10 @@ def of_pipeline():
     nothing = (facts.side(Side.TRAIN), facts.side(Side.TEST, head=None))
     strict = pipeline(checks=[{"name": "enough", "onFail": "fail", "rows": {"min": 99}}])
     failed = (facts.step(wish, Side.TRAIN, failure="ended with 1"),)
+    asking = {"template": "text-classification", "choices": ["tech", "sport"]}
+    people = pipeline(labels={"from": "labelStudio", "labelStudio": asking})
+    wanted, first = people.spec.labels.label_studio, (facts.manifest(Side.TRAIN),)
+    unlabelled = datapipeline.LabellingSeen(project="7", tasks_for=tasks_key(wanted, first))
     torn = (facts.manifest(Side.TRAIN), facts.manifest(Side.TEST, label_fault="/a.csv row 1: item '1' has no label"))
     for resource, seen, reason, reading in (
         (plain, empty, Reason.FETCHING_SOURCES, IN_PROGRESS),
@@ -45,6 +50,7 @@ def of_pipeline():
         (plain, data_seen(plain, manifests=()), Reason.TRANSFORMING, IN_PROGRESS),
         (strict, data_seen(strict), Reason.CHECKS_FAILED, FAILED),
         (plain, data_seen(plain, manifests=torn), Reason.LABELS_UNUSABLE, FAILED),
+        (people, data_seen(people, labelling=unlabelled), Reason.WAITING_FOR_LABELS, IN_PROGRESS),
         (plain, data_seen(plain), Reason.SUCCEEDED, CURRENT),
         (pipeline(suspend=True), empty, Reason.SUSPENDED, CURRENT),
         (pipeline(steps=[{"name": "a", "uses": "text/shine"}]), empty, Reason.INVALID_SPEC, FAILED),

@@ -10,6 +10,7 @@ from tests.unit.reconcile.every_status import EVERY, NAMES, written
 from tests.unit.reconcile.kstatus import CURRENT, FAILED, IN_PROGRESS, TERMINATING, read
 
 FACTS_ONLY = {
+    Reason.ENOUGH_LABELS,
     Reason.DATASET_READY,
     Reason.TRAINING_DONE,
     Reason.ADOPTED,

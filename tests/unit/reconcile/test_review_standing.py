@@ -80,7 +80,13 @@ def test_any_status_is_read_as_kstatus_reads_it(conditions, generation, observed
 
 
 def test_what_waits_for_a_person_or_for_data_does_not_run():
-    waiting = {Reason.WAITING_FOR_APPROVAL, Reason.WAITING_FOR_DATA, Reason.WAITING_FOR_RELEASE}
+    waiting = {
+        Reason.WAITING_FOR_APPROVAL,
+        Reason.WAITING_FOR_DATA,
+        Reason.WAITING_FOR_LABELS,
+        Reason.WAITING_FOR_RELEASE,
+        Reason.WAITING_FOR_WEIGHTS,
+    }
     for resource, told, reason, reading in EVERY:
         if reading == kstatus.IN_PROGRESS:
             state, _ = standing(part_of(written(resource, told)))
