@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from cdl.serving import oip, pages, seldon, tryit
+from cdl.serving.counter import Counter
 from cdl.serving.exchange import (
     Event,
     Receive,
@@ -26,7 +27,7 @@ from cdl.serving.exchange import (
 from cdl.serving.exposition import CONTENT_TYPE
 from cdl.serving.faults import Fault
 from cdl.serving.model import TRANSFORMS
-from cdl.serving.served import Counter, Served
+from cdl.serving.served import Served
 
 LOG = logging.getLogger("cdl.serving")
 MODEL = re.compile(r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?P<verb>/infer|/ready)?/?")

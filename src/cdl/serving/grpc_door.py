@@ -14,10 +14,11 @@ from google.protobuf.message import DecodeError
 
 from cdl.serving import binary, oip
 from cdl.serving.app import App
+from cdl.serving.counter import Counter
 from cdl.serving.exchange import BODY_LIMIT, PREDICTION, PUID, new_puid
 from cdl.serving.faults import BAD_SETTING, Fault, Refused
 from cdl.serving.grpc_wire import CONTENTS, KINDS, METHODS, SERVICE, Msg
-from cdl.serving.served import Counter, Served
+from cdl.serving.served import Served
 from cdl.serving.tensors import Tensor, array_of, tensors_of
 
 LOG = logging.getLogger("cdl.serving")

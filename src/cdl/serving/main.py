@@ -22,6 +22,7 @@ import uvloop
 
 from cdl.serving import approval
 from cdl.serving.app import App
+from cdl.serving.counter import Counter
 from cdl.serving.environment import Environment, read
 from cdl.serving.exposition import Exposition
 from cdl.serving.faults import BAD_MODEL, BAD_SETTING, Fault, Refused
@@ -29,7 +30,7 @@ from cdl.serving.interface import Interface, parse
 from cdl.serving.listening import Beside, until_stopped
 from cdl.serving.model import Model, build
 from cdl.serving.release import read as read_release
-from cdl.serving.served import Counter, Served
+from cdl.serving.served import Served
 from cdl.serving.tensors import tensors_of, zeros
 from cdl.serving.unpack import unpack
 

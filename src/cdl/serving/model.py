@@ -32,6 +32,7 @@ class Model:
 
     def __init__(self, instance: object) -> None:
         self._instance = instance
+        self._taken: dict[str, int] = {}
         self.transforms = any(callable(getattr(instance, name, None)) for name in TRANSFORMS)
         self.predicts = callable(getattr(instance, "predict", None)) or not self.transforms
         self._predict = self._required("predict") if self.predicts else None
@@ -48,12 +49,12 @@ class Model:
             raise Fault(
                 501, f"class {type(self._instance).__name__} has no method predict(X, names); it transforms only"
             )
-        return _asking("predict", self._predict, inputs, names)
+        return self._ask("predict", self._predict, inputs, names)
 
     def transform(self, name: str, inputs: object, names: Sequence[str]) -> object:
         """Transform what goes to another model, or comes from it; a class that does not changes nothing."""
         method = getattr(self._instance, name, None)
-        return _asking(name, method, inputs, names) if callable(method) else inputs
+        return self._ask(name, method, inputs, names) if callable(method) else inputs
 
     def class_names(self) -> list[str]:
         """Names of the answer's columns, empty where the class gives none."""
@@ -88,6 +89,13 @@ class Model:
         if not callable(method):
             return None
         return _answering("send_feedback", lambda: method(inputs, list(names), reward, truth))
+
+    def _ask(self, name: str, method: Callable[..., object], inputs: object, names: Sequence[str]) -> object:
+        """Call a method with as many arguments as it takes, which is found out once."""
+        if name not in self._taken:
+            self._taken[name] = _positional_count(method)
+        arguments = (inputs, list(names), {})[: self._taken[name]]
+        return _answering(name, lambda: method(*arguments))
 
     def _optional(self, name: str) -> object:
         member: object = getattr(self._instance, name, None)
@@ -132,11 +140,6 @@ def _positional_count(function: Callable[..., object]) -> int:
     if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
         return 2
     return min(sum(p.kind in POSITIONAL for p in parameters), 3)
-
-
-def _asking(what: str, method: Callable[..., object], inputs: object, names: Sequence[str]) -> object:
-    arguments = (inputs, list(names), {})[: _positional_count(method)]
-    return _answering(what, lambda: method(*arguments))
 
 
 def _starting(what: str, call: Callable[[], object]) -> object:

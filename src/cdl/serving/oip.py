@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,10 +10,11 @@ import numpy as np
 import orjson
 
 from cdl.serving import binary
+from cdl.serving.counter import Counter
 from cdl.serving.exchange import PREDICTION, PUID, Reply, Request, check_json_type, json_object, new_puid
 from cdl.serving.faults import Fault, shown
 from cdl.serving.interface import DTYPES
-from cdl.serving.served import Counter, Served
+from cdl.serving.served import Served
 from cdl.serving.tensors import Tensor, array_of, tensors_of, text_of
 
 SERVER: dict[str, object] = {
@@ -93,7 +95,7 @@ def shaped(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Give the values, nested or flat, the shape that was announced for them."""
     if array.ndim > 1 and array.shape != shape:
         raise Fault(400, f"input {name!r} is nested as {list(array.shape)}; its shape says {list(shape)}")
-    size = int(np.prod(shape, dtype=object))
+    size = math.prod(shape)
     if array.size != size:
         raise Fault(400, f"input {name!r} has {array.size} values; its shape {list(shape)} needs {size}")
     return array.reshape(shape)

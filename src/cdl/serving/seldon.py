@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cdl.serving.counter import Counter
 from cdl.serving.exchange import PREDICTION, PUID, Reply, Request, answer, check_json_type, new_puid
 from cdl.serving.faults import Fault, shown
 from cdl.serving.interface import Field, Interface
-from cdl.serving.served import Counter, Served
+from cdl.serving.served import Served
 from cdl.serving.tensors import array_of, plain_array, refuse_not_finite, text_of
 
 KINDS = ("data", "strData", "jsonData", "binData")
@@ -120,7 +122,7 @@ def _tensor(served: Served, tensor: object) -> np.ndarray:
     shape = tensor.get("shape")
     if not isinstance(shape, list) or not shape or any(type(length) is not int or length < 1 for length in shape):
         raise Fault(400, f"data.tensor.shape is {shown(shape)}; expected a list of lengths")
-    size = int(np.prod(shape, dtype=object))
+    size = math.prod(shape)
     if values.ndim != 1 or values.size != size or len(shape) > 64:
         raise Fault(
             400, f"data.tensor.values has {values.size} values; its shape {shape} needs {size} in one flat list"

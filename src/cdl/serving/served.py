@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,49 +13,8 @@ from cdl.serving.interface import Interface
 from cdl.serving.model import Model
 from cdl.serving.release import Release
 
-Answer = TypeVar("Answer")
 RELEASE_DIGITS = 12
 """Digits of the Release's digest at the beginning of a prediction's id."""
-
-
-class Counter:
-    """The place where user code runs: a few threads, a short queue, a time limit.
-
-    The event loop never runs user code, so health checks answer however slow the model is.
-    """
-
-    def __init__(self, threads: int, queue: int, timeout_seconds: float) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-        self._room = threads + queue
-        self._timeout = timeout_seconds
-        self._lock = threading.Lock()
-        self._inside = 0
-
-    @property
-    def inside(self) -> int:
-        """How many calls run or wait, those included whose caller has given up."""
-        return self._inside
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Run a call and wait for it, as long as there is room and time."""
-        with self._lock:
-            if self._inside >= self._room:
-                raise Fault(503, f"{self._inside} requests are waiting already; try again", {"retry-after": "1"})
-            self._inside += 1
-        future = self._threads.submit(call)
-        future.add_done_callback(self._left)
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout)
-        except TimeoutError as error:
-            raise Fault(504, f"the model gave no answer within {self._timeout:g} seconds") from error
-
-    def close(self) -> None:
-        """Forget what waits; what runs cannot be stopped."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _left(self, _: Future[Answer]) -> None:
-        with self._lock:
-            self._inside -= 1
 
 
 @dataclass(frozen=True)

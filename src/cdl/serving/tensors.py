@@ -60,9 +60,9 @@ def array_of(name: str, datatype: str, values: object, *, may_hold_booleans: boo
 
 def _cast(name: str, datatype: str, array: np.ndarray, values: list[object]) -> np.ndarray:
     dtype = DTYPES[datatype]
-    if array.dtype.kind == "f":
-        refuse_not_finite(name, datatype, array)
     if dtype.kind in "iu":
+        if array.dtype.kind == "f":
+            refuse_not_finite(name, datatype, array)
         limits = np.iinfo(dtype)
         if array.dtype.kind == "f" and not bool((array == np.floor(array)).all()):
             _refuse_first(name, values, lambda value: isinstance(value, float) and value != int(value), datatype)
