@@ -86,10 +86,15 @@ class Case:
 def open_case() -> Iterator[Callable[[str], Case]]:
     """Put a use case's model/ and serve/ on the path, as trial and server do, and take them off again."""
     path_before = list(sys.path)
+    namesakes: dict[str, ModuleType] = {}
 
     def opened(name: str) -> Case:
         case = Case(name)
-        sys.path[:0] = [str(case.folder), str(case.folder / "model"), str(case.folder / "serve")]
+        folders = (case.folder, case.folder / "model", case.folder / "serve")
+        sys.path[:0] = map(str, folders)
+        for its_own in (path.stem for folder in folders for path in folder.glob("*.py")):
+            if its_own in sys.modules:  # of the built-in steps, say, which another test has loaded
+                namesakes[its_own] = sys.modules.pop(its_own)
         return case
 
     yield opened
@@ -98,6 +103,7 @@ def open_case() -> Iterator[Callable[[str], Case]]:
         place = getattr(module, "__file__", None)
         if place and Path(place).is_relative_to(USE_CASES):
             del sys.modules[name]
+    sys.modules.update(namesakes)
 
 
 @pytest.fixture(scope="session")
