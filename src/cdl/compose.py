@@ -357,7 +357,7 @@ def operator(settings: Settings, kinds: Sequence[str] = RECONCILED, me: str | No
     api, cache, metrics = Api.connect(settings.kubeconfig), Cache(), Metrics()
     api.requested = metrics.requested
     leadership = Leadership(Api.connect(settings.kubeconfig, LEASE_PATIENCE), settings.lease_namespace, kinds, me)
-    recorder = Recorder(api, "cdl-operator", dropped=metrics.event_dropped)
+    recorder = Recorder(api, "cdl-operator", dropped=metrics.event_dropped, hidden=settings.secrets)
     resources = KubeStore(api, cache, may_write=leadership.held, told=recorder.told)
     metrics.leader(leadership.held)
     metrics.resources(cache.readiness)

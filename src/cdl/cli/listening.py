@@ -23,6 +23,7 @@ def listener(settings: Settings) -> Following | None:
         from cdl.kube.client import Api
         from cdl.kube.recorder import Recorder
 
-        recorder = Recorder(Api.connect(settings.kubeconfig), compose.GITOPS, dropped=made.event_dropped)
+        api = Api.connect(settings.kubeconfig)
+        recorder = Recorder(api, compose.GITOPS, dropped=made.event_dropped, hidden=settings.secrets)
         made.posts(recorder.record, recorder.close)
     return made

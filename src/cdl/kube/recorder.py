@@ -21,6 +21,7 @@ from cdl.loop.planned import PLANNED
 from cdl.ports.errors import PortError
 
 from .events import Note, conditions_of, events_of
+from .logs import Discreet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -124,14 +125,19 @@ class Recorder:
         *,
         steady: Callable[[], float] = time.monotonic,
         dropped: Callable[[], None] = lambda: None,
+        hidden: Iterable[str] = (),
     ) -> None:
-        """Post on behalf of a component; `dropped` hears of each event that nobody will read."""
+        """Post on behalf of a component; `dropped` hears of each event that nobody will read.
+
+        No event shows what is `hidden`, nor what looks like a secret: the error of an engine or of git may.
+        """
         self._api = api
         self._component = component
         self._instance = socket.gethostname()
         self._clock = clock
         self._steady = steady
         self._dropped = dropped
+        self._spoken = Discreet(hidden).spoken
         self._queue: queue.Queue[_Item | None] = queue.Queue(WAITING)
         self._all = Bucket(BURST, PER_SECOND, steady())
         self._each: Recent[Bucket] = Recent(REMEMBERED)
@@ -229,7 +235,7 @@ class Recorder:
             "involvedObject": item.about,
             "type": item.note.type,
             "reason": item.note.reason,
-            "message": cut(item.note.message),
+            "message": cut(self._spoken(item.note.message)),
             "source": {"component": self._component},
             "reportingComponent": self._component,
             "reportingInstance": self._instance,

@@ -58,6 +58,7 @@ class World:
             lambda: START + timedelta(seconds=self.now),
             steady=lambda: self.now,
             dropped=self.drop,
+            hidden=["canary-of-the-forge"],
         )
 
     def drop(self):
@@ -103,6 +104,18 @@ def test_an_event_says_whom_it_is_about_and_who_says_so(world):
     assert event["reportingComponent"] == "cdl-operator"
     assert (event["type"], event["reason"], event["count"]) == ("Normal", "Succeeded", 1)
     assert event["firstTimestamp"] == event["lastTimestamp"] == "2026-03-01T00:00:00Z"
+
+
+def test_an_event_shows_no_secret(world):
+    world.say(
+        Note("Warning", "Refused", "cannot fetch https://me:hunter2hunter2@git.example/team.git: canary-of-the-forge"),
+        Note("Warning", "EngineRefused", "401: the header was Authorization: Bearer abcdefabcdefabcdef"),
+    )
+    said = [message for _, message, _ in world.events.counts]
+    assert len(said) == 2
+    for canary in ("hunter2hunter2", "canary-of-the-forge", "abcdefabcdefabcdef"):
+        assert canary not in "".join(said)
+    assert said[0].startswith("cannot fetch https://")
 
 
 def test_events_of_one_moment_are_named_in_order(world):
