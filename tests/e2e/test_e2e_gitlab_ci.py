@@ -16,6 +16,8 @@ from cdl.api.meta import APPLIED_BY_ANNOTATION
 VERSION = "4.65.1"
 """The last that runs on Node 18 and 20; later ones bring a Node of their own."""
 RSYNC = Path(__file__).with_name("rsync.py")
+CANARY = "canary-5e1d0f-of-a-protected-variable"
+PROTECTED = ("CDL_FORGE_TOKEN", "CDL_S3_SECRET_KEY", "CDL_PACHD_TOKEN")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -116,9 +118,13 @@ def project(tmp_path, gitlab_ci_local):
 
 
 def test_the_first_pipeline_is_green_and_says_what_it_leaves_out(project):
-    status, said, ended = project.pipeline()
+    protected = [word for name in PROTECTED for word in ("--variable", f"{name}={CANARY}")]
+    with (project.folder / ".gitlab-ci.yml").open("a") as pipeline:
+        pipeline.write('\nsecrets-arrive:\n  stage: test\n  script: test "$CDL_FORGE_TOKEN$CDL_PACHD_TOKEN" != ""\n')
+    project.git("commit", "--quiet", "--all", "-m", "Ask whether protected variables reach a job")
+    status, said, ended = project.pipeline(*protected)
     assert status == 0, said
-    assert ended == dict.fromkeys(("outlook", "validate", "test", "rehearse", "plan"), "PASS")
+    assert ended == dict.fromkeys(("outlook", "validate", "test", "secrets-arrive", "rehearse", "plan"), "PASS")
     assert "json schema validated" in said
     for line in (
         r"images +skipped: there is no Dockerfile",
@@ -134,6 +140,10 @@ def test_the_first_pipeline_is_green_and_says_what_it_leaves_out(project):
     assert json.loads((project.folder / "plan.json").read_text())
     assert (project.folder / "plan.md").read_text().startswith("## Plan\n")
     assert project.git("status", "--porcelain") == ""
+    assert CANARY not in said
+    kept = [path for path in project.folder.rglob("*") if path.is_file() and ".gitlab-ci-local" not in path.parts]
+    assert report / "model-card.md" in kept
+    assert [path.name for path in kept if CANARY.encode() in path.read_bytes()] == []
 
 
 def test_a_wrong_resource_ends_in_validate_with_the_sentence(project):
