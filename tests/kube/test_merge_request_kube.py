@@ -101,7 +101,7 @@ def test_the_merge_request_behind_an_approval_is_kept_and_found_again(operator, 
     [stored] = store(operator, own).list(Release, own)
     assert stored.status.approval == approval
     plain = listed(operator, "Release", own)[0][0]["status"]["approval"]["mergeRequest"]
-    assert plain == {"url": REQUEST.url, "number": 3, "sha": "a" * 40}
+    assert plain == {"url": REQUEST.url, "number": 3, "sha": "a" * 40, "open": False}
 
 
 def test_what_an_earlier_version_wrote_is_read_as_none(operator, releases):
