@@ -41,6 +41,8 @@ HEARTBEAT_SECONDS = 1.0
 DEAF_SECONDS = 60.0
 """So long kopf's loop may be silent before a probe fails."""
 LONGEST_BACKOFF = 30.0
+GOODBYE_SECONDS = 10.0
+"""What kopf has for its own goodbye after ours."""
 LOST = 3
 """The exit status of a process that may not act any more; the supervisor starts it again, as a candidate."""
 
@@ -147,6 +149,10 @@ class Operator:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._heart
         await asyncio.to_thread(self._close)
+        # kopf 1.45 does not cancel a watch that waits for its first answer, and would wait for it for minutes
+        leave = threading.Timer(GOODBYE_SECONDS, _leave)
+        leave.daemon = True
+        leave.start()
 
     def _close(self) -> None:
         if self._work is not None:
@@ -176,6 +182,12 @@ class Operator:
         if not yes or self._work is None:
             return yes, why if not yes else "waiting for the lease"
         return self._feed.primed.is_set(), "leading" if self._feed.primed.is_set() else "listing the resources"
+
+
+def _leave() -> None:
+    log.warning("kopf did not end within %.0f s of all work: left without it", GOODBYE_SECONDS)
+    logging.shutdown()
+    os._exit(LOST)
 
 
 def missed(what: str) -> None:
