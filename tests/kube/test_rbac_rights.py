@@ -144,7 +144,8 @@ def test_admission_may_ask_and_nothing_else(cluster, rights, namespace):
 
 
 GITOPS = {f"cdl.dev/{kind}": {"get", "list", "create", "patch", "delete"} for kind in rbac.WISHES} | {
-    "cdl.dev/releases": {"get", "list"}
+    "cdl.dev/releases": {"get", "list"},
+    "events": {"create", "patch"},
 }
 
 
