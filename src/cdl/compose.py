@@ -107,10 +107,11 @@ def engines(settings: Settings, resources: ResourceStore, kinds: Sequence[str] =
 def _reach(settings: Settings, resources: ResourceStore, kinds: Sequence[str], signs: Signer | NotDriven) -> Engines:
     home = settings.home.resolve()
     shelf = artifacts(settings)
+    reads_data = "DataPipeline" in kinds or ("Experiment" in kinds and settings.pachd)  # a Release lists its files
     return Engines(
         resources=resources,
         sources=Sources(home / "sources", settings.data_roots, buckets=_buckets(settings)),
-        data=_pachyderm(settings) if "DataPipeline" in kinds else NotDriven("DataPipeline"),
+        data=_pachyderm(settings) if reads_data else NotDriven("DataPipeline"),
         training=_determined(settings, shelf) if "Experiment" in kinds else NotDriven("Experiment"),
         serving=_seldon(settings, signs) if "ModelDeployment" in kinds else NotDriven("ModelDeployment"),
         artifacts=shelf,

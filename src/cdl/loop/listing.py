@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdl.ports.errors import NotPermitted
 from cdl.reconcile.release import listed
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ def files_kept(engines: Engines, namespace: str, members: Mapping[str, JsonValue
     """Keep the list of files, and give the annotation that says where; or the one that says why there is none."""
     data = members.get("data")
     parts = data if isinstance(data, dict) else {}
-    found = {side: _files(engines, namespace, parts.get(side)) for side in listed.SIDES}
+    try:
+        found = {side: _files(engines, namespace, parts.get(side)) for side in listed.SIDES}
+    except NotPermitted as error:  # a Release is no worse for a list that its operator may not read
+        return {listed.LEFT_OUT_ANNOTATION: f"the data could not be read when the release was written: {error}"}
     known = {side: files for side, files in found.items() if files is not None}
     why = GONE if len(known) < len(found) else listed.too_many(known)
     if why:

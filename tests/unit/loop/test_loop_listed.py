@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cdl.api.v1alpha1 import Release
 from cdl.loop.diff import gather
+from cdl.loop.listing import files_kept
 from cdl.loop.verify import Witnesses, verify
+from cdl.ports.errors import NotPermitted
 from cdl.reconcile.release import Silence, State, listed
 from cdl.reconcile.release.diff import diff
 from cdl.testing.world import NEWS
@@ -89,3 +93,20 @@ def test_a_release_without_a_list_asks_the_data_engine(project):
     bare = release.model_copy(update={"metadata": release.metadata.model_copy(update={"annotations": {}})})
     assert gather(project.world.artifacts, project.world.data, bare).data["train"]
     assert gather(project.world.artifacts, DOWN, bare).data == {"train": None, "test": None}
+
+
+class Closed:
+    """A data engine that shows nobody its files, as an operator sees it that looks after no DataPipelines."""
+
+    def manifest(self, *_):
+        raise NotPermitted("it does not look after DataPipelines")
+
+
+def test_who_may_not_read_the_data_writes_a_release_all_the_same_and_says_why(project):
+    (release,) = releases(project)
+    engines = replace(project.world.engines, data=Closed())
+    notes = files_kept(engines, "default", release.spec.members)
+    assert notes == {
+        listed.LEFT_OUT_ANNOTATION: "the data could not be read when the release was written: "
+        "it does not look after DataPipelines"
+    }
