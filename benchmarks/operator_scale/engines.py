@@ -127,6 +127,10 @@ class StubData(NoDataHistory):
         """Make a step's pipeline be as wished."""
         self._kept.put(owner, f"step/{side}/{wish.step.name}", wish.digest)
 
+    def manifest(self, repo: str, commit: str, namespace: str = "default") -> Mapping[str, str]:
+        """Name as many files as `look` counts."""
+        return {f"/{number}.txt": digest([commit, number]) for number in range(FILES)}
+
     def remove_stray(self, owner: Key, name: str) -> None:
         """Have none to remove."""
 

@@ -1,4 +1,4 @@
-"""The part of the ports that `cdl verify`, `diff` and `reproduce` read: the burst asks none of it.
+"""The part of the ports that `cdl verify`, `diff` and `reproduce` read: of it the burst asks for manifests alone.
 
 A Release is verified for the first time a whole interval after it was written, and that is longer than a run.
 """
